@@ -1,0 +1,13 @@
+-- Append-only; `sealed_as` and `hash` are filled in by the sealer, in order, soon after the write.
+CREATE TABLE audit (
+    id TEXT PRIMARY KEY,
+    at TIMESTAMPTZ NOT NULL,
+    actor TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    action TEXT NOT NULL,
+    thing TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    sealed_as BIGINT UNIQUE,
+    hash TEXT
+);
+CREATE INDEX audit_unsealed ON audit (id) WHERE sealed_as IS NULL;

@@ -1,0 +1,368 @@
+//! Configuration: flags over environment over TOML over defaults, each value with its origin.
+//!
+//! A variable's name is `MADANG_` and the key in upper case, sections joined by `_`: `MADANG_CATALOG_DATABASE_URL` is
+//! `catalog.database_url`.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+    value::{Dict, Value},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::db::Durability;
+
+const PREFIX: &str = "MADANG_";
+const SECTIONS: [&str; 5] = ["gateway", "catalog", "pipeline", "tokens", "logins"];
+
+/// Everything that an operator can set.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where embedded databases, tables, files and keys lie.
+    pub data_dir: PathBuf,
+    /// `development` or `production`; production refuses missing secrets and test switches.
+    pub environment: Environment,
+    /// Where plain HTTP is served; `off` = nowhere. Beyond loopback it needs a trusted proxy.
+    pub http: Listen,
+    /// Where HTTPS is served; `off` = nowhere.
+    pub https: Listen,
+    /// Proxies whose `x-forwarded-proto` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Names and addresses in the HTTPS certificate that is made at first start.
+    pub tls_names: Vec<String>,
+    /// The keys of all parts; `<data_dir>/secrets.toml` if not set.
+    pub secrets_file: Option<PathBuf>,
+    /// Where tables and files are kept; `<data_dir>` if not set.
+    pub object_store_url: Option<String>,
+    /// The largest upload, in bytes.
+    pub upload_bytes: u64,
+    /// The largest JSON body, in bytes.
+    pub body_bytes: usize,
+    /// Whether an acknowledged write survives power loss (`full`) or only a crash (`fast`).
+    pub durability: Durability,
+    /// Whether a signed write that comes again has a second effect.
+    pub replay: Replay,
+    /// A file with milliseconds to add to the clock, for tests; refused in production.
+    pub clock_offset_file: Option<PathBuf>,
+    /// What is logged: `info`, `debug`, `madang_gateway=debug,info`, ….
+    pub log: String,
+    /// The gateway.
+    pub gateway: GatewayConfig,
+    /// The catalogue service.
+    pub catalog: ServiceConfig,
+    /// The pipeline service.
+    pub pipeline: ServiceConfig,
+    /// Lifetimes of D.Hub tokens.
+    pub tokens: TokenConfig,
+    /// Limits on password logins.
+    pub logins: LoginConfig,
+}
+
+/// What the gateway alone needs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// `sqlite:<path>` or `postgres://…`; a file in the data folder if not set.
+    pub database_url: Option<String>,
+}
+
+/// What each service behind the gateway needs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceConfig {
+    /// `sqlite:<path>` or `postgres://…`; a file in the data folder if not set.
+    pub database_url: Option<String>,
+    /// Where `madang serve` listens.
+    pub listen: Option<SocketAddr>,
+    /// Where others reach it.
+    pub url: Option<String>,
+}
+
+/// Lifetimes of D.Hub tokens (dhub.md section 3).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenConfig {
+    /// Of an access token, in seconds.
+    pub access_seconds: u32,
+    /// Of a refresh token, in seconds.
+    pub refresh_seconds: u32,
+}
+
+/// Limits on password logins: more failures than this for one name from one address must wait.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginConfig {
+    /// Failures within the window.
+    pub failures: u32,
+    /// The window, in seconds.
+    pub window_seconds: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            environment: Environment::Development,
+            http: Listen::At(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            https: Listen::At(SocketAddr::from(([127, 0, 0, 1], 8443))),
+            trusted_proxies: Vec::new(),
+            tls_names: vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()],
+            secrets_file: None,
+            object_store_url: None,
+            upload_bytes: 2_684_354_560,
+            body_bytes: 1 << 20,
+            durability: Durability::Full,
+            replay: Replay::On,
+            clock_offset_file: None,
+            log: "info".to_owned(),
+            gateway: GatewayConfig::default(),
+            catalog: ServiceConfig::default(),
+            pipeline: ServiceConfig::default(),
+            tokens: TokenConfig { access_seconds: 30 * 60, refresh_seconds: 7 * 24 * 3600 },
+            logins: LoginConfig { failures: 10, window_seconds: 300 },
+        }
+    }
+}
+
+/// How strict start-up is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// Makes what is missing.
+    Development,
+    /// Refuses what is missing.
+    Production,
+}
+
+/// What happens to a signed write that comes again (dataflow.md 1.3, rule 13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Replay {
+    /// The same request gets the first answer; the same signature with another body is executed.
+    On,
+    /// Nothing is remembered.
+    Off,
+}
+
+/// An address to listen at, or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Listen {
+    /// Nowhere.
+    Off,
+    /// Here; port 0 picks a free one.
+    At(SocketAddr),
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        text.parse().map(Self::At).map_err(|_| format!("'{text}' is neither an address such as 127.0.0.1:8080 nor 'off'"))
+    }
+}
+
+impl TryFrom<String> for Listen {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Listen> for String {
+    fn from(listen: Listen) -> Self {
+        match listen {
+            Listen::Off => "off".to_owned(),
+            Listen::At(address) => address.to_string(),
+        }
+    }
+}
+
+/// A configuration that can't be used; the text names the key, its origin and the rule.
+#[derive(Debug, thiserror::Error)]
+#[error("configuration: {0}")]
+pub struct Error(String);
+
+/// Configuration with the origin of each value.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The values.
+    pub config: Config,
+    figment: Figment,
+}
+
+/// One line of `madang config`.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// `catalog.database_url`.
+    pub key: String,
+    /// The value; passwords in URLs are masked.
+    pub value: String,
+    /// `default`, `madang.toml`, `environment` or `flag`.
+    pub origin: String,
+}
+
+impl Loaded {
+    /// Reads configuration. `flags` holds what the command line set, by dotted key.
+    pub fn load(file: Option<&Path>, flags: &[(&str, String)]) -> Result<Self, Error> {
+        let mut figment = Figment::from(Serialized::defaults(Config::default()));
+        if let Some(path) = file {
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        figment = figment.merge(environment());
+        for (key, value) in flags {
+            figment = figment.merge(Serialized::default(key, value));
+        }
+        let config: Config = figment.extract().map_err(|error| Error(error.to_string()))?;
+        config.check()?;
+        Ok(Self { config, figment })
+    }
+
+    /// Every setting with its origin, in a stable order.
+    pub fn settings(&self) -> Vec<Setting> {
+        let mut settings = Vec::new();
+        for key in known_keys() {
+            let Ok(value) = self.figment.find_value(&key) else { continue };
+            let origin = self.figment.find_metadata(&key).map_or("default", |metadata| origin(&metadata.name));
+            settings.push(Setting { value: printable(&value), origin: origin.to_owned(), key });
+        }
+        settings
+    }
+}
+
+impl Config {
+    fn check(&self) -> Result<(), Error> {
+        if self.environment == Environment::Production && self.clock_offset_file.is_some() {
+            return Err(Error("clock_offset_file is for tests and refused in production".to_owned()));
+        }
+        let plain_everywhere = matches!(self.http, Listen::At(address) if !address.ip().is_loopback()) && self.trusted_proxies.is_empty();
+        if plain_everywhere {
+            return Err(Error("http listens beyond loopback; name the proxy in front of it in trusted_proxies".to_owned()));
+        }
+        if self.object_store_url.as_deref().is_some_and(|url| !url.starts_with("file:") && !url.starts_with("s3:")) {
+            return Err(Error("object_store_url must begin with file: or s3:".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Where the keys of all parts lie.
+    pub fn secrets_path(&self) -> PathBuf {
+        self.secrets_file.clone().unwrap_or_else(|| self.data_dir.join("secrets.toml"))
+    }
+
+    /// The database of a part: what is set, or a file in the data folder.
+    pub fn database_url(&self, set: Option<&String>, name: &str) -> String {
+        set.cloned().unwrap_or_else(|| format!("sqlite:{}", self.data_dir.join(format!("{name}.db")).display()))
+    }
+}
+
+/// The variables that name a key; `MADANG_TEST_…` and other tools' variables are none.
+fn environment() -> Env {
+    let known = known_keys();
+    Env::prefixed(PREFIX)
+        .map(|name| dotted(name.as_str()).into())
+        .filter(move |name| known.iter().any(|key| key == name.as_str()))
+}
+
+fn dotted(variable: &str) -> String {
+    let name = variable.to_ascii_lowercase();
+    let section = SECTIONS.iter().find_map(|section| Some((section, name.strip_prefix(section)?.strip_prefix('_')?)));
+    section.map_or_else(|| name.clone(), |(section, key)| format!("{section}.{key}"))
+}
+
+fn known_keys() -> Vec<String> {
+    let Ok(Value::Dict(_, root)) = Value::serialize(Config::default()) else { return Vec::new() };
+    let mut keys = Vec::new();
+    collect(&root, "", &mut keys);
+    keys
+}
+
+fn collect(dict: &Dict, prefix: &str, keys: &mut Vec<String>) {
+    for (name, value) in dict {
+        match value {
+            Value::Dict(_, inner) => collect(inner, &format!("{prefix}{name}."), keys),
+            _ => keys.push(format!("{prefix}{name}")),
+        }
+    }
+}
+
+fn origin(name: &str) -> &str {
+    if name.contains("TOML") {
+        "file"
+    } else if name.contains("environment") {
+        "environment"
+    } else if name.contains("Config") {
+        "default"
+    } else {
+        "flag"
+    }
+}
+
+fn printable(value: &Value) -> String {
+    match value {
+        Value::String(_, text) => masked(text),
+        Value::Empty(..) => "(not set)".to_owned(),
+        other => serde_json::to_string(other).unwrap_or_default(),
+    }
+}
+
+/// A URL with its password hidden; any other text as it is.
+fn masked(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let Some(at) = rest[..authority_end].rfind('@') else { return text.to_owned() };
+    let user = rest[..at].split(':').next().unwrap_or_default();
+    format!("{scheme}://{user}:***{}", &rest[at..])
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<28} {:<44} {}", self.key, self.value, self.origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_find_their_section() {
+        assert_eq!(dotted("CATALOG_DATABASE_URL"), "catalog.database_url");
+        assert_eq!(dotted("UPLOAD_BYTES"), "upload_bytes");
+        assert_eq!(dotted("TOKENS_ACCESS_SECONDS"), "tokens.access_seconds");
+    }
+
+    #[test]
+    fn flags_win_and_are_named_as_origin() {
+        let loaded = Loaded::load(None, &[("http", "127.0.0.1:0".to_owned())]).expect("valid");
+        assert_eq!(loaded.config.http, Listen::At(SocketAddr::from(([127, 0, 0, 1], 0))));
+        let origin = |key: &str| loaded.settings().into_iter().find(|setting| setting.key == key).expect("known").origin;
+        assert_eq!((origin("http").as_str(), origin("https").as_str()), ("flag", "default"));
+    }
+
+    #[test]
+    fn wrong_values_name_their_key() {
+        for (key, value) in [("http", "everywhere"), ("http", "0.0.0.0:80"), ("object_store_url", "ftp://x")] {
+            let error = Loaded::load(None, &[(key, value.to_owned())]).expect_err(value);
+            assert!(error.to_string().contains(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_masked() {
+        assert_eq!(masked("postgres://hub:p@ss@db/x"), "postgres://hub:***@db/x");
+        assert_eq!(masked("sqlite:data/gateway.db"), "sqlite:data/gateway.db");
+    }
+}

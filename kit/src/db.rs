@@ -1,0 +1,252 @@
+//! One SQL text on SQLite and PostgreSQL.
+//!
+//! Reads go through [`Db::query`]; every write is inside a [`Tx`] from [`Db::begin`]. On SQLite there is exactly one writing
+//! connection, so writers queue in order instead of failing with "database is locked", and readers never wait for it.
+//! Rules for the text: `$n` placeholders; times and ids bound from Rust; `CAST(SUM(..) AS BIGINT)`; what can't be shared goes
+//! through [`Db::pick`].
+
+use std::{borrow::Cow, str::FromStr, time::Duration};
+
+use sqlx::{
+    Arguments, Encode, FromRow, Postgres, Sqlite, SqlSafeStr, SqlStr, Transaction, Type,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow},
+    sqlite::{
+        SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+        SqliteSynchronous,
+    },
+};
+
+const SQLITE_READERS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 16;
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(10);
+
+/// Whether an acknowledged write survives power loss, or only a crash of the process (`MADANG_DURABILITY`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Synced before it is acknowledged.
+    #[default]
+    Full,
+    /// Left to the operating system to sync.
+    Fast,
+}
+
+/// A service's own database.
+#[derive(Clone, Debug)]
+pub enum Db {
+    /// One file; one writer.
+    Sqlite {
+        /// Connections that can't write.
+        readers: SqlitePool,
+        /// The one connection that can.
+        writer: SqlitePool,
+    },
+    /// One database on a server.
+    Postgres(PgPool),
+}
+
+/// An open transaction; dropped without [`Tx::commit`], it is rolled back.
+#[derive(Debug)]
+pub enum Tx {
+    /// On SQLite.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On PostgreSQL.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// The migrations of one service, a folder per back end, the same file names in both.
+#[derive(Debug)]
+pub struct Migrations {
+    /// For SQLite.
+    pub sqlite: &'static Migrator,
+    /// For PostgreSQL.
+    pub postgres: &'static Migrator,
+}
+
+static KIT: Migrations = Migrations { sqlite: &KIT_SQLITE, postgres: &KIT_POSTGRES };
+static KIT_SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static KIT_POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+impl Db {
+    /// Opens a database: `sqlite:<path>` or `postgres://…`. A missing SQLite file is made.
+    pub async fn connect(url: &str, durability: Durability) -> sqlx::Result<Self> {
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            return Self::connect_postgres(url, durability).await;
+        }
+        let synchronous = match durability {
+            Durability::Full => SqliteSynchronous::Full,
+            Durability::Fast => SqliteSynchronous::Normal,
+        };
+        let options = SqliteConnectOptions::from_str(url)?
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .busy_timeout(WAIT_FOR_CONNECTION);
+        let pool = || SqlitePoolOptions::new().acquire_timeout(WAIT_FOR_CONNECTION);
+        let writer = pool().max_connections(1).connect_with(options.clone().create_if_missing(true)).await?;
+        let readers = pool().max_connections(SQLITE_READERS).connect_with(options.pragma("query_only", "on")).await?;
+        Ok(Self::Sqlite { readers, writer })
+    }
+
+    async fn connect_postgres(url: &str, durability: Durability) -> sqlx::Result<Self> {
+        let commit = if durability == Durability::Full { "on" } else { "off" };
+        let options = PgConnectOptions::from_str(url)?.options([("synchronous_commit", commit)]);
+        let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(WAIT_FOR_CONNECTION);
+        Ok(Self::Postgres(pool.connect_with(options).await?))
+    }
+
+    /// Brings the tables of the kit and of the service up to date, under a lock.
+    pub async fn migrate(&self, own: &Migrations) -> Result<(), MigrateError> {
+        match self {
+            Self::Sqlite { writer, .. } => merged(KIT.sqlite, own.sqlite).run(writer).await,
+            Self::Postgres(pool) => merged(KIT.postgres, own.postgres).run(pool).await,
+        }
+    }
+
+    /// A statement that reads.
+    pub fn query(&self, sql: impl SqlSafeStr) -> Query<'_> {
+        let target = match self {
+            Self::Sqlite { readers, .. } => Target::SqlitePool(readers, SqliteArguments::default()),
+            Self::Postgres(pool) => Target::PgPool(pool, PgArguments::default()),
+        };
+        Query { sql: sql.into_sql_str(), target, failed: None }
+    }
+
+    /// Starts a transaction that may write.
+    pub async fn begin(&self) -> sqlx::Result<Tx> {
+        Ok(match self {
+            Self::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// One of two texts, for the few statements that can't be shared.
+    pub fn pick(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => sqlite,
+            Self::Postgres(_) => postgres,
+        }
+    }
+
+    /// Closes every connection; SQLite's write-ahead log is folded in.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    /// A statement inside the transaction.
+    pub fn query(&mut self, sql: impl SqlSafeStr) -> Query<'_> {
+        let target = match self {
+            Self::Sqlite(tx) => Target::Sqlite(tx, SqliteArguments::default()),
+            Self::Postgres(tx) => Target::Postgres(tx, PgArguments::default()),
+        };
+        Query { sql: sql.into_sql_str(), target, failed: None }
+    }
+
+    /// One of two texts, for the few statements that can't be shared.
+    pub fn pick(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        match self {
+            Self::Sqlite(_) => sqlite,
+            Self::Postgres(_) => postgres,
+        }
+    }
+
+    /// Makes it durable and visible.
+    pub async fn commit(self) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+    }
+}
+
+/// A value that both back ends can bind.
+pub trait Bind: for<'q> Encode<'q, Sqlite> + Type<Sqlite> + for<'q> Encode<'q, Postgres> + Type<Postgres> {}
+impl<T> Bind for T where T: for<'q> Encode<'q, Sqlite> + Type<Sqlite> + for<'q> Encode<'q, Postgres> + Type<Postgres> {}
+
+/// A row that both back ends can decode: a `#[derive(sqlx::FromRow)]` struct or a tuple.
+pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+
+enum Target<'c> {
+    SqlitePool(&'c SqlitePool, SqliteArguments),
+    Sqlite(&'c mut SqliteConnection, SqliteArguments),
+    PgPool(&'c PgPool, PgArguments),
+    Postgres(&'c mut PgConnection, PgArguments),
+}
+
+/// A statement being filled with values.
+#[must_use = "finish with all, opt, one or run"]
+pub struct Query<'c> {
+    sql: SqlStr,
+    target: Target<'c>,
+    failed: Option<sqlx::Error>,
+}
+
+/// Runs the same expression against whichever back end the statement is for.
+macro_rules! on_target {
+    ($query:ident, |$executor:ident, $arguments:ident| $body:expr) => {{
+        if let Some(error) = $query.failed {
+            return Err(error);
+        }
+        match $query.target {
+            Target::SqlitePool($executor, $arguments) => $body,
+            Target::Sqlite($executor, $arguments) => $body,
+            Target::PgPool($executor, $arguments) => $body,
+            Target::Postgres($executor, $arguments) => $body,
+        }
+    }};
+}
+
+impl Query<'_> {
+    /// Binds the next `$n`.
+    pub fn bind<T: Bind>(mut self, value: T) -> Self {
+        let added = match &mut self.target {
+            Target::SqlitePool(_, arguments) | Target::Sqlite(_, arguments) => arguments.add(value),
+            Target::PgPool(_, arguments) | Target::Postgres(_, arguments) => arguments.add(value),
+        };
+        if let Err(error) = added {
+            self.failed.get_or_insert(sqlx::Error::Encode(error));
+        }
+        self
+    }
+
+    /// Every row.
+    pub async fn all<T: Row>(self) -> sqlx::Result<Vec<T>> {
+        on_target!(self, |executor, arguments| sqlx::query_as_with(self.sql, arguments).fetch_all(executor).await)
+    }
+
+    /// The first row, if there is one.
+    pub async fn opt<T: Row>(self) -> sqlx::Result<Option<T>> {
+        on_target!(self, |executor, arguments| sqlx::query_as_with(self.sql, arguments).fetch_optional(executor).await)
+    }
+
+    /// The first row; its absence is an error.
+    pub async fn one<T: Row>(self) -> sqlx::Result<T> {
+        self.opt().await?.ok_or(sqlx::Error::RowNotFound)
+    }
+
+    /// Runs it and tells how many rows it changed.
+    pub async fn run(self) -> sqlx::Result<u64> {
+        on_target!(self, |executor, arguments| Ok(sqlx::query_with(self.sql, arguments).execute(executor).await?.rows_affected()))
+    }
+}
+
+/// Whether a write failed because a unique key is taken.
+pub fn is_unique_violation(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+fn merged(kit: &Migrator, own: &Migrator) -> Migrator {
+    let mut migrations: Vec<_> = kit.iter().chain(own.iter()).cloned().collect();
+    migrations.sort_by_key(|migration| migration.version);
+    Migrator { migrations: Cow::Owned(migrations), ..Migrator::DEFAULT }
+}

@@ -1,0 +1,108 @@
+//! One 128-bit id per thing, and its spellings (design: "Ids").
+//!
+//! The 128 bits are a UUIDv7: time-ordered, so that "by id" is "by creation". CKAN prints them as a UUID, D.Hub as a prefix and
+//! lowercase ULID text. Converting needs no table.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+use uuid::Uuid;
+
+/// The identifier of a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Id(Uuid);
+
+/// A text that is not an id of the wanted spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an id")]
+pub struct NotAnId;
+
+impl Id {
+    /// All zero: no thing has it.
+    pub const NIL: Self = Self(Uuid::nil());
+
+    /// A new id; later ones of one process sort after earlier ones.
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// Prefix, `-`, 26 characters of lowercase ULID text: `ds-01h…` (dhub.md section 2).
+    pub fn prefixed(self, prefix: &str) -> String {
+        format!("{prefix}-{}", self.ulid_lower())
+    }
+
+    /// Reads what [`Self::prefixed`] prints.
+    ///
+    /// # Errors
+    /// [`NotAnId`] if the prefix or the text after it is another one.
+    pub fn parse_prefixed(prefix: &str, text: &str) -> Result<Self, NotAnId> {
+        let ulid = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-')).ok_or(NotAnId)?;
+        let canonical = ulid.len() == 26 && ulid.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
+        if !canonical {
+            return Err(NotAnId);
+        }
+        let id = Ulid::from_string(&ulid.to_ascii_uppercase()).map_err(|_| NotAnId)?;
+        Ok(Self(Uuid::from_u128(id.0)))
+    }
+
+    /// 26 characters of lowercase ULID text.
+    pub fn ulid_lower(self) -> String {
+        self.ulid_upper().to_ascii_lowercase()
+    }
+
+    /// 26 characters of uppercase ULID text (dataspace.md section 3).
+    pub fn ulid_upper(self) -> String {
+        Ulid(self.0.as_u128()).to_string()
+    }
+}
+
+impl fmt::Display for Id {
+    /// The UUID text; this is what databases and gRPC carry.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for Id {
+    type Err = NotAnId;
+
+    /// Reads the hyphenated UUID text.
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        if text.len() != 36 {
+            return Err(NotAnId);
+        }
+        Uuid::try_parse(text).map(Self).map_err(|_| NotAnId)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_names_the_same_bits() {
+        let id = Id::generate();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(Id::parse_prefixed("ds", &id.prefixed("ds")), Ok(id));
+        assert_eq!(id.ulid_upper().to_ascii_lowercase(), id.ulid_lower());
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        let good = Id::generate().prefixed("ds");
+        for text in ["", "ds", "ds-", "col-01h", &good[..20], &good.to_uppercase(), &good.replace("ds-", "ds_")] {
+            assert_eq!(Id::parse_prefixed("ds", text), Err(NotAnId), "{text}");
+        }
+        assert_eq!(Id::parse_prefixed("ds", "ds-zzzzzzzzzzzzzzzzzzzzzzzzzz"), Err(NotAnId), "more than 128 bits");
+        assert_eq!("01932c07209f7c8e8f3a1d2b3c4d5e6f".parse::<Id>(), Err(NotAnId), "no hyphens");
+    }
+
+    #[test]
+    fn later_ids_sort_after_earlier_ones() {
+        let ids: Vec<_> = (0..1000).map(|_| Id::generate()).collect();
+        assert!(ids.is_sorted());
+        assert!(ids.iter().map(|id| id.ulid_lower()).is_sorted());
+    }
+}

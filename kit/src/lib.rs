@@ -1,0 +1,24 @@
+//! What every service shares: configuration, the two-database wrapper, context and assertions, errors, audit, idempotency,
+//! telemetry, start and stop.
+
+pub mod assertion;
+pub mod audit;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod drain;
+pub mod error;
+pub mod id;
+pub mod idempotency;
+pub mod keyring;
+pub mod principal;
+pub mod rpc;
+pub mod secrets;
+pub mod telemetry;
+
+pub use clock::Clock;
+pub use db::{Db, Tx};
+pub use drain::Drain;
+pub use error::{Code, Error, Result};
+pub use id::Id;
+pub use principal::{Context, Principal};

@@ -1,0 +1,51 @@
+//! What can go wrong with a table, told apart by who has to act.
+
+/// The result of a lake operation.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a lake operation did not happen. Nothing was changed by a failed operation.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The uploaded bytes, the query or the wanted change is wrong; the text is for the caller.
+    #[error("{0}")]
+    Invalid(String),
+    /// One row of the input is wrong. `row` counts data rows from 1; `line` counts lines of the file from 1 when known.
+    #[error("row {row}: {reason}")]
+    BadRow {
+        /// Data row, the header not counted, from 1.
+        row: u64,
+        /// The column's name, when one column is at fault.
+        column: Option<String>,
+        /// What is wrong, for the caller.
+        reason: String,
+    },
+    /// The table or the version does not exist.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// Another commit came first; read the new snapshot and try again.
+    #[error("the table is at version {actual}, not at {expected}")]
+    Conflict {
+        /// The version that the caller had read.
+        expected: i64,
+        /// The version that is there now.
+        actual: i64,
+    },
+    /// A limit of [`crate::Limits`] was reached.
+    #[error("{0}")]
+    LimitExceeded(String),
+    /// The disk, the object store or the engine failed. The text is for the log, not for the caller.
+    #[error("lake storage: {0}")]
+    Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// Wraps a failure of the store or the engine.
+    pub fn storage(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Storage(error.into())
+    }
+
+    /// A refusal whose text is for the caller.
+    pub fn invalid(text: impl Into<String>) -> Self {
+        Self::Invalid(text.into())
+    }
+}

@@ -1,0 +1,23 @@
+//! Tables and files on object storage, without engine types.
+//!
+//! A table is a Delta Lake table below `lake/<table id>/`. This crate says what can be done with one
+//! ([`Lake`]) and what the words mean ([`Schema`], [`Snapshot`], [`Staged`]); `lake-engine` does it.
+//!
+//! * Every row carries the hidden column [`ROW_ID`] in ingestion order. The files of one version have disjoint
+//!   ranges of it and are sorted by it, so a deep page is found from row counts alone.
+//! * Nothing becomes visible by writing files. [`Lake::stage`] and [`Lake::stage_rows`] write Parquet files that no
+//!   version names; [`Lake::commit`] makes them part of the next version, or fails and changes nothing.
+//! * Only catalog-svc calls [`Lake::create`] and [`Lake::commit`].
+
+mod error;
+mod render;
+mod schema;
+mod table;
+
+pub use error::{Error, Result};
+pub use render::write_json_rows;
+pub use schema::{Column, ColumnType, ROW_ID, Schema};
+pub use table::{
+    Change, CommitInfo, DataFile, Format, Input, Inspection, Lake, Limits, Page, ReadOptions, RowIds, RowStream, Snapshot,
+    Staged, TableId, WriteMode,
+};

@@ -1,0 +1,249 @@
+//! Rows as JSON text, straight from Arrow columns, without an object per row.
+//!
+//! Each column is downcast once per batch; a cell then costs one match and its digits.
+
+use std::io::Write;
+
+use arrow::{
+    array::{
+        Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+        StringArray, TimestampMicrosecondArray,
+    },
+    compute::cast,
+    datatypes::{Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType},
+};
+use serde::Serialize;
+
+use crate::{ColumnType, Error, Result};
+
+/// Appends the rows of a batch as positional JSON arrays: `[1,"a",null],[2,"b",true]`.
+///
+/// The caller writes the outer brackets, and a comma between two batches that both have rows; a batch without rows
+/// adds nothing. Numbers are shortest round-trip text (`5.0` keeps its fraction, NaN and infinities are `null`), text is
+/// raw UTF-8, days are `2026-03-01`, instants `2026-03-01T05:00:00Z` with a fraction only where it is not zero, local
+/// times the same without `Z`.
+///
+/// # Errors
+/// [`Error::Invalid`] names a column whose type no table can hold. `out` is then unchanged.
+pub fn write_json_rows(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
+    let plain = plain_columns(batch)?;
+    let cells: Vec<Cells<'_>> = plain.iter().map(Cells::of).collect();
+    for row in 0..batch.num_rows() {
+        out.extend_from_slice(if row == 0 { b"[" } else { b",[" });
+        for (index, column) in cells.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            column.write(row, out);
+        }
+        out.push(b']');
+    }
+    Ok(())
+}
+
+/// The columns in the nine types of [`ColumnType`]; other spellings of them (views, dictionaries, small integers) are cast.
+fn plain_columns(batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+    let schema = batch.schema_ref();
+    schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
+        let kind = ColumnType::from_arrow(field.data_type())
+            .ok_or_else(|| Error::invalid(format!("column '{}' has the type {}, which has no JSON form", field.name(), field.data_type())))?;
+        let wanted = kind.arrow();
+        if *column.data_type() == wanted { Ok(column.clone()) } else { cast(column, &wanted).map_err(Error::storage) }
+    }).collect()
+}
+
+/// One downcast column.
+enum Cells<'a> {
+    Bool(&'a BooleanArray),
+    Int32(&'a Int32Array),
+    Int64(&'a Int64Array),
+    Float(&'a Float32Array),
+    Double(&'a Float64Array),
+    Text(&'a StringArray),
+    Date(&'a Date32Array),
+    Timestamp { array: &'a TimestampMicrosecondArray, zone: &'static str },
+    /// Never reached after [`plain_columns`]; every cell is `null`.
+    Nothing,
+}
+
+impl<'a> Cells<'a> {
+    fn of(array: &'a ArrayRef) -> Self {
+        match ColumnType::from_arrow(array.data_type()) {
+            Some(ColumnType::Bool) => Self::Bool(array.as_boolean()),
+            Some(ColumnType::Int32) => Self::Int32(array.as_primitive::<Int32Type>()),
+            Some(ColumnType::Int64) => Self::Int64(array.as_primitive::<Int64Type>()),
+            Some(ColumnType::Float) => Self::Float(array.as_primitive::<Float32Type>()),
+            Some(ColumnType::Double) => Self::Double(array.as_primitive::<Float64Type>()),
+            Some(ColumnType::String) => Self::Text(array.as_string()),
+            Some(ColumnType::Date) => Self::Date(array.as_primitive::<Date32Type>()),
+            Some(ColumnType::Timestamp) => Self::Timestamp { array: array.as_primitive::<TimestampMicrosecondType>(), zone: "Z" },
+            Some(ColumnType::LocalTimestamp) => Self::Timestamp { array: array.as_primitive::<TimestampMicrosecondType>(), zone: "" },
+            None => Self::Nothing,
+        }
+    }
+
+    fn write(&self, row: usize, out: &mut Vec<u8>) {
+        if self.is_null(row) {
+            return out.extend_from_slice(b"null");
+        }
+        match self {
+            Self::Bool(array) => json(&array.value(row), out),
+            Self::Int32(array) => json(&array.value(row), out),
+            Self::Int64(array) => json(&array.value(row), out),
+            Self::Float(array) => json(&array.value(row), out),
+            Self::Double(array) => json(&array.value(row), out),
+            Self::Text(array) => json(array.value(row), out),
+            Self::Date(array) => quoted(out, |out| write_date(i64::from(array.value(row)), out)),
+            Self::Timestamp { array, zone } => quoted(out, |out| write_timestamp(array.value(row), zone, out)),
+            Self::Nothing => {}
+        }
+    }
+
+    fn is_null(&self, row: usize) -> bool {
+        match self {
+            Self::Bool(array) => array.is_null(row),
+            Self::Int32(array) => array.is_null(row),
+            Self::Int64(array) => array.is_null(row),
+            Self::Float(array) => array.is_null(row),
+            Self::Double(array) => array.is_null(row),
+            Self::Text(array) => array.is_null(row),
+            Self::Date(array) => array.is_null(row),
+            Self::Timestamp { array, .. } => array.is_null(row),
+            Self::Nothing => true,
+        }
+    }
+}
+
+/// Writes a scalar; into a `Vec` this can't fail.
+fn json<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    let _ = serde_json::to_writer(out, value);
+}
+
+fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
+}
+
+/// Appends a day, counted from 1970-01-01, as `2026-03-01`.
+fn write_date(days: i64, out: &mut Vec<u8>) {
+    let (year, month, day) = civil(days);
+    if (0..=9_999).contains(&year) {
+        push_digits(year.unsigned_abs(), 4, out);
+    } else {
+        let _ = write!(out, "{year:+05}"); // ISO 8601: years beyond four digits carry a sign
+    }
+    out.push(b'-');
+    push_digits(month, 2, out);
+    out.push(b'-');
+    push_digits(day, 2, out);
+}
+
+/// Appends microseconds since 1970 as `2026-03-01T05:00:00.25` and the zone.
+fn write_timestamp(micros: i64, zone: &str, out: &mut Vec<u8>) {
+    const DAY: i64 = 86_400_000_000;
+    write_date(micros.div_euclid(DAY), out);
+    let within = micros.rem_euclid(DAY).unsigned_abs();
+    let seconds = within / 1_000_000;
+    for (mark, value) in [(b'T', seconds / 3_600), (b':', seconds / 60 % 60), (b':', seconds % 60)] {
+        out.push(mark);
+        push_digits(value, 2, out);
+    }
+    let fraction = within % 1_000_000;
+    if fraction > 0 {
+        out.push(b'.');
+        push_digits(fraction, 6, out);
+        while out.last() == Some(&b'0') {
+            out.pop();
+        }
+    }
+    out.extend_from_slice(zone.as_bytes());
+}
+
+/// Year, month and day of a day number in the Gregorian calendar, by eras of 400 years that start on 1 March.
+fn civil(days: i64) -> (i64, u64, u64) {
+    const ERA: i64 = 146_097;
+    let shifted = days + 719_468; // days from 0000-03-01
+    let era = shifted.div_euclid(ERA);
+    let day_of_era = shifted.rem_euclid(ERA);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / (ERA - 1)) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month.unsigned_abs(), day.unsigned_abs())
+}
+
+/// Appends a number with leading zeros.
+fn push_digits(value: u64, width: u32, out: &mut Vec<u8>) {
+    for place in (0..width).rev() {
+        let digit = value / 10_u64.pow(place) % 10;
+        out.push(b'0' + u8::try_from(digit).unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use super::*;
+
+    fn rendered(column: ArrayRef) -> String {
+        let schema = Schema::new(vec![Field::new("c", column.data_type().clone(), true)]);
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![column]).expect("one column");
+        let mut out = Vec::new();
+        write_json_rows(&batch, &mut out).expect("a type that tables hold");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn numbers_are_shortest_and_nan_is_null() {
+        assert_eq!(rendered(Arc::new(Int64Array::from(vec![Some(i64::MIN), None, Some(7)]))), "[-9223372036854775808],[null],[7]");
+        assert_eq!(
+            rendered(Arc::new(Float64Array::from(vec![5.0, 0.1, -0.0, f64::NAN, f64::INFINITY, 1e300]))),
+            "[5.0],[0.1],[-0.0],[null],[null],[1e+300]"
+        );
+        assert_eq!(rendered(Arc::new(Float32Array::from(vec![0.1_f32]))), "[0.1]");
+        assert_eq!(rendered(Arc::new(BooleanArray::from(vec![Some(true), Some(false), None]))), "[true],[false],[null]");
+    }
+
+    #[test]
+    fn text_is_escaped_but_korean_stays_raw() {
+        assert_eq!(rendered(Arc::new(StringArray::from(vec!["강남대로 \"a\"\n\u{1}"]))), "[\"강남대로 \\\"a\\\"\\n\\u0001\"]");
+        let views = cast(&StringArray::from(vec!["가"]), &DataType::Utf8View).expect("views");
+        assert_eq!(rendered(views), "[\"가\"]");
+    }
+
+    #[test]
+    fn days_and_times_are_iso() {
+        let days = vec![0, 20_513, -1, -719_528, 11_016, i32::MAX, i32::MIN];
+        assert_eq!(
+            rendered(Arc::new(Date32Array::from(days))),
+            "[\"1970-01-01\"],[\"2026-03-01\"],[\"1969-12-31\"],[\"0000-01-01\"],[\"2000-02-29\"],[\"+5881580-07-11\"],[\"-5877641-06-23\"]"
+        );
+        let micros = vec![1_772_341_200_000_000, 1_772_341_200_250_000, -1];
+        let local = TimestampMicrosecondArray::from(micros);
+        assert_eq!(
+            rendered(Arc::new(local.clone())),
+            "[\"2026-03-01T05:00:00\"],[\"2026-03-01T05:00:00.25\"],[\"1969-12-31T23:59:59.999999\"]"
+        );
+        assert!(rendered(Arc::new(local.with_timezone("UTC"))).starts_with("[\"2026-03-01T05:00:00Z\"],[\"2026-03-01T05:00:00.25Z\"]"));
+    }
+
+    #[test]
+    fn rows_are_separated_and_an_empty_batch_adds_nothing() {
+        let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, false), Field::new("b", DataType::Utf8, true)]));
+        let batch = RecordBatch::try_new(
+            schema.clone(),
+            vec![Arc::new(Int64Array::from(vec![1, 2])), Arc::new(StringArray::from(vec![Some("x"), None]))],
+        )
+        .expect("two columns");
+        let mut out = b"[".to_vec();
+        write_json_rows(&batch, &mut out).expect("rows");
+        write_json_rows(&RecordBatch::new_empty(schema), &mut out).expect("no rows");
+        assert_eq!(out, b"[[1,\"x\"],[2,null]");
+    }
+}

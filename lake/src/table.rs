@@ -1,0 +1,254 @@
+//! Tables: what a version is, how rows come in and how they are read.
+
+use std::{collections::HashMap, fmt, path::PathBuf, str::FromStr};
+
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, Schema};
+
+/// A table's identifier: the text of its 128-bit id as a UUID. It names the table's folder, so it is checked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TableId(String);
+
+impl TableId {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TableId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let fits = text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        if fits { Ok(Self(text.to_ascii_lowercase())) } else { Err(Error::invalid("a table id is a UUID")) }
+    }
+}
+
+impl TryFrom<String> for TableId {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<TableId> for String {
+    fn from(id: TableId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for TableId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How an uploaded file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Delimited text with a header row (RFC 4180; delimiter sniffed or given).
+    Csv,
+}
+
+/// What happens to the rows that are already there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WriteMode {
+    /// They stay; the new ones come after them.
+    Append,
+    /// They leave the table's newest version; older versions keep them.
+    Overwrite,
+}
+
+/// One file that was spooled to the local disk.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// How it is written.
+    pub format: Format,
+    /// The delimiter of a CSV file; `None` = sniffed among `,` `;` tab `|`.
+    pub delimiter: Option<u8>,
+}
+
+/// What [`Lake::inspect`] found by reading a whole file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// Columns in file order with the narrowest type that holds every cell.
+    pub schema: Schema,
+    /// Data rows.
+    pub rows: u64,
+}
+
+/// Limits on one input or one query. Reaching one is [`Error::LimitExceeded`].
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Columns of a table.
+    pub columns: usize,
+    /// Bytes of one cell.
+    pub cell_bytes: usize,
+    /// Rows that a query may give.
+    pub rows: u64,
+    /// Bytes of memory that a query may hold; beyond, it spills or is refused.
+    pub memory_bytes: usize,
+    /// How long a query may take.
+    pub time: std::time::Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            columns: 4_096,
+            cell_bytes: 16 << 20,
+            rows: u64::MAX,
+            memory_bytes: 1 << 30,
+            time: std::time::Duration::from_secs(3_600),
+        }
+    }
+}
+
+/// One Parquet file of a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFile {
+    /// Path relative to the table's folder.
+    pub path: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// Rows.
+    pub rows: u64,
+    /// The smallest [`crate::ROW_ID`] in it.
+    pub first_row_id: i64,
+    /// The greatest [`crate::ROW_ID`] in it.
+    pub last_row_id: i64,
+}
+
+/// Files that were written but that no version names yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staged {
+    /// In [`crate::ROW_ID`] order.
+    pub files: Vec<DataFile>,
+}
+
+impl Staged {
+    /// Rows in all files.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+}
+
+/// One version of one table, resolved: everything a reader needs, in any process that reaches the object store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The table.
+    pub table: TableId,
+    /// The Delta version, from 0.
+    pub version: i64,
+    /// The visible columns.
+    pub schema: Schema,
+    /// In [`crate::ROW_ID`] order, ranges disjoint.
+    pub files: Vec<DataFile>,
+}
+
+impl Snapshot {
+    /// Rows in all files.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+}
+
+/// A wanted change of a table, committed as one version.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The version that the caller has read; another one there is [`Error::Conflict`].
+    pub base: i64,
+    /// What happens to the rows that are there.
+    pub mode: WriteMode,
+    /// The columns from now on. They may grow (see `lake-engine`), never change type silently.
+    pub schema: Schema,
+    /// The new files.
+    pub staged: Staged,
+    /// What the version's history says.
+    pub info: CommitInfo,
+}
+
+/// What a version's history says about it.
+#[derive(Clone, Debug, Default)]
+pub struct CommitInfo {
+    /// Milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// The run that wrote it, if one did.
+    pub run: Option<String>,
+}
+
+/// Which rows and columns are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// Columns in the wanted order; `None` = all.
+    pub columns: Option<Vec<String>>,
+    /// Which rows; `None` = all.
+    pub page: Option<Page>,
+}
+
+/// A stretch of rows in ingestion order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Rows to leave out from the start.
+    pub offset: u64,
+    /// Rows to give at most.
+    pub limit: u64,
+}
+
+/// Rows with their schema; batches come as they are read.
+pub struct RowStream {
+    /// The visible columns of every batch.
+    pub schema: SchemaRef,
+    /// The batches; the first error ends them.
+    pub batches: BoxStream<'static, Result<RecordBatch>>,
+}
+
+/// Hands out numbers for [`crate::ROW_ID`].
+#[async_trait]
+pub trait RowIds: Send + Sync {
+    /// Reserves `count` numbers in a row that nobody else gets and returns the first.
+    async fn reserve(&self, count: u64) -> Result<i64>;
+}
+
+/// The table store.
+#[async_trait]
+pub trait Lake: Send + Sync + 'static {
+    /// Reads a whole file: its columns, the narrowest type of each, its rows. Bounded memory.
+    async fn inspect(&self, input: &Input, limits: &Limits) -> Result<Inspection>;
+
+    /// Converts a file into Parquet files below the table's folder. Columns are matched by name; a nullable column that
+    /// the file lacks becomes null; a column that `schema` lacks or a cell that does not convert is an error.
+    async fn stage(&self, table: &TableId, input: &Input, schema: &Schema, limits: &Limits, ids: &dyn RowIds) -> Result<Staged>;
+
+    /// Writes a stream of rows into Parquet files below the table's folder, cast to `schema`, columns matched by name.
+    async fn stage_rows(&self, table: &TableId, rows: RowStream, schema: &Schema, ids: &dyn RowIds) -> Result<Staged>;
+
+    /// Removes staged files that will never be committed. Absent files are fine.
+    async fn discard(&self, table: &TableId, staged: &Staged) -> Result<()>;
+
+    /// Makes an empty table: version 0. A table that is already there is left alone.
+    async fn create(&self, table: &TableId, schema: &Schema, info: &CommitInfo) -> Result<Snapshot>;
+
+    /// Commits one version on top of `change.base`.
+    async fn commit(&self, table: &TableId, change: Change) -> Result<Snapshot>;
+
+    /// Resolves a version, by default the newest.
+    async fn snapshot(&self, table: &TableId, version: Option<i64>) -> Result<Snapshot>;
+
+    /// Reads rows in ingestion order. A page never reads what it skips.
+    async fn read(&self, snapshot: &Snapshot, options: &ReadOptions) -> Result<RowStream>;
+
+    /// Runs one read-only SELECT over the given tables and no others; the keys are the names that the statement may use.
+    async fn query(&self, sql: &str, tables: &HashMap<String, Snapshot>, limits: &Limits) -> Result<RowStream>;
+}

@@ -1,0 +1,13 @@
+//! Compiles the contracts below `proto/` without a system `protoc`.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let files = [
+        "madang/catalog/v1/catalog.proto",
+        "madang/common/v1/failure.proto",
+        "madang/pipeline/v1/pipeline.proto",
+    ];
+    let descriptors = protox::compile(files, ["proto"])?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}

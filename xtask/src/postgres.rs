@@ -1,0 +1,119 @@
+//! A private PostgreSQL for one test run: found or installed, in a temporary folder, on a free port of 127.0.0.1.
+
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::process::{self, CannotStart, Guard, POLL, Stop};
+
+const PROGRAMS: &[&str] = &["initdb", "postgres"];
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const SUPERUSER: &str = "madang";
+
+/// The folder that has PostgreSQL's server programs. Installs them where that may be done without asking: as root, on a
+/// system with apt.
+pub(crate) fn find_or_install(guard: &Guard) -> Result<PathBuf> {
+    if let Some(folder) = find() {
+        return Ok(folder);
+    }
+    if !is_root()? || process::find_in_path(&["apt-get"]).is_none() {
+        return Err(CannotStart(
+            "PostgreSQL's server programs `initdb` and `postgres` were not found (looked in PATH, in `pg_config --bindir` and in \
+             /usr/lib/postgresql/*/bin). Install the package `postgresql` of your system, or run `cargo xtask test --sqlite-only`."
+                .to_owned(),
+        )
+        .into());
+    }
+    eprintln!("PostgreSQL's server programs were not found: installing Debian's package `postgresql`");
+    for arguments in [&["update"][..], &["install", "-y", "--no-install-recommends", "postgresql"]] {
+        let status = guard.run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))?;
+        ensure!(status.success(), CannotStart(format!("`apt-get {}` failed; `--sqlite-only` does without PostgreSQL", arguments.join(" "))));
+    }
+    find().ok_or_else(|| CannotStart("the package `postgresql` was installed, but `initdb` and `postgres` are still not there".to_owned()).into())
+}
+
+fn find() -> Option<PathBuf> {
+    process::find_in_path(PROGRAMS).or_else(from_pg_config).or_else(newest_of_debian)
+}
+
+fn from_pg_config() -> Option<PathBuf> {
+    let output = Command::new("pg_config").arg("--bindir").output().ok()?;
+    let folder = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    process::has_all(&folder, PROGRAMS).then_some(folder)
+}
+
+fn newest_of_debian() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
+    let folders = versions.filter_map(Result::ok).map(|version| version.path().join("bin"));
+    let number = |folder: &PathBuf| folder.parent()?.file_name()?.to_str()?.parse::<u32>().ok();
+    folders.filter(|folder| process::has_all(folder, PROGRAMS)).max_by_key(number)
+}
+
+/// A running server. It stops with the guard that started it.
+pub(crate) struct Server {
+    port: u16,
+}
+
+impl Server {
+    /// Makes and starts a server that has these databases; `folder` is made for it.
+    pub(crate) fn start(guard: &Guard, programs: &Path, folder: &Path, log: &Path, databases: &[String]) -> Result<Self> {
+        fs::create_dir(folder)?;
+        let user = unprivileged_user()?;
+        if let Some((uid, gid)) = user {
+            chown(folder, Some(uid), Some(gid))?;
+        }
+        let data = folder.join("data");
+        let program = |name: &str| -> Result<Command> {
+            let mut command = process::clean(programs.join(name));
+            command.current_dir(folder).env("LC_ALL", "C").arg("-D").arg(&data).stderr(process::log_file(log)?);
+            if let Some((uid, gid)) = user {
+                command.uid(uid).gid(gid); // this also drops root's other groups
+            }
+            Ok(command)
+        };
+
+        let initdb = ["-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--lc-messages=C", "--no-sync"];
+        let status = guard.run(program("initdb")?.args(initdb).stdout(process::log_file(log)?))?;
+        ensure!(status.success(), "`initdb` failed; its output ends:\n{}", process::tail(log, 20));
+
+        let port = process::free_port()?;
+        let mut server = program("postgres")?;
+        server.args(["-p", &port.to_string()]).stdout(process::log_file(log)?);
+        let settings = [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=", // none: the path of a temporary folder can be too long for a socket
+            "max_connections=200",
+            "shared_buffers=32MB",
+            "max_wal_size=256MB",
+        ];
+        for setting in settings {
+            server.args(["-c", setting]);
+        }
+        let running = guard.spawn(&mut server, Stop::Interrupt)?;
+        let deadline = Instant::now() + READY_WITHIN;
+        while !is_ready(&data)? {
+            if let Some(status) = guard.ended(running)? {
+                bail!("PostgreSQL ended at its start ({status}); its log ends:\n{}", process::tail(log, 20));
+            }
+            ensure!(Instant::now() < deadline, "PostgreSQL was not ready within {READY_WITHIN:?}; its log ends:\n{}", process::tail(log, 20));
+            thread::sleep(POLL);
+        }
+        let server = Self { port };
+        server.create(guard, programs, databases)?;
+        Ok(server)
+    }
+
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("postgres://{SUPERUSER}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// A database from which tests may create their own.
+    pub(crate) fn maintenance_url(&self) -> String {
+        self.url("postgres")
+    }
+}
