@@ -1,1 +1,81 @@
-//! x
+//! The catalogue: organizations, datasets, resources and their tables; the only committer of table versions.
+//!
+//! [`grpc`] is the contract's face: it reads a request, calls one function of [`organization`], [`dataset`] or [`table`], and shapes
+//! the answer. SQL lives in [`store`], one file per thing. [`permission`] holds the only permission function. [`publish`] is the
+//! journal through which every table version comes to be.
+
+mod dataset;
+mod grpc;
+mod organization;
+mod permission;
+mod publish;
+mod spool;
+mod store;
+mod table;
+mod upload;
+mod user;
+
+use std::{path::PathBuf, sync::Arc};
+
+use madang_kit::{
+    Clock, Db, Drain, Error, Result, audit,
+    assertion::AllowList,
+    rpc::Served,
+};
+use madang_lake::Lake;
+use madang_proto::catalog::v1::{
+    catalog_server::CatalogServer, permissions_server::PermissionsServer, table_commits_server::TableCommitsServer,
+    users_server::UsersServer,
+};
+use tonic::service::Routes;
+
+/// What the service needs.
+pub struct Options {
+    /// The catalogue's own database.
+    pub database: Db,
+    /// The table store.
+    pub lake: Arc<dyn Lake>,
+    /// Where uploads are spooled; emptied at start.
+    pub spool_dir: PathBuf,
+    /// The largest upload, in bytes.
+    pub upload_bytes: u64,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// What every part of the service works with.
+#[derive(Clone)]
+struct Catalog {
+    db: Db,
+    lake: Arc<dyn Lake>,
+    spool: spool::Spool,
+    clock: Clock,
+}
+
+/// Who may call what.
+pub fn allow_list() -> AllowList {
+    let calls = |patterns: &[&str]| patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+    AllowList::from([
+        ("gateway".to_owned(), calls(&["/madang.catalog.v1.Catalog/*", "/madang.catalog.v1.Users/*"])),
+        ("pipeline".to_owned(), calls(&["/madang.catalog.v1.TableCommits/*", "/madang.catalog.v1.Permissions/*"])),
+    ])
+}
+
+/// Brings the database up to date, finishes what a crash left open, and gives the service.
+pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
+    options.database.migrate(&store::MIGRATIONS).await.map_err(Error::internal)?;
+    let catalog = Catalog {
+        db: options.database,
+        lake: options.lake,
+        spool: spool::Spool::open(options.spool_dir, options.upload_bytes).await?,
+        clock: options.clock,
+    };
+    publish::roll_forward_all(&catalog).await?;
+    publish::spawn_retries(catalog.clone(), drain);
+    audit::Sealer::spawn(catalog.db.clone(), drain);
+    let routes = Routes::new(CatalogServer::new(catalog.clone()))
+        .add_service(TableCommitsServer::new(catalog.clone()).max_decoding_message_size(grpc::COMMIT_BYTES))
+        .add_service(PermissionsServer::new(catalog.clone()))
+        .add_service(UsersServer::new(catalog));
+    Ok(Served { name: "catalog", routes })
+}

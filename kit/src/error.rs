@@ -116,6 +116,11 @@ impl Error {
         Self::new(Code::NotFound, format!("{kind} '{id}' not found"))
     }
 
+    /// Whether nothing was done for certain. Otherwise the answer may have been lost after the deed.
+    pub fn is_refusal(&self) -> bool {
+        !matches!(self.code, Code::Internal | Code::Unavailable | Code::TimedOut)
+    }
+
     /// A fault of ours; the cause goes to the log.
     pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { code: Code::Internal, message: "internal error".to_owned(), fields: Vec::new(), cause: Some(cause.into()) }

@@ -3,6 +3,7 @@
 
 pub mod assertion;
 pub mod audit;
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod db;

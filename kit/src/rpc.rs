@@ -20,16 +20,21 @@ use crate::{
     assertion::{Refusal, Signer, Verifier},
 };
 
-const ASSERTION: HeaderName = HeaderName::from_static("x-madang-assertion");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("x-madang-idempotency-key");
+const ASSERTION: &str = "x-madang-assertion";
+const REQUEST_ID: &str = "x-request-id";
+const IDEMPOTENCY_KEY: &str = "x-madang-idempotency-key";
 /// gRPC's own health service answers anybody: it tells nothing but "serving".
 const HEALTH: &str = "/grpc.health.v1.Health/";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A way to another service.
-pub type Channel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
+pub type Channel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, ChannelError>;
+
+/// The other service can't be reached.
+#[derive(Debug, thiserror::Error)]
+#[error("the service can't be reached")]
+pub struct ChannelError(#[source] BoxError);
 
 /// A channel to a service in another process, connected when first used.
 ///
@@ -56,7 +61,7 @@ where
         stamp(&mut request, &signer);
         request
     };
-    BoxCloneSyncService::new(ServiceBuilder::new().map_request(sign).service(service.map_err(Into::into)))
+    BoxCloneSyncService::new(ServiceBuilder::new().map_request(sign).service(service.map_err(|error: S::Error| ChannelError(error.into()))))
 }
 
 /// A request that carries who is asking.
@@ -78,7 +83,7 @@ fn stamp(request: &mut http::Request<Body>, signer: &Signer) {
     let key = context.idempotency_key.as_deref();
     for (name, value) in [(ASSERTION, Some(&*assertion)), (REQUEST_ID, Some(&*context.request_id)), (IDEMPOTENCY_KEY, key)] {
         if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
-            headers.insert(name, value);
+            headers.insert(HeaderName::from_static(name), value);
         }
     }
 }
@@ -129,12 +134,12 @@ where
 }
 
 fn admit<B>(verifier: &Verifier, request: &http::Request<B>) -> std::result::Result<Context, Refusal> {
-    let text = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let verified = verifier.verify(text(&ASSERTION), request.uri().path())?;
+    let text = |name: &str| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let verified = verifier.verify(text(ASSERTION), request.uri().path())?;
     Ok(Context {
         principal: verified.principal,
-        request_id: text(&REQUEST_ID).unwrap_or_default().to_owned(),
-        idempotency_key: text(&IDEMPOTENCY_KEY).map(str::to_owned),
+        request_id: text(REQUEST_ID).unwrap_or_default().to_owned(),
+        idempotency_key: text(IDEMPOTENCY_KEY).map(str::to_owned),
     })
 }
 

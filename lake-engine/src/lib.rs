@@ -1,1 +1,132 @@
-//! x
+//! The table store of [`madang_lake`], on Delta Lake and DataFusion; the only crate that knows either.
+//!
+//! * A table is the folder `lake/<table id>/` below the root: Parquet files and a Delta log, without deletion vectors
+//!   or column mapping, so that other engines can open it. `_id` is its first column.
+//! * Writing: [`Engine`] converts a CSV file or a row stream into Parquet files of disjoint `_id` ranges (`write/`,
+//!   `csv/`), and one commit makes them a version (`delta/`).
+//! * Reading: a page seeks by row counts (`read.rs`); a query is planned over resolved file lists only (`query/`).
+
+mod columns;
+mod csv;
+mod delta;
+mod query;
+mod read;
+mod rows;
+mod store;
+mod write;
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use madang_lake::{
+    Change, CommitInfo, Error, Input, Inspection, Lake, Limits, ReadOptions, Result, RowIds, RowStream, Schema, Snapshot, Staged,
+    TableId,
+};
+use object_store::ObjectStore;
+
+pub use store::{Durability, Root};
+
+/// What an engine is made of.
+#[derive(Debug)]
+pub struct EngineOptions {
+    /// Where tables live; a table is the folder `lake/<table id>/` below it.
+    pub root: Root,
+    /// Whether writes to a local folder reach the disk before they are acknowledged.
+    pub durability: Durability,
+    /// A local folder for files that live only as long as one call: transcoded input, spilled query state. It must exist.
+    pub scratch: PathBuf,
+}
+
+impl EngineOptions {
+    /// Tables below `root`, durable, with the system's temporary folder as scratch.
+    pub fn new(root: impl Into<Root>) -> Self {
+        Self { root: root.into(), durability: Durability::default(), scratch: std::env::temp_dir() }
+    }
+}
+
+/// The table store. Cheap to share behind an [`Arc`]; it holds caches, no locks across I/O.
+#[derive(Debug)]
+pub struct Engine {
+    store: Arc<dyn ObjectStore>,
+    tables: delta::Tables,
+    footers: read::Footers,
+    scratch: PathBuf,
+}
+
+impl Engine {
+    /// Opens the store; makes a local root folder if it is absent. It reads no table yet.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a root that no store serves, [`Error::Storage`] if the store can't be opened.
+    pub fn open(options: EngineOptions) -> Result<Self> {
+        let store = store::open(options.root, options.durability)?;
+        Ok(Self {
+            tables: delta::Tables::new(store.clone()),
+            footers: read::Footers::default(),
+            store,
+            scratch: options.scratch,
+        })
+    }
+}
+
+#[async_trait]
+impl Lake for Engine {
+    async fn inspect(&self, input: &Input, limits: &Limits) -> Result<Inspection> {
+        csv::inspect(input, *limits, &self.scratch).await
+    }
+
+    async fn stage(&self, table: &TableId, input: &Input, schema: &Schema, limits: &Limits, ids: &dyn RowIds) -> Result<Staged> {
+        columns::check(schema)?;
+        let (columns, batches) = csv::convert(input, schema, *limits, &self.scratch).await;
+        let files = write::write(self.target(table), schema, batches, ids).await?;
+        Ok(Staged { files, columns })
+    }
+
+    async fn stage_rows(&self, table: &TableId, rows: RowStream, schema: &Schema, ids: &dyn RowIds) -> Result<Staged> {
+        columns::check(schema)?;
+        let columns = u32::try_from(rows.schema.fields().len()).map_err(storage)?;
+        let files = write::write(self.target(table), schema, rows::fit(rows, schema)?, ids).await?;
+        Ok(Staged { files, columns })
+    }
+
+    async fn discard(&self, table: &TableId, staged: &Staged) -> Result<()> {
+        let target = self.target(table);
+        for file in &staged.files {
+            target.remove(file).await?;
+        }
+        Ok(())
+    }
+
+    async fn create(&self, table: &TableId, schema: &Schema, info: &CommitInfo) -> Result<Snapshot> {
+        columns::check(schema)?;
+        self.tables.create(table, schema, info).await
+    }
+
+    async fn commit(&self, table: &TableId, change: Change) -> Result<Snapshot> {
+        columns::check(&change.schema)?;
+        self.tables.commit(table, change).await
+    }
+
+    async fn snapshot(&self, table: &TableId, version: Option<i64>) -> Result<Snapshot> {
+        self.tables.snapshot(table, version).await
+    }
+
+    async fn read(&self, snapshot: &Snapshot, options: &ReadOptions) -> Result<RowStream> {
+        read::read(&self.store, &self.footers, snapshot, options)
+    }
+
+    async fn query(&self, sql: &str, tables: &HashMap<String, Snapshot>, limits: &Limits) -> Result<RowStream> {
+        query::run(&self.store, &self.scratch, sql, tables, *limits).await
+    }
+}
+
+impl Engine {
+    fn target(&self, table: &TableId) -> write::Target {
+        write::Target { store: self.store.clone(), table: table.clone() }
+    }
+}
+
+/// A failure of the store or of a library, for the log.
+fn storage(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::storage(error)
+}

@@ -10,11 +10,13 @@
 //! * Only catalog-svc calls [`Lake::create`] and [`Lake::commit`].
 
 mod error;
+mod ipc;
 mod render;
 mod schema;
 mod table;
 
 pub use error::{Error, Result};
+pub use ipc::{Decoder, Encoder};
 pub use render::write_json_rows;
 pub use schema::{Column, ColumnType, ROW_ID, Schema};
 pub use table::{

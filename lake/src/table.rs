@@ -135,6 +135,8 @@ pub struct DataFile {
 pub struct Staged {
     /// In [`crate::ROW_ID`] order.
     pub files: Vec<DataFile>,
+    /// Columns of the input that they were made from.
+    pub columns: u32,
 }
 
 impl Staged {
@@ -184,6 +186,9 @@ pub struct Change {
 pub struct CommitInfo {
     /// Milliseconds since 1970.
     pub timestamp_ms: i64,
+    /// Counts the commits of a table from 1; kept in the log as the transaction version of the application `madang`, so that a
+    /// commit that is tried again after a crash is recognized.
+    pub publish: i64,
     /// The run that wrote it, if one did.
     pub run: Option<String>,
 }
@@ -240,7 +245,8 @@ pub trait Lake: Send + Sync + 'static {
     /// Makes an empty table: version 0. A table that is already there is left alone.
     async fn create(&self, table: &TableId, schema: &Schema, info: &CommitInfo) -> Result<Snapshot>;
 
-    /// Commits one version on top of `change.base`.
+    /// Commits one version on top of `change.base`. If the table already holds a commit with this `publish` number or a higher
+    /// one, nothing is done and the newest snapshot is returned, whatever `base` says.
     async fn commit(&self, table: &TableId, change: Change) -> Result<Snapshot>;
 
     /// Resolves a version, by default the newest.

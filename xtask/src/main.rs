@@ -35,7 +35,12 @@ const COMMANDS: &[Command] = &[
     },
     Command { name: "lint", arguments: "", about: "format, tidy checks, clippy and documentation, warnings denied", run: cmd::lint::run },
     Command { name: "ci", arguments: "", about: "lint, then test: what has to be green before a change lands", run: cmd::ci::run },
-    Command { name: "data", arguments: "", about: "bring the larger public tables into target/data (or $MADANG_DATA_DIR)", run: cmd::data::run },
+    Command {
+        name: "data",
+        arguments: "",
+        about: "bring the larger public tables into target/data (or $MADANG_TEST_DATA_DIR)",
+        run: cmd::data::run,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -65,10 +70,7 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> String {
-    let mut text = String::from("usage: cargo xtask <command>\n");
-    for command in COMMANDS {
-        let call = format!("{} {}", command.name, command.arguments);
-        text.push_str(&format!("\n  {call:<32} {}", command.about));
-    }
-    text
+    let line = |command: &Command| format!("  {:<34} {}", format!("{} {}", command.name, command.arguments), command.about);
+    let lines: Vec<String> = COMMANDS.iter().map(line).collect();
+    format!("usage: cargo xtask <command>\n\n{}", lines.join("\n"))
 }

@@ -11,11 +11,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::process::{self, CannotStart, Guard, POLL, Stop};
 
-const PROGRAMS: &[&str] = &["initdb", "postgres"];
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const PROGRAMS: &[&str] = &["initdb", "postgres", "psql"];
+const READY_WITHIN: Duration = Duration::from_mins(1);
 const SUPERUSER: &str = "madang";
 
-/// The folder that has PostgreSQL's server programs. Installs them where that may be done without asking: as root, on a
+/// The folder that has PostgreSQL's programs. Installs them where that may be done without asking: as root, on a
 /// system with apt.
 pub(crate) fn find_or_install(guard: &Guard) -> Result<PathBuf> {
     if let Some(folder) = find() {
@@ -23,18 +23,21 @@ pub(crate) fn find_or_install(guard: &Guard) -> Result<PathBuf> {
     }
     if !is_root()? || process::find_in_path(&["apt-get"]).is_none() {
         return Err(CannotStart(
-            "PostgreSQL's server programs `initdb` and `postgres` were not found (looked in PATH, in `pg_config --bindir` and in \
+            "PostgreSQL's programs `initdb`, `postgres` and `psql` were not found together (looked in PATH, in `pg_config --bindir` and in \
              /usr/lib/postgresql/*/bin). Install the package `postgresql` of your system, or run `cargo xtask test --sqlite-only`."
                 .to_owned(),
         )
         .into());
     }
-    eprintln!("PostgreSQL's server programs were not found: installing Debian's package `postgresql`");
+    eprintln!("PostgreSQL was not found: installing Debian's package `postgresql`");
     for arguments in [&["update"][..], &["install", "-y", "--no-install-recommends", "postgresql"]] {
         let status = guard.run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))?;
-        ensure!(status.success(), CannotStart(format!("`apt-get {}` failed; `--sqlite-only` does without PostgreSQL", arguments.join(" "))));
+        ensure!(
+            status.success(),
+            CannotStart(format!("`apt-get {}` failed; `--sqlite-only` does without PostgreSQL", arguments.join(" ")))
+        );
     }
-    find().ok_or_else(|| CannotStart("the package `postgresql` was installed, but `initdb` and `postgres` are still not there".to_owned()).into())
+    find().ok_or_else(|| CannotStart("the package `postgresql` was installed, but its programs are still not found".to_owned()).into())
 }
 
 fn find() -> Option<PathBuf> {
@@ -62,7 +65,7 @@ pub(crate) struct Server {
 impl Server {
     /// Makes and starts a server that has these databases; `folder` is made for it.
     pub(crate) fn start(guard: &Guard, programs: &Path, folder: &Path, log: &Path, databases: &[String]) -> Result<Self> {
-        fs::create_dir(folder)?;
+        fs::create_dir(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let user = unprivileged_user()?;
         if let Some((uid, gid)) = user {
             chown(folder, Some(uid), Some(gid))?;
@@ -100,11 +103,21 @@ impl Server {
             if let Some(status) = guard.ended(running)? {
                 bail!("PostgreSQL ended at its start ({status}); its log ends:\n{}", process::tail(log, 20));
             }
-            ensure!(Instant::now() < deadline, "PostgreSQL was not ready within {READY_WITHIN:?}; its log ends:\n{}", process::tail(log, 20));
+            ensure!(
+                Instant::now() < deadline,
+                "PostgreSQL was not ready within {READY_WITHIN:?}; its log ends:\n{}",
+                process::tail(log, 20)
+            );
             thread::sleep(POLL);
         }
         let server = Self { port };
-        server.create(guard, programs, databases)?;
+        let mut psql = process::clean(programs.join("psql"));
+        psql.args(["--no-psqlrc", "--quiet", "--dbname", &server.maintenance_url()]);
+        for database in databases {
+            psql.args(["--command", &format!("CREATE DATABASE {database}")]);
+        }
+        let status = guard.run(psql.stdout(process::log_file(log)?).stderr(process::log_file(log)?))?;
+        ensure!(status.success(), "cannot create the databases; the log ends:\n{}", process::tail(log, 20));
         Ok(server)
     }
 
@@ -116,4 +129,31 @@ impl Server {
     pub(crate) fn maintenance_url(&self) -> String {
         self.url("postgres")
     }
+}
+
+/// The last line of a server's pid file tells whether it takes connections; this is where `pg_ctl` looks, too.
+fn is_ready(data: &Path) -> Result<bool> {
+    match fs::read_to_string(data.join("postmaster.pid")) {
+        Ok(text) => Ok(text.lines().nth(7).is_some_and(|state| state.trim() == "ready")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).context("cannot read PostgreSQL's pid file"),
+    }
+}
+
+/// PostgreSQL refuses to run as root: then it runs as the user that its package made, or as `nobody`.
+fn unprivileged_user() -> Result<Option<(u32, u32)>> {
+    if !is_root()? {
+        return Ok(None);
+    }
+    let user = ["postgres", "nobody"].into_iter().find_map(|name| Some((id(&["-u", name])?, id(&["-g", name])?)));
+    Ok(Some(user.context("PostgreSQL does not run as root, and there is neither a user `postgres` nor a user `nobody`")?))
+}
+
+fn is_root() -> Result<bool> {
+    Ok(id(&["-u"]).context("`id -u` does not tell who runs this")? == 0)
+}
+
+fn id(arguments: &[&str]) -> Option<u32> {
+    let output = Command::new("id").args(arguments).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }

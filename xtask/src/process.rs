@@ -241,12 +241,16 @@ pub(crate) fn cargo() -> Command {
 /// A command without this person's own settings of Madang and PostgreSQL.
 pub(crate) fn clean(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
+    forget_settings(&mut command);
+    command
+}
+
+pub(crate) fn forget_settings(command: &mut Command) {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("MADANG_") || name.starts_with("PG")) {
             command.env_remove(name);
         }
     }
-    command
 }
 
 /// The root of the workspace, from wherever inside it the command was typed.
@@ -271,7 +275,7 @@ pub(crate) fn free_port() -> Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let spread = u16::try_from(std::process::id() % 10_000)?;
     for _ in 0..10_000 {
-        let port = 20_000 + (spread + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        let port = 20_000 + spread.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return Ok(port);
         }
@@ -283,6 +287,11 @@ pub(crate) fn free_port() -> Result<u16> {
 pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+/// A log to which several programs may write, one after another or at once.
+pub(crate) fn log_file(path: &Path) -> Result<fs::File> {
+    fs::File::options().create(true).append(true).open(path).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The last lines of a log.

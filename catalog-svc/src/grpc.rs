@@ -1,0 +1,119 @@
+//! The contract's face: each method reads its context, calls one function and shapes the answer.
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream::BoxStream};
+use madang_kit::{Error, Result, rpc};
+use madang_lake::{Column, ColumnType, DataFile, Schema, Snapshot};
+use madang_proto::catalog::v1::{
+    CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset, DemandOrganizationRequest,
+    DemandOrganizationResponse, OpenTableRequest,
+    OpenTableResponse, Organization, PutUserRequest, PutUserResponse, ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest,
+    ReserveRowIdsResponse, TableColumn, TableFile, UploadTableRequest, UploadTableResponse, catalog_server, read_table_response::Part,
+    permissions_server, table_commits_server, users_server,
+};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{Catalog, dataset, organization, table, upload, user};
+
+/// The largest commit: a table of some 100,000 files.
+pub(crate) const COMMIT_BYTES: usize = 32 << 20;
+
+type Answer<M> = std::result::Result<Response<M>, Status>;
+
+#[tonic::async_trait]
+impl catalog_server::Catalog for Catalog {
+    type ReadTableStream = BoxStream<'static, std::result::Result<ReadTableResponse, Status>>;
+
+    async fn create_organization(&self, request: Request<CreateOrganizationRequest>) -> Answer<Organization> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(organization::create(self, &context, request.into_inner()).await?))
+    }
+
+    async fn create_dataset(&self, request: Request<CreateDatasetRequest>) -> Answer<Dataset> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(dataset::create(self, &context, request.into_inner()).await?))
+    }
+
+    async fn upload_table(&self, request: Request<Streaming<UploadTableRequest>>) -> Answer<UploadTableResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(upload::upload(self, &context, request.into_inner()).await?))
+    }
+
+    async fn read_table(&self, request: Request<ReadTableRequest>) -> Answer<Self::ReadTableStream> {
+        let context = rpc::context(&request)?;
+        let reading = table::read(self, &context, request.into_inner()).await?;
+        let header = futures::stream::iter([Ok(Part::Header(reading.header))]);
+        let rows = reading.rows.map(|piece| piece.map(|bytes| Part::Rows(bytes.to_vec())).map_err(Status::from));
+        Ok(Response::new(header.chain(rows).map(|part| part.map(|part| ReadTableResponse { part: Some(part) })).boxed()))
+    }
+}
+
+#[tonic::async_trait]
+impl table_commits_server::TableCommits for Catalog {
+    async fn open_table(&self, request: Request<OpenTableRequest>) -> Answer<OpenTableResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(table::open(self, &context, request.into_inner()).await?))
+    }
+
+    async fn reserve_row_ids(&self, request: Request<ReserveRowIdsRequest>) -> Answer<ReserveRowIdsResponse> {
+        Ok(Response::new(table::reserve_row_ids(self, request.into_inner()).await?))
+    }
+
+    async fn commit_tables(&self, request: Request<CommitTablesRequest>) -> Answer<CommitTablesResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(table::commit(self, &context, request.into_inner()).await?))
+    }
+}
+
+#[tonic::async_trait]
+impl permissions_server::Permissions for Catalog {
+    async fn demand_organization(&self, request: Request<DemandOrganizationRequest>) -> Answer<DemandOrganizationResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(organization::check_access(self, &context, request.into_inner()).await?))
+    }
+}
+
+#[tonic::async_trait]
+impl users_server::Users for Catalog {
+    async fn put_user(&self, request: Request<PutUserRequest>) -> Answer<PutUserResponse> {
+        Ok(Response::new(user::put(self, request.into_inner()).await?))
+    }
+}
+
+/// A time on the wire.
+pub(crate) fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: time.timestamp(), nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or_default() }
+}
+
+/// A resolved version on the wire.
+pub(crate) fn open_table(snapshot: Snapshot) -> OpenTableResponse {
+    let column = |column: Column| TableColumn { name: column.name, r#type: column.kind.name().to_owned(), nullable: column.nullable };
+    let file = |file: DataFile| TableFile {
+        path: file.path,
+        bytes: file.bytes,
+        rows: file.rows,
+        first_row_id: file.first_row_id,
+        last_row_id: file.last_row_id,
+    };
+    OpenTableResponse {
+        table_id: snapshot.table.to_string(),
+        version: Some(snapshot.version),
+        columns: snapshot.schema.columns.into_iter().map(column).collect(),
+        files: snapshot.files.into_iter().map(file).collect(),
+    }
+}
+
+/// Columns from the wire.
+pub(crate) fn schema(columns: Vec<TableColumn>) -> Result<Schema> {
+    let column = |column: TableColumn| {
+        let kind = ColumnType::parse(&column.r#type)
+            .ok_or_else(|| Error::invalid("columns", "type", format!("column '{}' has the unknown type '{}'", column.name, column.r#type)))?;
+        Ok(Column { name: column.name, kind, nullable: column.nullable })
+    };
+    Ok(Schema { columns: columns.into_iter().map(column).collect::<Result<_>>()? })
+}
+
+/// A file from the wire.
+pub(crate) fn data_file(file: TableFile) -> DataFile {
+    DataFile { path: file.path, bytes: file.bytes, rows: file.rows, first_row_id: file.first_row_id, last_row_id: file.last_row_id }
+}

@@ -1,0 +1,178 @@
+//! The publish journal: how new table versions come to be.
+//!
+//! A publish changes one or several tables, all or none. First its files are staged. Then one database transaction writes the
+//! commit record with everything that belongs to it ([`decide`]). From there on it is always rolled forward ([`roll_forward`]):
+//! at once, by a retry, or at the next start. Each change carries its table's publish number into the Delta log, so applying one
+//! twice does nothing; no lock is held meanwhile, because Delta's put-if-absent lets one of two writers win.
+
+use std::time::Duration;
+
+use madang_kit::{
+    Code, Context, Drain, Error, Id, Result, Tx,
+    audit::{self, Record},
+};
+use madang_lake::{CommitInfo, DataFile, Schema, Snapshot, Staged, TableId, WriteMode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    Catalog,
+    store::{dataset, publish as store, table},
+    table::lake_error,
+};
+
+const RETRY_EVERY: Duration = Duration::from_secs(5);
+/// Another writer getting in between so often means that something is broken.
+const ATTEMPTS: usize = 1_000;
+
+/// What a publish does to one table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Change {
+    pub(crate) table: TableId,
+    /// The dataset whose primary table it is.
+    pub(crate) dataset: Id,
+    pub(crate) mode: WriteMode,
+    /// The columns that the files were made for; `None` = the table was not there.
+    pub(crate) made_for: Option<Schema>,
+    /// The version that the files were made from, if they were made from this table.
+    pub(crate) made_from: Option<i64>,
+    /// The columns from now on.
+    pub(crate) schema: Schema,
+    pub(crate) files: Vec<DataFile>,
+    /// The new resource's name, if the table is new.
+    pub(crate) resource_name: String,
+}
+
+/// A step of a run that publishes, under its fence.
+#[derive(Clone, Debug)]
+pub(crate) struct RunStep {
+    pub(crate) run: Id,
+    pub(crate) step: String,
+    pub(crate) fence: i64,
+}
+
+/// Writes the commit record into the caller's transaction.
+///
+/// # Errors
+/// [`Code::Conflict`] if a table is no longer what the files were made for.
+pub(crate) async fn decide(catalog: &Catalog, tx: &mut Tx, context: &Context, changes: &[Change], run: Option<&RunStep>) -> Result<()> {
+    let now = catalog.clock.now();
+    let publish = Id::generate().to_string();
+    store::insert(tx, &publish, run, now).await?;
+    let mut ordered: Vec<_> = changes.iter().collect();
+    ordered.sort_by_key(|change| change.dataset); // one order for all, so that two publishes can't wait for each other
+    for change in ordered {
+        let number = decide_table(catalog, tx, change).await?;
+        store::insert_change(tx, &publish, number, change).await?;
+        dataset::touch(tx, &change.dataset.to_string(), now).await?;
+        let rows: u64 = change.files.iter().map(|file| file.rows).sum();
+        let detail = json!({"table": change.table, "mode": change.mode, "rows": rows, "run": run.map(|run| run.run)});
+        let record = Record { action: "table.publish", thing: change.dataset.to_string(), detail };
+        audit::write(tx, &catalog.clock, context, record).await?;
+    }
+    Ok(())
+}
+
+/// Checks that a table is still what the change was made for, and counts the publish.
+async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result<i64> {
+    let dataset = change.dataset.to_string();
+    dataset::lock(tx, &dataset).await?;
+    let there = match table::primary_in(tx, &dataset).await? {
+        Some(primary) => table::lock(tx, &primary.id).await?,
+        None => None,
+    };
+    let number = match (there, &change.made_for) {
+        (Some(table), Some(schema)) if table.id == change.table.as_str() && table.schema == *schema => {
+            if change.made_from.is_some_and(|version| table.version != Some(version)) {
+                return Err(moved());
+            }
+            table.publishes + 1
+        }
+        (None, None) => {
+            let resource = dataset::Resource {
+                id: change.table.to_string(),
+                dataset_id: dataset,
+                name: change.resource_name.clone(),
+                format: "CSV".to_owned(),
+                created_at: catalog.clock.now(),
+            };
+            dataset::insert_resource(tx, &resource).await?;
+            table::insert(tx, &resource.id, &change.schema).await?;
+            1
+        }
+        _ => return Err(moved()),
+    };
+    table::set_decided(tx, change.table.as_str(), &change.schema, number).await?;
+    Ok(number)
+}
+
+fn moved() -> Error {
+    Error::new(Code::Conflict, "the table was changed by somebody else meanwhile")
+}
+
+/// Applies what is decided for a table and returns its newest snapshot.
+pub(crate) async fn roll_forward(catalog: &Catalog, table: &TableId) -> Result<Snapshot> {
+    let mut newest = None;
+    for _ in 0..ATTEMPTS {
+        let Some(open) = store::open_changes(&catalog.db, table.as_str()).await?.into_iter().next() else {
+            return match newest {
+                Some(snapshot) => Ok(snapshot),
+                None => catalog.lake.snapshot(table, None).await.map_err(lake_error),
+            };
+        };
+        match apply(catalog, open.change, open.number).await {
+            Ok(snapshot) => newest = Some(snapshot),
+            Err(madang_lake::Error::Conflict { .. }) => {}
+            Err(error) => return Err(lake_error(error)),
+        }
+    }
+    Err(Error::new(Code::Unavailable, "the table is too busy"))
+}
+
+async fn apply(catalog: &Catalog, change: Change, number: i64) -> madang_lake::Result<Snapshot> {
+    let info = CommitInfo { timestamp_ms: catalog.clock.now_ms(), publish: number, run: None };
+    let current = match catalog.lake.snapshot(&change.table, None).await {
+        Err(madang_lake::Error::NotFound(_)) => catalog.lake.create(&change.table, &change.schema, &info).await?,
+        other => other?,
+    };
+    let table = change.table;
+    let wanted = madang_lake::Change {
+        base: current.version,
+        mode: change.mode,
+        schema: change.schema,
+        staged: Staged { files: change.files, columns: 0 },
+        info,
+    };
+    let snapshot = catalog.lake.commit(&table, wanted).await?;
+    note_applied(catalog, &table, number, snapshot.version).await.map_err(madang_lake::Error::storage)?;
+    Ok(snapshot)
+}
+
+async fn note_applied(catalog: &Catalog, table: &TableId, number: i64, version: i64) -> Result<()> {
+    let mut tx = catalog.db.begin().await?;
+    store::set_applied(&mut tx, table.as_str(), number, version).await?;
+    table::set_version(&mut tx, table.as_str(), version).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Applies everything that is decided, as after a crash.
+pub(crate) async fn roll_forward_all(catalog: &Catalog) -> Result<()> {
+    for id in store::open_tables(&catalog.db).await? {
+        let table = id.parse().map_err(lake_error)?;
+        roll_forward(catalog, &table).await?;
+        tracing::info!(table = %table, "rolled a publish forward");
+    }
+    Ok(())
+}
+
+/// Tries again what could not be applied at once, until the process drains.
+pub(crate) fn spawn_retries(catalog: Catalog, drain: &Drain) {
+    let stop = drain.token();
+    drain.spawn(async move {
+        while stop.run_until_cancelled(tokio::time::sleep(RETRY_EVERY)).await.is_some() {
+            if let Err(error) = roll_forward_all(&catalog).await {
+                tracing::warn!(error = %madang_kit::error::chain(&error), "a publish is not applied yet");
+            }
+        }
+    });
+}

@@ -1,0 +1,113 @@
+//! The publish journal.
+
+use chrono::{DateTime, Utc};
+use madang_kit::{Db, Error, Result, Tx};
+
+use crate::publish::{Change, RunStep};
+
+/// A decided change of one table that may not be applied yet.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) number: i64,
+    pub(crate) change: Change,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    number: i64,
+    change: String,
+}
+
+/// Writes the commit record of a publish.
+pub(crate) async fn insert(tx: &mut Tx, id: &str, run: Option<&RunStep>, now: DateTime<Utc>) -> Result<()> {
+    tx.query("INSERT INTO publish (id, run_id, step, created_at) VALUES ($1, $2, $3, $4)")
+        .bind(id.to_owned())
+        .bind(run.map(|run| run.run.to_string()))
+        .bind(run.map(|run| run.step.clone()))
+        .bind(now)
+        .run()
+        .await?;
+    Ok(())
+}
+
+/// Adds what a publish does to one table.
+pub(crate) async fn insert_change(tx: &mut Tx, publish: &str, number: i64, change: &Change) -> Result<()> {
+    let text = serde_json::to_string(change).map_err(Error::internal)?;
+    tx.query("INSERT INTO publish_change (publish_id, table_id, number, change) VALUES ($1, $2, $3, $4)")
+        .bind(publish.to_owned())
+        .bind(change.table.to_string())
+        .bind(number)
+        .bind(text)
+        .run()
+        .await?;
+    Ok(())
+}
+
+/// The decided changes of a table that are not applied yet, in order.
+pub(crate) async fn open_changes(db: &Db, table: &str) -> Result<Vec<Open>> {
+    let rows: Vec<Row> = db
+        .query("SELECT number, change FROM publish_change WHERE table_id = $1 AND version IS NULL ORDER BY number")
+        .bind(table.to_owned())
+        .all()
+        .await?;
+    let open = |row: Row| Ok(Open { number: row.number, change: serde_json::from_str(&row.change).map_err(Error::internal)? });
+    rows.into_iter().map(open).collect()
+}
+
+/// Tables with changes that are not applied yet.
+pub(crate) async fn open_tables(db: &Db) -> Result<Vec<String>> {
+    let rows: Vec<(String,)> = db.query("SELECT DISTINCT table_id FROM publish_change WHERE version IS NULL").all().await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+/// Notes that a change was applied as a version.
+pub(crate) async fn set_applied(tx: &mut Tx, table: &str, number: i64, version: i64) -> Result<()> {
+    tx.query("UPDATE publish_change SET version = $3 WHERE table_id = $1 AND number = $2")
+        .bind(table.to_owned())
+        .bind(number)
+        .bind(version)
+        .run()
+        .await?;
+    Ok(())
+}
+
+/// The tables of the publish that a run's step already made.
+pub(crate) async fn tables_of(tx: &mut Tx, run: &RunStep) -> Result<Option<Vec<String>>> {
+    let rows: Vec<(String,)> = tx
+        .query(
+            "SELECT c.table_id FROM publish p JOIN publish_change c ON c.publish_id = p.id
+             WHERE p.run_id = $1 AND p.step = $2",
+        )
+        .bind(run.run.to_string())
+        .bind(run.step.clone())
+        .all()
+        .await?;
+    Ok((!rows.is_empty()).then(|| rows.into_iter().map(|(id,)| id).collect()))
+}
+
+/// The versions that a run's step made, by table.
+pub(crate) async fn versions_of(db: &Db, run: &RunStep) -> Result<Vec<(String, i64)>> {
+    Ok(db
+        .query(
+            "SELECT c.table_id, c.version FROM publish p JOIN publish_change c ON c.publish_id = p.id
+             WHERE p.run_id = $1 AND p.step = $2 AND c.version IS NOT NULL",
+        )
+        .bind(run.run.to_string())
+        .bind(run.step.clone())
+        .all()
+        .await?)
+}
+
+/// Raises the fence of a run; false if a higher one was seen.
+pub(crate) async fn raise_fence(tx: &mut Tx, run: &RunStep) -> Result<bool> {
+    let raised = tx
+        .query(
+            "INSERT INTO run_fence (run_id, fence) VALUES ($1, $2)
+             ON CONFLICT (run_id) DO UPDATE SET fence = excluded.fence WHERE run_fence.fence <= excluded.fence",
+        )
+        .bind(run.run.to_string())
+        .bind(run.fence)
+        .run()
+        .await?;
+    Ok(raised == 1)
+}

@@ -1,0 +1,103 @@
+//! Tables of the lake as the catalogue knows them, and their row ids.
+
+use madang_kit::{Db, Error, Id, Result, Tx};
+use madang_lake::Schema;
+
+/// A table of the lake.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    /// The id of its resource, which names the table's folder too.
+    pub(crate) id: String,
+    /// The visible columns as of the last publish.
+    pub(crate) schema: Schema,
+    /// The number of the last publish that was decided.
+    pub(crate) publishes: i64,
+    /// The Delta version that the last applied publish made.
+    pub(crate) version: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    columns: String,
+    publishes: i64,
+    version: Option<i64>,
+}
+
+impl TryFrom<Row> for Table {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let schema = serde_json::from_str(&row.columns).map_err(Error::internal)?;
+        Ok(Self { id: row.id, schema, publishes: row.publishes, version: row.version })
+    }
+}
+
+/// A dataset's primary table: that of its first resource that has one.
+const PRIMARY: &str = "SELECT t.id, t.columns, t.publishes, t.version FROM lake_table t JOIN resource r ON r.id = t.id
+    WHERE r.dataset_id = $1 AND r.state = 'active' ORDER BY r.position LIMIT 1";
+
+/// A dataset's primary table.
+pub(crate) async fn primary(db: &Db, dataset: &str) -> Result<Option<Table>> {
+    db.query(PRIMARY).bind(dataset.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
+}
+
+/// A dataset's primary table, inside a transaction.
+pub(crate) async fn primary_in(tx: &mut Tx, dataset: &str) -> Result<Option<Table>> {
+    tx.query(PRIMARY).bind(dataset.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
+}
+
+/// A table, locked until the transaction ends.
+pub(crate) async fn lock(tx: &mut Tx, id: &str) -> Result<Option<Table>> {
+    let text = tx.pick(
+        "SELECT id, columns, publishes, version FROM lake_table WHERE id = $1",
+        "SELECT id, columns, publishes, version FROM lake_table WHERE id = $1 FOR UPDATE",
+    );
+    tx.query(text).bind(id.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
+}
+
+/// Adds a table that nothing was published to.
+pub(crate) async fn insert(tx: &mut Tx, id: &str, schema: &Schema) -> Result<()> {
+    let columns = serde_json::to_string(schema).map_err(Error::internal)?;
+    tx.query("INSERT INTO lake_table (id, columns, publishes) VALUES ($1, $2, 0)").bind(id.to_owned()).bind(columns).run().await?;
+    Ok(())
+}
+
+/// Notes that a publish was decided.
+pub(crate) async fn set_decided(tx: &mut Tx, id: &str, schema: &Schema, publishes: i64) -> Result<()> {
+    let columns = serde_json::to_string(schema).map_err(Error::internal)?;
+    tx.query("UPDATE lake_table SET columns = $2, publishes = $3 WHERE id = $1")
+        .bind(id.to_owned())
+        .bind(columns)
+        .bind(publishes)
+        .run()
+        .await?;
+    Ok(())
+}
+
+/// Notes which version the last applied publish made.
+pub(crate) async fn set_version(tx: &mut Tx, id: &str, version: i64) -> Result<()> {
+    tx.query("UPDATE lake_table SET version = $2 WHERE id = $1 AND (version IS NULL OR version < $2)")
+        .bind(id.to_owned())
+        .bind(version)
+        .run()
+        .await?;
+    Ok(())
+}
+
+/// Reserves `count` row ids of a table, which need not exist yet, and returns the first.
+pub(crate) async fn reserve_row_ids(db: &Db, table: Id, count: i64) -> Result<i64> {
+    let mut tx = db.begin().await?;
+    let (next,): (i64,) = tx
+        .query(
+            "INSERT INTO row_id (table_id, next) VALUES ($1, $2)
+             ON CONFLICT (table_id) DO UPDATE SET next = row_id.next + $3 RETURNING next",
+        )
+        .bind(table.to_string())
+        .bind(count.saturating_add(1))
+        .bind(count)
+        .one()
+        .await?;
+    tx.commit().await?;
+    Ok(next - count)
+}

@@ -1,0 +1,38 @@
+//! The read-only copy of the gateway's users.
+
+use madang_kit::{Db, Id, Result, Tx};
+use madang_proto::catalog::v1::PutUserRequest;
+
+/// Writes a user unless a newer revision is there.
+pub(crate) async fn put(tx: &mut Tx, user: PutUserRequest) -> Result<()> {
+    tx.query(
+        "INSERT INTO user_account (id, name, full_name, email, state, sysadmin, service, revision)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, full_name = excluded.full_name, email = excluded.email,
+             state = excluded.state, sysadmin = excluded.sysadmin, service = excluded.service, revision = excluded.revision
+         WHERE user_account.revision < excluded.revision",
+    )
+    .bind(user.id)
+    .bind(user.name)
+    .bind(user.full_name)
+    .bind(user.email)
+    .bind(user.state)
+    .bind(user.sysadmin)
+    .bind(user.service)
+    .bind(user.revision)
+    .run()
+    .await?;
+    Ok(())
+}
+
+/// What decides a stored principal's rights now.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Standing {
+    pub(crate) state: String,
+    pub(crate) sysadmin: bool,
+}
+
+/// The standing of a user.
+pub(crate) async fn standing(db: &Db, id: Id) -> Result<Option<Standing>> {
+    Ok(db.query("SELECT state, sysadmin FROM user_account WHERE id = $1").bind(id.to_string()).opt().await?)
+}

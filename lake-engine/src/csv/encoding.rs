@@ -1,0 +1,95 @@
+//! Any accepted text file as UTF-8 without byte order mark.
+//!
+//! UTF-8 is the rule. A byte order mark can say UTF-16; a file that is not UTF-8 is read as CP949, which most Korean
+//! public data is written in (`encoding_rs` calls it EUC-KR). Those are rewritten into a nameless file, piece by piece.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use encoding_rs::{DecoderResult, EUC_KR, Encoding, UTF_16BE, UTF_16LE};
+use madang_lake::{Error, Result};
+
+use crate::storage;
+
+const PIECE: usize = 256 << 10;
+
+/// Opens a file as UTF-8, checked to its end, at the first character.
+pub(super) fn open(path: &Path, scratch: &Path) -> Result<File> {
+    let mut file = File::open(path).map_err(storage)?;
+    let mut mark = Vec::with_capacity(3);
+    (&mut file).take(3).read_to_end(&mut mark).map_err(storage)?;
+    if mark.is_empty() {
+        return Err(Error::invalid("the file is empty"));
+    }
+    let (start, declared) = match mark.as_slice() {
+        [0xEF, 0xBB, 0xBF] => (3, None),
+        [0xFF, 0xFE, ..] => (2, Some(UTF_16LE)),
+        [0xFE, 0xFF, ..] => (2, Some(UTF_16BE)),
+        _ => (0, None),
+    };
+    at(&mut file, start)?;
+    if let Some(encoding) = declared {
+        return transcode(file, encoding, "the file has a UTF-16 mark but isn't UTF-16 text", scratch);
+    }
+    let fits = is_utf8(&mut file)?;
+    at(&mut file, start)?;
+    match (fits, start) {
+        (true, _) => Ok(file),
+        (false, 0) => transcode(file, EUC_KR, "the file is neither UTF-8 nor CP949 text", scratch),
+        (false, _) => Err(Error::invalid("the file has a UTF-8 mark but isn't UTF-8 text")),
+    }
+}
+
+fn at(file: &mut File, start: u64) -> Result<()> {
+    file.seek(SeekFrom::Start(start)).map(drop).map_err(storage)
+}
+
+/// Whether all the rest is UTF-8.
+fn is_utf8(file: &mut File) -> Result<bool> {
+    let mut piece = vec![0; PIECE];
+    let mut kept = 0; // bytes of a character that the last piece cut in two
+    loop {
+        let read = file.read(&mut piece[kept..]).map_err(storage)?;
+        if read == 0 {
+            return Ok(kept == 0);
+        }
+        let filled = kept + read;
+        refuse_nul(&piece[kept..filled])?;
+        kept = match std::str::from_utf8(&piece[..filled]) {
+            Ok(_) => 0,
+            Err(error) if error.error_len().is_some() => return Ok(false),
+            Err(error) => {
+                piece.copy_within(error.valid_up_to()..filled, 0);
+                filled - error.valid_up_to()
+            }
+        };
+    }
+}
+
+/// Rewrites the rest of a file as UTF-8 into a file that vanishes with its handle.
+fn transcode(mut from: File, encoding: &'static Encoding, refusal: &str, scratch: &Path) -> Result<File> {
+    let mut to = tempfile::tempfile_in(scratch).map_err(storage)?;
+    let mut decoder = encoding.new_decoder_without_bom_handling();
+    let mut piece = vec![0; PIECE];
+    let mut text = vec![0; decoder.max_utf8_buffer_length_without_replacement(PIECE).unwrap_or(PIECE * 4)];
+    loop {
+        let read = from.read(&mut piece).map_err(storage)?;
+        let (result, taken, written) = decoder.decode_to_utf8_without_replacement(&piece[..read], &mut text, read == 0);
+        if result != DecoderResult::InputEmpty || taken != read {
+            return Err(Error::invalid(refusal));
+        }
+        refuse_nul(&text[..written])?;
+        to.write_all(&text[..written]).map_err(storage)?;
+        if read == 0 {
+            at(&mut to, 0)?;
+            return Ok(to);
+        }
+    }
+}
+
+fn refuse_nul(bytes: &[u8]) -> Result<()> {
+    if bytes.contains(&0) { Err(Error::invalid("the file contains NUL bytes, so it isn't delimited text")) } else { Ok(()) }
+}

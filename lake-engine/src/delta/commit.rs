@@ -1,0 +1,235 @@
+//! The next version: one log file, written only if no other has its number.
+
+use deltalake::{
+    DeltaTableError,
+    kernel::{
+        Action, CommitInfo as DeltaInfo, MetadataExt, Transaction, Version,
+        transaction::{CommitBuilder, TableReference, TransactionError},
+    },
+    logstore::LogStoreRef,
+    protocol::{DeltaOperation, SaveMode},
+    table::state::DeltaTableState,
+};
+use madang_lake::{Change, CommitInfo, DataFile, Error, Result, Schema, Snapshot, Staged, TableId, WriteMode};
+use serde_json::{Value, json};
+
+use super::{Resolved, Tables, actions, evolve};
+use crate::{storage, write::Target};
+
+/// A checkpoint of the log is written after so many versions; it only shortens later reads.
+const CHECKPOINT_EVERY: i64 = 50;
+
+/// Under this name the log keeps the number of the last publish.
+const APPLICATION: &str = "madang";
+
+impl Tables {
+    /// Makes an empty table, or returns the one that is there.
+    pub(crate) async fn create(&self, table: &TableId, schema: &Schema, info: &CommitInfo) -> Result<Snapshot> {
+        match self.snapshot(table, None).await {
+            Err(Error::NotFound(_)) => {}
+            other => return other,
+        }
+        let log = self.log_store(table)?;
+        let delta_schema = actions::delta_schema(schema)?;
+        let metadata = actions::metadata(&delta_schema, info)?;
+        let protocol = actions::protocol(schema)?;
+        let operation = DeltaOperation::Create {
+            mode: SaveMode::ErrorIfExists,
+            location: log.root_url().clone(),
+            protocol: protocol.clone(),
+            metadata: metadata.clone(),
+        };
+        let history = history("CREATE TABLE", json!({}), None, info);
+        let actions = vec![Action::CommitInfo(history), Action::Protocol(protocol), Action::Metadata(metadata)];
+        match publish(&log, None, actions, operation).await {
+            Ok(()) => Ok(Snapshot { table: table.clone(), version: 0, schema: schema.clone(), files: Vec::new() }),
+            Err(Unpublished::Taken) => self.snapshot(table, None).await, // somebody else made it meanwhile
+            Err(Unpublished::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Commits one version on top of `change.base`, unless the table has this publish already.
+    pub(crate) async fn commit(&self, table: &TableId, change: Change) -> Result<Snapshot> {
+        let before = self.latest(table).await?;
+        if self.holds(&before, change.info.publish).await? {
+            return Ok(before.snapshot.clone());
+        }
+        if before.snapshot.version != change.base {
+            return Err(Error::Conflict { expected: change.base, actual: before.snapshot.version });
+        }
+        let after = next(&before.snapshot, &change)?;
+        let target = Target { store: self.store.clone(), table: table.clone() };
+        target.check(&change.staged).await?;
+        let log = self.log_store(table)?;
+        let actions = changes(&before, &change)?;
+        let operation = DeltaOperation::Write { mode: save_mode(change.mode), partition_by: None, predicate: None };
+        if let Err(unpublished) = publish(&log, Some(&before.state), actions, operation).await {
+            return self.settle(table, &change, unpublished).await;
+        }
+        self.publishes.insert(table.clone(), (after.version, Some(change.info.publish)));
+        if after.version % CHECKPOINT_EVERY == 0 {
+            checkpoint(&log, after.version).await;
+        }
+        Ok(after)
+    }
+
+    /// After a failed write: the entry may be there all the same, written by a store that retried or by another process
+    /// that applied the same publish.
+    async fn settle(&self, table: &TableId, change: &Change, unpublished: Unpublished) -> Result<Snapshot> {
+        let latest = match (self.latest(table).await, unpublished) {
+            (Err(_), Unpublished::Failed(error)) => return Err(error),
+            (Ok(latest), Unpublished::Failed(error)) => {
+                if !self.holds(&latest, change.info.publish).await.unwrap_or(false) {
+                    return Err(error);
+                }
+                latest
+            }
+            (latest, Unpublished::Taken) => latest?,
+        };
+        if self.holds(&latest, change.info.publish).await? {
+            return Ok(latest.snapshot.clone());
+        }
+        Err(Error::Conflict { expected: change.base, actual: latest.snapshot.version })
+    }
+
+    /// Whether a version holds this publish or a later one. Only the first look at a version reads the log.
+    async fn holds(&self, resolved: &Resolved, publish: i64) -> Result<bool> {
+        let Snapshot { table, version, .. } = &resolved.snapshot;
+        let last = match self.publishes.get(table) {
+            Some((known, last)) if known == *version => last,
+            _ => {
+                let log = self.log_store(table)?;
+                let last = resolved.state.transaction_version(log.as_ref(), APPLICATION).await.map_err(storage)?;
+                self.publishes.insert(table.clone(), (*version, last));
+                last
+            }
+        };
+        Ok(publish > 0 && last.is_some_and(|last| last >= publish))
+    }
+}
+
+/// What the table holds once the change is committed.
+fn next(before: &Snapshot, change: &Change) -> Result<Snapshot> {
+    let mut files = change.staged.files.clone();
+    if change.mode == WriteMode::Append {
+        evolve::check_append(&before.schema, &change.schema)?;
+        files.extend(before.files.iter().cloned());
+    }
+    files.sort_unstable_by_key(|file| file.first_row_id);
+    check_ranges(&files)?;
+    Ok(Snapshot { table: before.table.clone(), version: before.version + 1, schema: change.schema.clone(), files })
+}
+
+/// Files of one version have disjoint ranges of row ids: paging depends on it.
+fn check_ranges(files: &[DataFile]) -> Result<()> {
+    let whole = files.iter().all(|file| file.rows > 0 && file.first_row_id <= file.last_row_id);
+    let disjoint = files.windows(2).all(|pair| pair[0].last_row_id < pair[1].first_row_id);
+    if whole && disjoint { Ok(()) } else { Err(Error::invalid("the staged files have overlapping ranges of row ids")) }
+}
+
+/// The log entries of a change.
+fn changes(before: &Resolved, change: &Change) -> Result<Vec<Action>> {
+    let mode = match change.mode {
+        WriteMode::Append => "Append",
+        WriteMode::Overwrite => "Overwrite",
+    };
+    let metrics = metrics(&change.staged);
+    let mut history = history("WRITE", json!({ "mode": mode }), Some(metrics), &change.info);
+    history.read_version = Version::try_from(change.base).ok();
+    history.is_blind_append = Some(change.mode == WriteMode::Append);
+    let mut entries = vec![Action::CommitInfo(history)];
+    if change.info.publish > 0 {
+        entries.push(Action::Txn(Transaction::new_with_last_update(APPLICATION, change.info.publish, Some(change.info.timestamp_ms))));
+    }
+    if before.snapshot.schema != change.schema {
+        let protocol = actions::protocol(&change.schema)?;
+        if evolve::needs_newer(before.state.protocol(), &protocol) {
+            entries.push(Action::Protocol(protocol));
+        }
+        let schema = actions::delta_schema(&change.schema)?;
+        entries.push(Action::Metadata(before.state.metadata().clone().with_schema(&schema).map_err(storage)?));
+    }
+    if change.mode == WriteMode::Overwrite {
+        entries.extend(before.snapshot.files.iter().map(|file| Action::Remove(actions::remove(file, &change.info))));
+    }
+    entries.extend(change.staged.files.iter().map(|file| Action::Add(actions::add(file, &change.info))));
+    Ok(entries)
+}
+
+/// The line of the history: what was done, when, and by which run.
+fn history(operation: &str, parameters: Value, metrics: Option<Value>, info: &CommitInfo) -> DeltaInfo {
+    let metrics = metrics.map(|metrics| ("operationMetrics".to_owned(), metrics));
+    let run = info.run.as_ref().map(|run| ("run".to_owned(), json!(run)));
+    DeltaInfo {
+        timestamp: Some(info.timestamp_ms),
+        operation: Some(operation.to_owned()),
+        operation_parameters: serde_json::from_value(parameters).ok(),
+        engine_info: Some(concat!("madang/", env!("CARGO_PKG_VERSION")).to_owned()),
+        info: metrics.into_iter().chain(run).collect(),
+        ..DeltaInfo::default()
+    }
+}
+
+fn metrics(staged: &Staged) -> Value {
+    let bytes: u64 = staged.files.iter().map(|file| file.bytes).sum();
+    // Text, as Spark writes them.
+    json!({
+        "numFiles": staged.files.len().to_string(),
+        "numOutputRows": staged.rows().to_string(),
+        "numOutputBytes": bytes.to_string(),
+    })
+}
+
+fn save_mode(mode: WriteMode) -> SaveMode {
+    match mode {
+        WriteMode::Append => SaveMode::Append,
+        WriteMode::Overwrite => SaveMode::Overwrite,
+    }
+}
+
+/// Why a version was not published.
+enum Unpublished {
+    /// Another commit has its number.
+    Taken,
+    Failed(Error),
+}
+
+/// Writes the log file of the next version, or nothing. Never rebases, runs no hooks that could fail afterwards.
+async fn publish(
+    log: &LogStoreRef,
+    before: Option<&DeltaTableState>,
+    actions: Vec<Action>,
+    operation: DeltaOperation,
+) -> std::result::Result<(), Unpublished> {
+    let commit = CommitBuilder::default().with_actions(actions).with_max_retries(0).build(
+        before.map(|state| state as &dyn TableReference),
+        log.clone(),
+        operation,
+    );
+    let written = async { commit.into_prepared_commit_future().await?.await.map(drop) };
+    written.await.map_err(|error| if is_conflict(&error) { Unpublished::Taken } else { Unpublished::Failed(storage(error)) })
+}
+
+fn is_conflict(error: &DeltaTableError) -> bool {
+    matches!(
+        error,
+        DeltaTableError::VersionAlreadyExists(_)
+            | DeltaTableError::Transaction {
+                source: TransactionError::MaxCommitAttempts(_)
+                    | TransactionError::CommitConflict(_)
+                    | TransactionError::VersionAlreadyExists(_)
+            }
+    )
+}
+
+/// Shortens later reads of the log. The commit stands already, so a failure is only logged.
+async fn checkpoint(log: &LogStoreRef, version: i64) {
+    let mut table = deltalake::DeltaTable::new(log.clone());
+    let written = async {
+        table.load_version(version.unsigned_abs()).await?;
+        deltalake::checkpoints::create_checkpoint(&table, None).await
+    };
+    if let Err(error) = written.await {
+        tracing::warn!(table = %log.root_url(), version, error = %error, "could not write a checkpoint of the table's log");
+    }
+}

@@ -1,0 +1,96 @@
+//! Rows of a query in the columns of a table: matched by name, converted without loss, or refused by name.
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array},
+    compute::{CastOptions, cast_with_options},
+    datatypes::{Int64Type, SchemaRef},
+};
+use futures::stream::{BoxStream, StreamExt};
+use madang_lake::{Column, ColumnType, Error, ROW_ID, Result, RowStream, Schema};
+
+use crate::storage;
+
+/// The stream in the columns of `schema`.
+pub(crate) fn fit(rows: RowStream, schema: &Schema) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let sources = sources(&rows.schema, schema)?;
+    let (columns, stored) = (schema.columns.clone(), schema.arrow());
+    let fitted = rows.batches.map(move |batch| {
+        let batch = batch?;
+        let arrays = columns.iter().zip(&sources).map(|(column, source)| match source {
+            Some(index) => convert(batch.column(*index), column),
+            None => Ok(new_null_array(&column.kind.arrow(), batch.num_rows())),
+        });
+        let arrays = arrays.collect::<Result<Vec<_>>>()?;
+        RecordBatch::try_new(stored.clone(), arrays).map_err(storage)
+    });
+    Ok(fitted.boxed())
+}
+
+/// For each column of the table, the stream's column that fills it.
+fn sources(stream: &SchemaRef, schema: &Schema) -> Result<Vec<Option<usize>>> {
+    for field in stream.fields() {
+        if field.name() != ROW_ID && schema.column(field.name()).is_none() {
+            return Err(Error::invalid(format!("the rows have a column '{}', the table has none", field.name())));
+        }
+    }
+    let sources = schema.columns.iter().map(|column| match stream.index_of(&column.name) {
+        Ok(index) => Ok(Some(index)),
+        Err(_) if column.nullable => Ok(None),
+        Err(_) => Err(Error::invalid(format!("the rows lack the column '{}', which must not be empty", column.name))),
+    });
+    sources.collect()
+}
+
+fn convert(array: &ArrayRef, column: &Column) -> Result<ArrayRef> {
+    let wanted = column.kind.arrow();
+    if array.logical_null_count() > 0 && !column.nullable {
+        return Err(Error::invalid(format!("column '{}' must not be empty, but a row has no value for it", column.name)));
+    }
+    if *array.data_type() == wanted {
+        return Ok(array.clone());
+    }
+    if array.logical_null_count() == array.len() {
+        return Ok(new_null_array(&wanted, array.len()));
+    }
+    let from = ColumnType::from_arrow(array.data_type()).filter(|from| converts(*from, column.kind));
+    let Some(from) = from else {
+        let found = ColumnType::from_arrow(array.data_type()).map_or_else(|| array.data_type().to_string(), |kind| kind.name().to_owned());
+        let wanted = column.kind.name();
+        return Err(Error::invalid(format!("column '{}' is {found}, the table holds {wanted}; convert it in the query", column.name)));
+    };
+    let plain = cast(array, &from.arrow(), column)?;
+    check_exact(&plain, from, column)?;
+    cast(&plain, &wanted, column)
+}
+
+/// Conversions that lose nothing, or fail where they would.
+fn converts(from: ColumnType, to: ColumnType) -> bool {
+    use ColumnType::{Double, Float, Int32, Int64, String};
+    from == to || to == String || matches!((from, to), (Int32, Int64 | Float | Double) | (Int64, Int32 | Float | Double) | (Float, Double))
+}
+
+/// Integers beyond what a floating-point column keeps apart are refused.
+fn check_exact(array: &ArrayRef, from: ColumnType, column: &Column) -> Result<()> {
+    let most: u64 = match (from, column.kind) {
+        (ColumnType::Int32 | ColumnType::Int64, ColumnType::Float) => 1 << 24,
+        (ColumnType::Int64, ColumnType::Double) => 1 << 53,
+        _ => return Ok(()),
+    };
+    let wide = cast(array, &ColumnType::Int64.arrow(), column)?;
+    match wide.as_primitive::<Int64Type>().iter().flatten().find(|value| value.unsigned_abs() > most) {
+        Some(value) => Err(unfit(column, &value.to_string())),
+        None => Ok(()),
+    }
+}
+
+fn cast(array: &ArrayRef, to: &arrow::datatypes::DataType, column: &Column) -> Result<ArrayRef> {
+    if array.data_type() == to {
+        return Ok(array.clone());
+    }
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(array, to, &strict).map_err(|_| unfit(column, "a value"))
+}
+
+fn unfit(column: &Column, value: &str) -> Error {
+    Error::invalid(format!("column '{}': {value} does not fit {}", column.name, column.kind.name()))
+}

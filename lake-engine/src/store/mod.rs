@@ -1,0 +1,87 @@
+//! Which object store a root means, and where a table's files lie in it.
+
+mod durable_fs;
+
+use std::{path::PathBuf, sync::Arc};
+
+use madang_lake::{Error, Result, TableId};
+use object_store::{ObjectStore, aws::AmazonS3Builder, path::Path, prefix::PrefixStore};
+use url::Url;
+
+use self::durable_fs::DurableFs;
+use crate::storage;
+
+/// Where tables live.
+#[derive(Debug)]
+pub enum Root {
+    /// A folder of the local disk.
+    Folder(PathBuf),
+    /// `file:///folder` or `s3://bucket/prefix`. Credentials, region and endpoint of S3 come from the usual `AWS_…` variables.
+    Url(Url),
+    /// A store that was built elsewhere; its root is the lake's root. It must support put-if-absent.
+    Store(Arc<dyn ObjectStore>),
+}
+
+impl From<PathBuf> for Root {
+    fn from(folder: PathBuf) -> Self {
+        Self::Folder(folder)
+    }
+}
+
+impl From<Url> for Root {
+    fn from(url: Url) -> Self {
+        Self::Url(url)
+    }
+}
+
+impl From<Arc<dyn ObjectStore>> for Root {
+    fn from(store: Arc<dyn ObjectStore>) -> Self {
+        Self::Store(store)
+    }
+}
+
+/// Whether a write to a local folder survives a power failure once it is acknowledged. Object stores always do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// File and folder are synced first.
+    #[default]
+    Full,
+    /// The operating system writes when it likes (`MADANG_DURABILITY=fast`).
+    Fast,
+}
+
+/// Builds the store that a root means.
+pub(crate) fn open(root: Root, durability: Durability) -> Result<Arc<dyn ObjectStore>> {
+    match root {
+        Root::Store(store) => Ok(store),
+        Root::Folder(folder) => Ok(Arc::new(DurableFs::open(&folder, durability)?)),
+        Root::Url(url) => match url.scheme() {
+            "file" => {
+                let folder = url.to_file_path().map_err(|()| Error::invalid("the file URL of the lake names no local folder"))?;
+                Ok(Arc::new(DurableFs::open(&folder, durability)?))
+            }
+            "s3" | "s3a" => s3(&url),
+            other => Err(Error::invalid(format!("no store serves '{other}' URLs; use file:// or s3://"))),
+        },
+    }
+}
+
+fn s3(url: &Url) -> Result<Arc<dyn ObjectStore>> {
+    let bucket = AmazonS3Builder::from_env().with_url(url.as_str()).build().map_err(storage)?;
+    let prefix = Path::from_url_path(url.path()).map_err(storage)?;
+    if prefix.is_root() { Ok(Arc::new(bucket)) } else { Ok(Arc::new(PrefixStore::new(bucket, prefix))) }
+}
+
+/// The table's folder.
+pub(crate) fn folder(table: &TableId) -> Path {
+    Path::from_iter(["lake", table.as_str()])
+}
+
+/// A data file of the table. Only names that this crate hands out are accepted: a name may come from another process.
+pub(crate) fn data_file(table: &TableId, name: &str) -> Result<Path> {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if !plain || name.starts_with('.') || !name.ends_with(".parquet") {
+        return Err(Error::invalid("a data file's name is a plain file name that ends in .parquet"));
+    }
+    Ok(folder(table).join(name))
+}

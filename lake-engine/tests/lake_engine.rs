@@ -1,0 +1,15 @@
+//! The table store through its public API, on real temporary folders.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
+
+#[path = "lake_engine/support.rs"]
+mod support;
+
+#[path = "lake_engine/inspect.rs"]
+mod inspect;
+#[path = "lake_engine/paging.rs"]
+mod paging;
+#[path = "lake_engine/stage.rs"]
+mod stage;
+#[path = "lake_engine/versions.rs"]
+mod versions;

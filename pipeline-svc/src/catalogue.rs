@@ -1,0 +1,115 @@
+//! What pipelines ask of the catalogue.
+
+use async_trait::async_trait;
+use madang_kit::{
+    Context, Error, Id, Result,
+    rpc::{self, Channel},
+};
+use madang_lake::{Column, ColumnType, DataFile, RowIds, Schema, Snapshot, TableId};
+use madang_proto::catalog::v1::{
+    CommitTablesRequest, DemandOrganizationRequest, OpenTableRequest, OpenTableResponse, OrganizationAccess, ReserveRowIdsRequest,
+    TableAccess, TableColumn, TableFile, permissions_client::PermissionsClient, table_commits_client::TableCommitsClient,
+};
+
+/// The largest answer: a table of some 100,000 files.
+const ANSWER_BYTES: usize = 32 << 20;
+
+/// A client of catalog-svc.
+#[derive(Clone)]
+pub(crate) struct Catalogue {
+    tables: TableCommitsClient<Channel>,
+    permissions: PermissionsClient<Channel>,
+}
+
+/// A dataset's table as the catalogue resolved it.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenTable {
+    pub(crate) dataset: Id,
+    pub(crate) table: TableId,
+    /// `None` while nothing was published to it.
+    pub(crate) snapshot: Option<Snapshot>,
+}
+
+impl Catalogue {
+    pub(crate) fn new(channel: Channel) -> Self {
+        let tables = TableCommitsClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES);
+        Self { tables, permissions: PermissionsClient::new(channel) }
+    }
+
+    /// Refuses unless the principal may read or write in an organization.
+    pub(crate) async fn demand_organization(&self, context: &Context, organization: Id, access: OrganizationAccess) -> Result<()> {
+        let request = DemandOrganizationRequest { organization_id: organization.to_string(), access: access.into() };
+        self.permissions.clone().demand_organization(rpc::request(context, request)).await?;
+        Ok(())
+    }
+
+    /// Resolves the newest version of a dataset's table.
+    pub(crate) async fn open(&self, context: &Context, dataset: Id, access: TableAccess) -> Result<OpenTable> {
+        let request = OpenTableRequest { dataset_id: dataset.to_string(), version: None, access: access.into() };
+        let answer = self.tables.clone().open_table(rpc::request(context, request)).await?.into_inner();
+        let table: TableId = answer.table_id.parse().map_err(Error::internal)?;
+        let snapshot = snapshot(&table, answer)?;
+        Ok(OpenTable { dataset, table, snapshot })
+    }
+
+    /// Publishes what a step staged.
+    pub(crate) async fn commit(&self, context: &Context, request: CommitTablesRequest) -> Result<()> {
+        self.tables.clone().commit_tables(rpc::request(context, request)).await?;
+        Ok(())
+    }
+
+    /// Row ids of a table, on behalf of a principal.
+    pub(crate) fn row_ids(&self, context: &Context, table: &TableId) -> CatalogueRowIds {
+        CatalogueRowIds { catalogue: self.clone(), context: context.clone(), table: table.clone() }
+    }
+}
+
+/// Row ids that the catalogue hands out.
+pub(crate) struct CatalogueRowIds {
+    catalogue: Catalogue,
+    context: Context,
+    table: TableId,
+}
+
+#[async_trait]
+impl RowIds for CatalogueRowIds {
+    async fn reserve(&self, count: u64) -> madang_lake::Result<i64> {
+        let request = ReserveRowIdsRequest { table_id: self.table.to_string(), count };
+        let answer = self.catalogue.tables.clone().reserve_row_ids(rpc::request(&self.context, request)).await;
+        Ok(answer.map_err(madang_lake::Error::storage)?.into_inner().first)
+    }
+}
+
+fn snapshot(table: &TableId, answer: OpenTableResponse) -> Result<Option<Snapshot>> {
+    let Some(version) = answer.version else { return Ok(None) };
+    let columns = answer.columns.into_iter().map(column).collect::<Result<_>>()?;
+    let files = answer.files.into_iter().map(data_file).collect();
+    Ok(Some(Snapshot { table: table.clone(), version, schema: Schema { columns }, files }))
+}
+
+fn column(column: TableColumn) -> Result<Column> {
+    let kind = ColumnType::parse(&column.r#type).ok_or_else(|| Error::internal(format!("unknown column type {}", column.r#type)))?;
+    Ok(Column { name: column.name, kind, nullable: column.nullable })
+}
+
+fn data_file(file: TableFile) -> DataFile {
+    DataFile { path: file.path, bytes: file.bytes, rows: file.rows, first_row_id: file.first_row_id, last_row_id: file.last_row_id }
+}
+
+/// Columns for the wire.
+pub(crate) fn wire_columns(schema: &Schema) -> Vec<TableColumn> {
+    let column = |column: &Column| TableColumn { name: column.name.clone(), r#type: column.kind.name().to_owned(), nullable: column.nullable };
+    schema.columns.iter().map(column).collect()
+}
+
+/// Files for the wire.
+pub(crate) fn wire_files(files: &[DataFile]) -> Vec<TableFile> {
+    let file = |file: &DataFile| TableFile {
+        path: file.path.clone(),
+        bytes: file.bytes,
+        rows: file.rows,
+        first_row_id: file.first_row_id,
+        last_row_id: file.last_row_id,
+    };
+    files.iter().map(file).collect()
+}

@@ -1,0 +1,38 @@
+//! The contract's face: each method reads its context, calls one function and shapes the answer.
+
+use chrono::{DateTime, Utc};
+use madang_kit::rpc;
+use madang_proto::pipeline::v1::{
+    CreatePipelineRequest, GetRunRequest, ListRunsRequest, ListRunsResponse, Pipeline, Run, StartRunRequest, pipelines_server,
+};
+use tonic::{Request, Response, Status};
+
+use crate::{Pipelines, pipeline, run};
+
+type Answer<M> = Result<Response<M>, Status>;
+
+#[tonic::async_trait]
+impl pipelines_server::Pipelines for Pipelines {
+    async fn create_pipeline(&self, request: Request<CreatePipelineRequest>) -> Answer<Pipeline> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(pipeline::create(self, &context, request.into_inner()).await?))
+    }
+
+    async fn start_run(&self, request: Request<StartRunRequest>) -> Answer<Run> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(run::start(self, &context, request.into_inner()).await?))
+    }
+
+    async fn get_run(&self, request: Request<GetRunRequest>) -> Answer<Run> {
+        Ok(Response::new(run::get(self, request.into_inner()).await?))
+    }
+
+    async fn list_runs(&self, request: Request<ListRunsRequest>) -> Answer<ListRunsResponse> {
+        Ok(Response::new(run::list(self, request.into_inner()).await?))
+    }
+}
+
+/// A time on the wire.
+pub(crate) fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: time.timestamp(), nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or_default() }
+}

@@ -1,0 +1,14 @@
+//! The pipelines' tables in their own database: one file per thing, nothing but SQL.
+
+pub(crate) mod claim;
+pub(crate) mod pipeline;
+pub(crate) mod run;
+
+use madang_kit::db::Migrations;
+use sqlx::migrate::Migrator;
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// The pipelines' migrations.
+pub(crate) static MIGRATIONS: Migrations = Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
