@@ -43,7 +43,7 @@ impl catalog_server::Catalog for Catalog {
         let context = rpc::context(&request)?;
         let reading = table::read(self, &context, request.into_inner()).await?;
         let header = futures::stream::iter([Ok(Part::Header(reading.header))]);
-        let rows = reading.rows.map(|piece| piece.map(|bytes| Part::Rows(bytes.to_vec())).map_err(Status::from));
+        let rows = reading.rows.map(|piece| piece.map(Part::Rows).map_err(Status::from));
         Ok(Response::new(header.chain(rows).map(|part| part.map(|part| ReadTableResponse { part: Some(part) })).boxed()))
     }
 }

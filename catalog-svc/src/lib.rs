@@ -76,6 +76,6 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
     let routes = Routes::new(CatalogServer::new(catalog.clone()))
         .add_service(TableCommitsServer::new(catalog.clone()).max_decoding_message_size(grpc::COMMIT_BYTES))
         .add_service(PermissionsServer::new(catalog.clone()))
-        .add_service(UsersServer::new(catalog));
-    Ok(Served { name: "catalog", routes })
+        .add_service(UsersServer::new(catalog.clone()));
+    Ok(Served { name: "catalog", routes, database: catalog.db })
 }

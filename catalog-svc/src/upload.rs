@@ -74,7 +74,7 @@ async fn receive(catalog: &Catalog, context: &Context, parts: &mut Streaming<Upl
                 open = Some((catalog.spool.create()?, file));
             }
             Some(Part::Chunk(bytes)) => match &mut open {
-                Some((spool, _)) => spool.write(&bytes.into(), &mut allowance).await?,
+                Some((spool, _)) => spool.write(&bytes, &mut allowance).await?,
                 None => return Err(Error::invalid("chunk", "order", "bytes came before their file")),
             },
             Some(Part::Start(_)) | None => return Err(Error::invalid("start", "order", "an upload has one beginning")),

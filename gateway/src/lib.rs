@@ -1,1 +1,131 @@
-//! x
+//! The only HTTP door: edge → credential → dialect → gRPC. It owns identity, and the only database it opens is its own.
+//!
+//! * [`edge`]: listeners, TLS, limits, request ids, the access log, metrics, health.
+//! * [`credential`]: one file per scheme; says who is asking and answers nothing.
+//! * [`dialect`]: one folder per API; routes in a table, JSON types, one error table.
+//! * [`identity`]: users, spaces, keys and tokens.
+
+mod credential;
+mod dialect;
+mod edge;
+mod identity;
+mod shared_state;
+
+use std::{sync::Arc, time::Duration};
+
+use madang_kit::{
+    Clock, Db, Drain, Error, Result, audit,
+    config::{Config, Replay},
+    rpc::Channel,
+    secrets::Secrets,
+};
+use madang_proto::{catalog::v1::catalog_client::CatalogClient, pipeline::v1::pipelines_client::PipelinesClient};
+
+pub use credential::ncp_signature::sign;
+pub use edge::{Addresses, Listeners, tls};
+pub use identity::bootstrap::Credentials;
+
+use credential::Authenticator;
+use identity::{Identity, outbox, store, token::Tokens};
+
+/// The largest message from a service: a page of rows comes in pieces of 1 MiB.
+const MESSAGE_BYTES: usize = 16 << 20;
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// What the gateway needs.
+pub struct Options {
+    /// Its own database.
+    pub database: Db,
+    /// The keys of the installation.
+    pub secrets: Secrets,
+    /// The way to catalog-svc.
+    pub catalog: Channel,
+    /// The way to pipeline-svc.
+    pub pipeline: Channel,
+    /// The time.
+    pub clock: Clock,
+    /// Counts for `/metrics`, if they are collected.
+    pub metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
+}
+
+/// What handlers work with.
+#[derive(Clone)]
+pub(crate) struct Gateway {
+    identity: Identity,
+    tokens: Arc<Tokens>,
+    shared: Arc<dyn shared_state::SharedState>,
+    catalog: CatalogClient<Channel>,
+    pipelines: PipelinesClient<Channel>,
+    parts: Arc<Vec<(&'static str, Channel)>>,
+    metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
+    config: Arc<Config>,
+}
+
+/// Opens the identity store and makes the first administrator if there is none. `keep` makes the credentials durable before they
+/// are committed.
+pub async fn bootstrap(
+    database: &Db,
+    secrets: &Secrets,
+    clock: Clock,
+    keep: impl FnOnce(&Credentials) -> std::io::Result<()>,
+) -> Result<Option<Credentials>> {
+    let (identity, tokens) = open(database, secrets, clock).await?;
+    identity::bootstrap::bootstrap(&identity, &tokens, keep).await
+}
+
+/// Starts the gateway on its listeners.
+pub async fn start(options: Options, config: Config, listeners: Listeners, drain: &Drain) -> Result<()> {
+    let (identity, tokens) = open(&options.database, &options.secrets, options.clock).await?;
+    audit::Sealer::spawn(identity.db.clone(), drain);
+    outbox::Relay::new(identity.clone(), options.catalog.clone()).start(drain).await;
+    spawn_sweeps(identity.clone(), drain);
+    let gateway = Gateway {
+        identity,
+        tokens: Arc::new(tokens),
+        shared: Arc::new(shared_state::Memory::default()),
+        catalog: CatalogClient::new(options.catalog.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        pipelines: PipelinesClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        parts: Arc::new(vec![("catalog", options.catalog), ("pipeline", options.pipeline)]),
+        metrics: options.metrics,
+        config: Arc::new(config),
+    };
+    let router = edge::wrap(dialect::router(gateway.clone()), &gateway);
+    listeners.serve(router, drain);
+    Ok(())
+}
+
+impl Gateway {
+    fn authenticator(&self) -> Authenticator {
+        Authenticator { identity: self.identity.clone(), tokens: self.tokens.clone() }
+    }
+
+    fn remembers_writes(&self) -> bool {
+        self.config.replay == Replay::On
+    }
+}
+
+async fn open(database: &Db, secrets: &Secrets, clock: Clock) -> Result<(Identity, Tokens)> {
+    database.migrate(&store::MIGRATIONS).await.map_err(Error::internal)?;
+    let keyring = secrets.keyring().map_err(Error::internal)?;
+    let token_key = secrets.token_key.as_ref().ok_or_else(|| Error::internal("secrets: no token_key"))?;
+    let tokens = Tokens::new(token_key, secrets.spec_store_key.as_ref(), clock.clone())?;
+    Ok((Identity::new(database.clone(), keyring, clock), tokens))
+}
+
+/// Forgets what has expired, now and then.
+fn spawn_sweeps(identity: Identity, drain: &Drain) {
+    let stop = drain.token();
+    drain.spawn(async move {
+        while stop.run_until_cancelled(tokio::time::sleep(SWEEP_EVERY)).await.is_some() {
+            if let Err(error) = sweep(&identity).await {
+                tracing::warn!(error = %madang_kit::error::chain(&error), "expired rows not removed yet");
+            }
+        }
+    });
+}
+
+async fn sweep(identity: &Identity) -> Result<()> {
+    let mut tx = identity.db.begin().await?;
+    store::sweep_revoked_tokens(&mut tx, identity.clock.now()).await?;
+    Ok(tx.commit().await?)
+}

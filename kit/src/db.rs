@@ -129,6 +129,12 @@ impl Db {
         }
     }
 
+    /// Whether it answers a trivial statement soon.
+    pub async fn answers(&self) -> bool {
+        let asked = self.query("SELECT CAST(1 AS BIGINT)").one::<(i64,)>();
+        matches!(tokio::time::timeout(Duration::from_secs(1), asked).await, Ok(Ok(_)))
+    }
+
     /// Closes every connection; SQLite's write-ahead log is folded in.
     pub async fn close(&self) {
         match self {

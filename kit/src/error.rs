@@ -7,7 +7,7 @@ use prost::Message;
 use tonic::Status;
 
 /// The result of a service's work.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a call was refused. The set is closed: a new dialect finds its statuses here, it adds none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -13,6 +13,7 @@ pub mod id;
 pub mod idempotency;
 pub mod keyring;
 pub mod principal;
+pub mod process;
 pub mod rpc;
 pub mod secrets;
 pub mod telemetry;

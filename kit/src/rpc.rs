@@ -5,18 +5,28 @@
 
 use std::{
     convert::Infallible,
-    future::{Future, Ready, ready},
-    pin::Pin,
+    future::{Ready, ready},
     task::{self, Poll},
+    time::Duration,
 };
 
 use futures::future::Either;
 use http::{HeaderValue, header::HeaderName};
-use tonic::{Status, body::Body, service::Routes, transport::Endpoint};
+use tokio::net::TcpListener;
+use tonic::{
+    Status,
+    body::Body,
+    service::Routes,
+    transport::{Endpoint, Server, server::TcpIncoming},
+};
+use tonic_health::{
+    ServingStatus,
+    pb::{HealthCheckRequest, health_check_response::ServingStatus as WireStatus, health_client::HealthClient},
+};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 
 use crate::{
-    Code, Context, Error, Result,
+    Code, Context, Db, Drain, Error, Result,
     assertion::{Refusal, Signer, Verifier},
 };
 
@@ -25,6 +35,9 @@ const REQUEST_ID: &str = "x-request-id";
 const IDEMPOTENCY_KEY: &str = "x-madang-idempotency-key";
 /// gRPC's own health service answers anybody: it tells nothing but "serving".
 const HEALTH: &str = "/grpc.health.v1.Health/";
+
+const CHECK_EVERY: Duration = Duration::from_secs(2);
+const HEALTH_WITHIN: Duration = Duration::from_secs(2);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -42,7 +55,7 @@ pub struct ChannelError(#[source] BoxError);
 /// [`Code::Invalid`] if the address is no URL.
 pub fn connect(url: &str, signer: Signer) -> Result<Channel> {
     let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| Error::invalid("url", "url", format!("'{url}' is not a URL")))?;
-    let endpoint = endpoint.connect_timeout(std::time::Duration::from_secs(5)).tcp_nodelay(true);
+    let endpoint = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true);
     Ok(outgoing(endpoint.connect_lazy(), signer))
 }
 
@@ -149,20 +162,51 @@ fn refuse(refusal: Refusal, method: &str) -> Status {
     Error::new(code, "a valid assertion is needed").into()
 }
 
-/// What a service offers: its gRPC services and a way to ask whether it is ready.
+/// What a service offers.
 pub struct Served {
     /// The service's short name: `catalog`.
     pub name: &'static str,
     /// Its gRPC services, unguarded.
     pub routes: Routes,
+    /// Its database: the service is ready while that answers.
+    pub database: Db,
 }
 
 impl Served {
-    /// Puts the guard before the routes.
-    pub fn guarded(self, verifier: Verifier) -> Guard<Routes> {
-        GuardLayer(verifier).layer(self.routes.prepare())
+    /// Adds the health service and puts the guard before everything.
+    pub async fn guarded(self, verifier: Verifier, drain: &Drain) -> Guard<Routes> {
+        let (reporter, health) = tonic_health::server::health_reporter();
+        reporter.set_service_status("", health_of(&self.database).await).await;
+        let stop = drain.token();
+        let database = self.database;
+        drain.spawn(async move {
+            while stop.run_until_cancelled(tokio::time::sleep(CHECK_EVERY)).await.is_some() {
+                reporter.set_service_status("", health_of(&database).await).await;
+            }
+        });
+        GuardLayer(verifier).layer(self.routes.add_service(health).prepare())
     }
 }
 
-/// A boxed future, for traits that need one.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+async fn health_of(database: &Db) -> ServingStatus {
+    if database.answers().await { ServingStatus::Serving } else { ServingStatus::NotServing }
+}
+
+/// Asks a service whether it is ready; the text says why not.
+pub async fn check_health(channel: Channel) -> std::result::Result<(), String> {
+    let mut client = HealthClient::new(channel);
+    let check = client.check(HealthCheckRequest::default());
+    match tokio::time::timeout(HEALTH_WITHIN, check).await {
+        Ok(Ok(answer)) if answer.get_ref().status == i32::from(WireStatus::Serving) => Ok(()),
+        Ok(Ok(_)) => Err("its database does not answer".to_owned()),
+        Ok(Err(_)) => Err("it can't be reached".to_owned()),
+        Err(_) => Err("it does not answer in time".to_owned()),
+    }
+}
+
+/// Serves a guarded service on a socket until the process drains.
+pub async fn serve(listener: TcpListener, routes: Guard<Routes>, drain: &Drain) -> std::result::Result<(), tonic::transport::Error> {
+    let stop = drain.token();
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Server::builder().serve_with_incoming_shutdown(routes, incoming, stop.cancelled_owned()).await
+}

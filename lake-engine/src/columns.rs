@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use madang_lake::{Error, ROW_ID, Result, Schema};
 
+const LONGEST_NAME: usize = 1_000;
+
 /// Refuses a schema that a table can't have.
 ///
 /// Delta compares names without case, so `a` and `A` can't both be columns, nor can any spelling of [`ROW_ID`].
@@ -20,6 +22,9 @@ pub(crate) fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<()
     for (index, name) in names.enumerate() {
         if name.trim().is_empty() {
             return Err(Error::invalid(format!("column {} has no name", index + 1)));
+        }
+        if name.chars().count() > LONGEST_NAME {
+            return Err(Error::invalid(format!("the name of column {} is longer than {LONGEST_NAME} characters", index + 1)));
         }
         let folded = name.to_lowercase();
         if folded == ROW_ID {

@@ -1,6 +1,6 @@
 //! The table store through its public API, on real temporary folders.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 #[path = "lake_engine/support.rs"]
 mod support;
@@ -9,6 +9,8 @@ mod support;
 mod inspect;
 #[path = "lake_engine/paging.rs"]
 mod paging;
+#[path = "lake_engine/query.rs"]
+mod query;
 #[path = "lake_engine/stage.rs"]
 mod stage;
 #[path = "lake_engine/versions.rs"]

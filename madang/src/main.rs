@@ -1,1 +1,107 @@
-fn main(){}
+//! `madang`: the command people type.
+
+mod config;
+mod demo;
+mod init;
+mod parts;
+mod serve;
+mod sign;
+mod up;
+
+use std::{
+    io::Write,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+use madang_kit::{
+    config::{Config, Loaded},
+    error::chain,
+    telemetry,
+};
+
+/// One data hub behind one signing gateway.
+#[derive(Debug, Parser)]
+#[command(name = "madang", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole hub in this process.
+    Up(up::Arguments),
+    /// Make what a first start needs, without serving.
+    Init(Settings),
+    /// Run one part of the hub in this process.
+    Serve(serve::Arguments),
+    /// Print the NCP signature of a request.
+    Sign(sign::Arguments),
+    /// Print every setting with its origin.
+    Config(Settings),
+}
+
+/// Settings that every command takes. What is not given comes from the environment, the file, or the defaults.
+#[derive(Clone, Debug, Default, Args)]
+struct Settings {
+    /// A TOML file with settings.
+    #[arg(long, value_name = "FILE", env = "MADANG_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where databases, tables, files and keys lie [default: data].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where plain HTTP is served [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR|off")]
+    http: Option<String>,
+    /// Where HTTPS is served [default: 127.0.0.1:8443].
+    #[arg(long, value_name = "ADDR|off")]
+    https: Option<String>,
+}
+
+impl Settings {
+    fn load(&self) -> anyhow::Result<Loaded> {
+        let data_dir = self.data_dir.as_ref().map(|path| path.display().to_string());
+        let given = [("data_dir", data_dir), ("http", self.http.clone()), ("https", self.https.clone())];
+        let flags: Vec<_> = given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        Ok(Loaded::load(self.config.as_deref(), &flags)?)
+    }
+
+    /// Loads the settings and starts logging as they say.
+    fn start(&self) -> anyhow::Result<Config> {
+        let config = self.load()?.config;
+        telemetry::start_logging(&config.log, config.environment);
+        Ok(config)
+    }
+}
+
+fn main() -> ExitCode {
+    // Two TLS libraries are in the tree; without a choice rustls panics at the first handshake.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return fail("the TLS library could not be set up");
+    }
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&chain(error.as_ref())),
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Up(arguments) => runtime()?.block_on(up::run(&arguments)),
+        Command::Init(settings) => runtime()?.block_on(init::run(&settings)),
+        Command::Serve(arguments) => runtime()?.block_on(serve::run(&arguments)),
+        Command::Sign(arguments) => sign::run(&arguments),
+        Command::Config(settings) => config::run(&settings),
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+fn fail(message: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "madang: {message}");
+    ExitCode::FAILURE
+}

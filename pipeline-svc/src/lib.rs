@@ -66,5 +66,6 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
     };
     audit::Sealer::spawn(pipelines.db.clone(), drain);
     engine::start(&pipelines, options.workers, drain);
-    Ok(Served { name: "pipeline", routes: Routes::new(PipelinesServer::new(pipelines)) })
+    let database = pipelines.db.clone();
+    Ok(Served { name: "pipeline", routes: Routes::new(PipelinesServer::new(pipelines)), database })
 }

@@ -22,8 +22,14 @@ pub(super) fn delimiter(text: &mut File) -> Result<u8> {
     let read = text.take(SAMPLE).read_to_end(&mut sample).map_err(storage)?;
     text.seek(SeekFrom::Start(start)).map_err(storage)?;
     let whole = (read as u64) < SAMPLE;
-    let scored = CANDIDATES.iter().rev().map(|candidate| (score(&sample, whole, *candidate), *candidate));
-    Ok(scored.max().map_or(b',', |(_, best)| best))
+    let mut best = ((0, 0), CANDIDATES[0]);
+    for candidate in CANDIDATES {
+        let score = score(&sample, whole, candidate);
+        if score > best.0 {
+            best = (score, candidate);
+        }
+    }
+    Ok(best.1)
 }
 
 /// How well a delimiter explains the sample: the share of records (in 1000) that agree with the header, then the width.
@@ -31,6 +37,7 @@ fn score(sample: &[u8], whole: bool, delimiter: u8) -> (usize, usize) {
     let (mut fields, mut at) = (Vec::new(), 0);
     let (mut width, mut seen, mut agreeing) = (0, 0, 0);
     while seen < RECORDS {
+        let whole = whole || seen == 0; // a header longer than the sample still has delimiters
         let Scan::Record { length } = scan(&sample[at..], whole, delimiter, usize::MAX, &mut fields) else { break };
         at += length;
         if fields.len() == 1 && fields[0].is_blank() {

@@ -149,13 +149,13 @@ pub fn column(name: &str, kind: ColumnType, nullable: bool) -> Column {
 pub fn refusal<T: std::fmt::Debug>(result: Result<T>) -> String {
     match result {
         Err(error @ (Error::Invalid(_) | Error::BadRow { .. })) => error.to_string(),
-        other => panic!("not refused: {other:?}"),
+        other => panic!("not refused: {:.2000}", format!("{other:?}")),
     }
 }
 
 pub fn limit<T: std::fmt::Debug>(result: Result<T>) -> String {
     match result {
         Err(Error::LimitExceeded(text)) => text,
-        other => panic!("no limit reached: {other:?}"),
+        other => panic!("no limit reached: {:.2000}", format!("{other:?}")),
     }
 }

@@ -1,0 +1,126 @@
+//! The credential stage: who is asking? It never answers a request; it says [`Credential`] and the dialect decides what that means.
+//!
+//! One file per scheme. If any `x-ncp-*` header is present, the signature decides alone.
+
+mod auth_token;
+mod bearer_jwt;
+mod ckan_token;
+pub(crate) mod ncp_signature;
+mod space_basic;
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, header::AUTHORIZATION},
+    middleware::Next,
+    response::Response,
+};
+use madang_kit::{Principal, Result, error::chain};
+
+use crate::{
+    edge::LoggedUser,
+    identity::{Identity, token::Tokens},
+};
+
+/// What the credential stage found.
+#[derive(Clone, Debug)]
+pub(crate) enum Credential {
+    /// A proven caller.
+    Principal(Principal),
+    /// No credential at all.
+    Anonymous,
+    /// A credential that does not hold.
+    Refused(Refusal),
+    /// The identity store is away; nobody can be told apart.
+    Unavailable,
+}
+
+/// Why a credential does not hold. From outside they all look the same; this is for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// A header is missing, repeated or not of its form.
+    #[error("malformed")]
+    Malformed,
+    /// No active key, space, token or user of that name.
+    #[error("unknown")]
+    Unknown,
+    /// The signature's time is more than five minutes away.
+    #[error("clock")]
+    Clock,
+    /// The proof is wrong.
+    #[error("wrong proof")]
+    WrongProof,
+}
+
+/// What the schemes check against.
+#[derive(Clone)]
+pub(crate) struct Authenticator {
+    pub(crate) identity: Identity,
+    pub(crate) tokens: Arc<Tokens>,
+}
+
+/// The request target exactly as it came, before any routing.
+#[derive(Clone, Debug)]
+pub(crate) struct RawTarget(pub(crate) String);
+
+/// Puts a [`Credential`] into every request.
+pub(crate) async fn authenticate(State(authenticator): State<Authenticator>, mut request: Request, next: Next) -> Response {
+    let target = request.uri().path_and_query().map_or_else(|| request.uri().path().to_owned(), |target| target.as_str().to_owned());
+    let credential = match authenticator.check(request.headers(), request.method().as_str(), &target).await {
+        Ok(credential) => credential,
+        Err(error) => {
+            tracing::error!(error = %chain(&error), "no credential could be checked");
+            Credential::Unavailable
+        }
+    };
+    let user = if let Credential::Principal(principal) = &credential { Some(LoggedUser(principal.user)) } else { None };
+    request.extensions_mut().insert(RawTarget(target));
+    request.extensions_mut().insert(credential);
+    let mut response = next.run(request).await;
+    if let Some(user) = user {
+        response.extensions_mut().insert(user);
+    }
+    response
+}
+
+impl Authenticator {
+    async fn check(&self, headers: &HeaderMap, method: &str, target: &str) -> Result<Credential> {
+        let checked = if ncp_signature::is_present(headers) {
+            ncp_signature::check(&self.identity, headers, method, target).await?
+        } else if let Some(token) = text(headers, "auth-token") {
+            auth_token::check(self, token).await?
+        } else if let Some(token) = text(headers, "x-ckan-api-key") {
+            ckan_token::check(self, token).await?
+        } else {
+            match headers.get(AUTHORIZATION) {
+                None => return Ok(Credential::Anonymous),
+                Some(value) => self.check_authorization(value.to_str().unwrap_or_default()).await?,
+            }
+        };
+        Ok(match checked {
+            Ok(principal) => Credential::Principal(principal),
+            Err(refusal) => Credential::Refused(refusal),
+        })
+    }
+
+    /// The `Authorization` header: `Basic …`, `Bearer …`, or a bare CKAN token.
+    async fn check_authorization(&self, value: &str) -> Result<Checked> {
+        match value.split_once(' ') {
+            None => ckan_token::check(self, value).await,
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("basic") => space_basic::check(&self.identity, rest.trim()).await,
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => match bearer_jwt::check(self, rest.trim()).await? {
+                Err(_) => ckan_token::check(self, rest.trim()).await, // an extension: CKAN's clients send no "Bearer"
+                principal => Ok(principal),
+            },
+            Some(_) => Ok(Err(Refusal::Malformed)),
+        }
+    }
+}
+
+/// The outcome of one scheme.
+type Checked = std::result::Result<Principal, Refusal>;
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or_default())
+}

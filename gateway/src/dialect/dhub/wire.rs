@@ -1,0 +1,80 @@
+//! D.Hub's JSON. The order of keys is part of the contract (dhub.md, SEED).
+
+use chrono::{DateTime, SecondsFormat};
+use madang_kit::{Error, Id, Result};
+use prost_types::Timestamp;
+use serde::Serialize;
+
+/// A new collection, dataset or pipeline.
+#[derive(Debug, Serialize)]
+pub(crate) struct Collection {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) created_at: Option<String>,
+}
+
+/// A thing in a collection.
+#[derive(Debug, Serialize)]
+pub(crate) struct Dataset {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) collection_id: Option<String>,
+    pub(crate) created_at: Option<String>,
+}
+
+/// A pipeline with its steps.
+#[derive(Debug, Serialize)]
+pub(crate) struct Pipeline {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) collection_id: Option<String>,
+    pub(crate) created_at: Option<String>,
+    pub(crate) steps: Vec<serde_json::Value>,
+}
+
+/// What an upload brought.
+#[derive(Debug, Serialize)]
+pub(crate) struct Upload {
+    pub(crate) message: &'static str,
+    pub(crate) rows: u64,
+    pub(crate) columns: u32,
+}
+
+/// A started run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Started {
+    pub(crate) batch_id: String,
+    pub(crate) status: &'static str,
+    pub(crate) started_at: Option<String>,
+}
+
+/// A batch: exactly five keys.
+#[derive(Debug, Serialize)]
+pub(crate) struct Batch {
+    pub(crate) id: String,
+    pub(crate) pipeline_id: String,
+    pub(crate) status: &'static str,
+    pub(crate) started_at: Option<String>,
+    pub(crate) finished_at: Option<String>,
+}
+
+/// An id from a service in D.Hub's spelling.
+pub(crate) fn id(prefix: &str, uuid: &str) -> Result<String> {
+    Ok(uuid.parse::<Id>().map_err(Error::internal)?.prefixed(prefix))
+}
+
+/// ISO 8601 in UTC with `Z` and without fraction.
+pub(crate) fn iso(time: Option<Timestamp>) -> Option<String> {
+    let time = time?;
+    let instant = DateTime::from_timestamp(time.seconds, time.nanos.try_into().ok()?)?;
+    Some(instant.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn epoch_ms(time: Option<Timestamp>) -> Option<i64> {
+    let time = time?;
+    Some(time.seconds.checked_mul(1_000)?.checked_add(i64::from(time.nanos) / 1_000_000)?)
+}

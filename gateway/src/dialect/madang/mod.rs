@@ -1,0 +1,4 @@
+//! Madang's own API: any of the five schemes opens it.
+
+pub(super) mod routes;
+mod whoami;

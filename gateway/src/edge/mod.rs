@@ -1,0 +1,26 @@
+//! The edge: everything between the socket and the dialects that no dialect should have to think of.
+
+mod access_log;
+mod health;
+mod listener;
+mod plain_http;
+pub mod tls;
+
+use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{Gateway, credential};
+
+pub use listener::{Addresses, Listeners};
+pub(crate) use access_log::{LoggedUser, RequestId};
+pub(crate) use listener::Peer;
+
+/// Puts the edge's layers around the dialects, the outermost last.
+pub(crate) fn wrap(dialects: Router, gateway: &Gateway) -> Router {
+    dialects
+        .layer(middleware::from_fn_with_state(gateway.authenticator(), credential::authenticate))
+        .merge(health::routes(gateway.clone()))
+        .layer(middleware::from_fn_with_state(gateway.config.clone(), plain_http::refuse))
+        .layer(CatchPanicLayer::custom(access_log::panicked))
+        .layer(middleware::from_fn(access_log::log))
+}

@@ -1,0 +1,75 @@
+//! Users on their way to the catalogue, which keeps a read-only copy of them.
+
+use std::time::Duration;
+
+use madang_kit::{
+    Context, Drain, Principal, Result,
+    error::chain,
+    rpc::{self, Channel},
+};
+use madang_proto::catalog::v1::{PutUserRequest, users_client::UsersClient};
+
+use super::{Identity, store};
+
+const AT_ONCE: i64 = 200;
+const PUSH_EVERY: Duration = Duration::from_secs(1);
+const FIRST_WITHIN: Duration = Duration::from_secs(2);
+
+/// Pushes changed users until the process drains.
+pub(crate) struct Relay {
+    identity: Identity,
+    catalog: UsersClient<Channel>,
+}
+
+impl Relay {
+    pub(crate) fn new(identity: Identity, catalog: Channel) -> Self {
+        Self { identity, catalog: UsersClient::new(catalog) }
+    }
+
+    /// Pushes the waiting users, so that a new hub knows its first user when it says that it is ready; then goes on in the
+    /// background. A catalogue that is away does not hold the gateway up.
+    pub(crate) async fn start(self, drain: &Drain) {
+        let first = tokio::time::timeout(FIRST_WITHIN, self.push()).await;
+        if !matches!(first, Ok(Ok(()))) {
+            tracing::warn!("users not pushed to the catalogue yet");
+        }
+        let stop = drain.token();
+        drain.spawn(async move {
+            while stop.run_until_cancelled(tokio::time::sleep(PUSH_EVERY)).await.is_some() {
+                if let Err(error) = self.push().await {
+                    tracing::warn!(error = %chain(&error), "users not pushed to the catalogue yet");
+                }
+            }
+        });
+    }
+
+    async fn push(&self) -> Result<()> {
+        loop {
+            let users = store::outbox(&self.identity.db, AT_ONCE).await?;
+            if users.is_empty() {
+                return Ok(());
+            }
+            let context = Context::new(Principal::service("gateway"));
+            for user in users {
+                let (id, revision) = (user.id.clone(), user.revision);
+                self.catalog.clone().put_user(rpc::request(&context, wire(user))).await?;
+                let mut tx = self.identity.db.begin().await?;
+                store::acknowledge(&mut tx, &id, revision).await?;
+                tx.commit().await?;
+            }
+        }
+    }
+}
+
+fn wire(user: store::User) -> PutUserRequest {
+    PutUserRequest {
+        id: user.id,
+        name: user.name,
+        full_name: user.full_name,
+        email: user.email,
+        state: user.state,
+        sysadmin: user.sysadmin,
+        service: user.service,
+        revision: user.revision,
+    }
+}

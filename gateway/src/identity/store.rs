@@ -1,0 +1,238 @@
+//! The identity tables: nothing but SQL.
+
+use chrono::{DateTime, Utc};
+use madang_kit::{Db, Error, Id, Result, Tx, db::Migrations};
+use sqlx::migrate::Migrator;
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// The gateway's migrations.
+pub(crate) static MIGRATIONS: Migrations = Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
+
+/// A user, or a space's own principal.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) email: String,
+    pub(crate) full_name: String,
+    /// Absent for principals that never log in.
+    pub(crate) password_hash: Option<String>,
+    pub(crate) owner_id: String,
+    /// `active`, `pending` or `deleted`.
+    pub(crate) state: String,
+    pub(crate) sysadmin: bool,
+    pub(crate) service: bool,
+    pub(crate) revision: i64,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+impl User {
+    pub(crate) fn is_active(&self) -> bool {
+        self.state == "active"
+    }
+}
+
+/// An access key as stored.
+#[derive(sqlx::FromRow)]
+pub(crate) struct AccessKeyRow {
+    pub(crate) secret: String,
+    pub(crate) user_id: String,
+    pub(crate) space_id: String,
+}
+
+/// A space as stored.
+#[derive(sqlx::FromRow)]
+pub(crate) struct SpaceRow {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) service_user_id: String,
+    pub(crate) api_key: String,
+    pub(crate) hmac_key: String,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+const USER: &str = "SELECT u.id, u.name, u.email, u.full_name, u.password_hash, u.owner_id, u.state, u.sysadmin, u.service,
+    u.revision, u.created_at FROM user_account u";
+
+fn user_where(condition: &'static str) -> sqlx::AssertSqlSafe<String> {
+    sqlx::AssertSqlSafe(format!("{USER} WHERE {condition}"))
+}
+
+/// A user by id.
+pub(crate) async fn user(db: &Db, id: &str) -> Result<Option<User>> {
+    Ok(db.query(user_where("u.id = $1")).bind(id.to_owned()).opt().await?)
+}
+
+/// A person by user name or e-mail, both in lower case.
+pub(crate) async fn user_by_login(db: &Db, login: &str) -> Result<Option<User>> {
+    let text = user_where("(u.name = $1 OR u.email = $1) AND NOT u.service");
+    Ok(db.query(text).bind(login.to_owned()).opt().await?)
+}
+
+/// A user by the Spec Store's user id.
+pub(crate) async fn user_by_owner_id(db: &Db, owner_id: &str) -> Result<Option<User>> {
+    Ok(db.query(user_where("u.owner_id = $1")).bind(owner_id.to_owned()).opt().await?)
+}
+
+/// The user of an API token that has not expired.
+pub(crate) async fn user_by_api_token(db: &Db, jti: &str, now: DateTime<Utc>) -> Result<Option<User>> {
+    let text = user_where("u.id = (SELECT t.user_id FROM api_token t WHERE t.id = $1 AND (t.expires_at IS NULL OR t.expires_at > $2))");
+    Ok(db.query(text).bind(jti.to_owned()).bind(now).opt().await?)
+}
+
+/// Whether there is any user.
+pub(crate) async fn has_users(db: &Db) -> Result<bool> {
+    let row: Option<(String,)> = db.query("SELECT id FROM user_account LIMIT 1").opt().await?;
+    Ok(row.is_some())
+}
+
+/// Adds a user and puts it on its way to the catalogue.
+pub(crate) async fn insert_user(tx: &mut Tx, user: &User) -> Result<()> {
+    tx.query(
+        "INSERT INTO user_account (id, name, email, full_name, password_hash, owner_id, state, sysadmin, service, revision, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(user.id.clone())
+    .bind(user.name.clone())
+    .bind(user.email.clone())
+    .bind(user.full_name.clone())
+    .bind(user.password_hash.clone())
+    .bind(user.owner_id.clone())
+    .bind(user.state.clone())
+    .bind(user.sysadmin)
+    .bind(user.service)
+    .bind(user.revision)
+    .bind(user.created_at)
+    .run()
+    .await?;
+    tx.query("INSERT INTO user_outbox (user_id, revision) VALUES ($1, $2)").bind(user.id.clone()).bind(user.revision).run().await?;
+    Ok(())
+}
+
+/// An active access key.
+pub(crate) async fn access_key(db: &Db, access_key: &str) -> Result<Option<AccessKeyRow>> {
+    Ok(db
+        .query("SELECT secret, user_id, space_id FROM access_key WHERE access_key = $1 AND state = 'active'")
+        .bind(access_key.to_owned())
+        .opt()
+        .await?)
+}
+
+/// Adds an access key; the secret is encrypted already.
+pub(crate) async fn insert_access_key(tx: &mut Tx, access_key: &str, row: &AccessKeyRow, now: DateTime<Utc>) -> Result<()> {
+    tx.query(
+        "INSERT INTO access_key (access_key, secret, user_id, space_id, state, created_at) VALUES ($1, $2, $3, $4, 'active', $5)",
+    )
+    .bind(access_key.to_owned())
+    .bind(row.secret.clone())
+    .bind(row.user_id.clone())
+    .bind(row.space_id.clone())
+    .bind(now)
+    .run()
+    .await?;
+    Ok(())
+}
+
+/// An active space.
+pub(crate) async fn space(db: &Db, id: Id) -> Result<Option<SpaceRow>> {
+    Ok(db
+        .query("SELECT id, name, service_user_id, api_key, hmac_key, created_at FROM space WHERE id = $1 AND state = 'active'")
+        .bind(id.to_string())
+        .opt()
+        .await?)
+}
+
+/// The space that a user joined first.
+pub(crate) async fn first_space(db: &Db, user: &str) -> Result<Option<Id>> {
+    let row: Option<(String,)> = db
+        .query(
+            "SELECT s.id FROM space_member m JOIN space s ON s.id = m.space_id
+             WHERE m.user_id = $1 AND s.state = 'active' ORDER BY s.id LIMIT 1",
+        )
+        .bind(user.to_owned())
+        .opt()
+        .await?;
+    row.map(|(id,)| id.parse().map_err(Error::internal)).transpose()
+}
+
+/// Adds a space; its keys are encrypted already.
+pub(crate) async fn insert_space(tx: &mut Tx, space: &SpaceRow) -> Result<()> {
+    tx.query(
+        "INSERT INTO space (id, name, service_user_id, api_key, hmac_key, state, created_at)
+         VALUES ($1, $2, $3, $4, $5, 'active', $6)",
+    )
+    .bind(space.id.clone())
+    .bind(space.name.clone())
+    .bind(space.service_user_id.clone())
+    .bind(space.api_key.clone())
+    .bind(space.hmac_key.clone())
+    .bind(space.created_at)
+    .run()
+    .await?;
+    Ok(())
+}
+
+/// Adds a member to a space.
+pub(crate) async fn insert_space_member(tx: &mut Tx, space: &str, user: &str, role: &str) -> Result<()> {
+    tx.query("INSERT INTO space_member (space_id, user_id, role) VALUES ($1, $2, $3)")
+        .bind(space.to_owned())
+        .bind(user.to_owned())
+        .bind(role.to_owned())
+        .run()
+        .await?;
+    Ok(())
+}
+
+/// Adds an API token by its `jti`.
+pub(crate) async fn insert_api_token(tx: &mut Tx, jti: &str, name: &str, user: &str, now: DateTime<Utc>) -> Result<()> {
+    tx.query("INSERT INTO api_token (id, name, user_id, created_at) VALUES ($1, $2, $3, $4)")
+        .bind(jti.to_owned())
+        .bind(name.to_owned())
+        .bind(user.to_owned())
+        .bind(now)
+        .run()
+        .await?;
+    Ok(())
+}
+
+/// Notes that an API token was used, unless that was noted since `not_since`.
+pub(crate) async fn touch_api_token(db: &Db, jti: &str, now: DateTime<Utc>, not_since: DateTime<Utc>) -> Result<()> {
+    let recent: Option<(String,)> =
+        db.query("SELECT id FROM api_token WHERE id = $1 AND last_access >= $2").bind(jti.to_owned()).bind(not_since).opt().await?;
+    if recent.is_some() {
+        return Ok(());
+    }
+    let mut tx = db.begin().await?;
+    tx.query("UPDATE api_token SET last_access = $2 WHERE id = $1").bind(jti.to_owned()).bind(now).run().await?;
+    Ok(tx.commit().await?)
+}
+
+/// Ends a refresh token before its time; a token that was ended already stays so. Returns whether it was still good.
+pub(crate) async fn revoke_token(tx: &mut Tx, jti: &str, expires_at: DateTime<Utc>) -> Result<bool> {
+    let added = tx
+        .query("INSERT INTO revoked_token (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING")
+        .bind(jti.to_owned())
+        .bind(expires_at)
+        .run()
+        .await?;
+    Ok(added == 1)
+}
+
+/// Forgets ended tokens that have expired anyway.
+pub(crate) async fn sweep_revoked_tokens(tx: &mut Tx, now: DateTime<Utc>) -> Result<u64> {
+    Ok(tx.query("DELETE FROM revoked_token WHERE expires_at < $1").bind(now).run().await?)
+}
+
+/// Users whose newest revision the catalogue has not acknowledged.
+pub(crate) async fn outbox(db: &Db, limit: i64) -> Result<Vec<User>> {
+    let text = sqlx::AssertSqlSafe(format!("{USER} JOIN user_outbox o ON o.user_id = u.id ORDER BY u.id LIMIT $1"));
+    Ok(db.query(text).bind(limit).all().await?)
+}
+
+/// Notes that the catalogue has a user as of a revision.
+pub(crate) async fn acknowledge(tx: &mut Tx, user: &str, revision: i64) -> Result<()> {
+    tx.query("DELETE FROM user_outbox WHERE user_id = $1 AND revision <= $2").bind(user.to_owned()).bind(revision).run().await?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! A session that knows the wanted tables and nothing else: one store, no files by path, no catalogue tables.
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+use datafusion::{
+    catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider},
+    common::{Result as DataFusionResult, not_impl_err},
+    execution::{
+        SessionState, SessionStateBuilder,
+        disk_manager::{DiskManagerBuilder, DiskManagerMode},
+        memory_pool::FairSpillPool,
+        object_store::ObjectStoreRegistry,
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+    },
+    prelude::SessionConfig,
+};
+use madang_lake::{Result, Snapshot};
+use object_store::ObjectStore;
+use url::Url;
+
+use super::{statement::unknown, table::Table};
+use crate::storage;
+
+/// What a query has.
+pub(super) struct Session {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) scratch: PathBuf,
+    pub(super) tables: HashMap<String, Snapshot>,
+    pub(super) memory_bytes: usize,
+}
+
+impl Session {
+    /// A state in which exactly these names are tables.
+    pub(super) fn state(&self, names: &[String], fold_case: bool) -> Result<SessionState> {
+        let schema = MemorySchemaProvider::new();
+        for name in names {
+            let table = Table::new(self.find(name).ok_or_else(|| unknown(name))?)?;
+            schema.register_table(name.clone(), Arc::new(table)).map_err(storage)?;
+        }
+        let config = config(fold_case);
+        let defaults = &config.options().catalog;
+        let (catalog_name, schema_name) = (defaults.default_catalog.clone(), defaults.default_schema.clone());
+        let catalog = MemoryCatalogProvider::new();
+        catalog.register_schema(&schema_name, Arc::new(schema)).map_err(storage)?;
+        let state = SessionStateBuilder::new_with_default_features()
+            .with_config(config)
+            .with_runtime_env(self.runtime()?)
+            .with_table_functions(HashMap::new())
+            .build();
+        state.catalog_list().register_catalog(catalog_name, Arc::new(catalog));
+        Ok(state)
+    }
+
+    /// The snapshot behind a name: as written, else in lower case, else the only one that differs in case alone.
+    fn find(&self, name: &str) -> Option<&Snapshot> {
+        let folded = name.to_lowercase();
+        if let Some(found) = self.tables.get(name).or_else(|| self.tables.get(&folded)) {
+            return Some(found);
+        }
+        let mut alike = self.tables.iter().filter(|(known, _)| known.to_lowercase() == folded);
+        match (alike.next(), alike.next()) {
+            (Some((_, only)), None) => Some(only),
+            _ => None,
+        }
+    }
+
+    fn runtime(&self) -> Result<Arc<RuntimeEnv>> {
+        let spill = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![self.scratch.clone()]));
+        RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(self.memory_bytes)))
+            .with_disk_manager_builder(spill)
+            .with_object_store_registry(Arc::new(OnlyStore(self.store.clone())))
+            .build_arc()
+            .map_err(storage)
+    }
+}
+
+fn config(fold_case: bool) -> SessionConfig {
+    let mut config = SessionConfig::new().with_information_schema(false).with_create_default_catalog_and_schema(false);
+    let options = config.options_mut();
+    options.sql_parser.enable_ident_normalization = fold_case;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.execution.parquet.schema_force_view_types = false;
+    config
+}
+
+/// Every URL leads to the lake's store; no other can be registered, not even the local disk.
+#[derive(Debug)]
+struct OnlyStore(Arc<dyn ObjectStore>);
+
+impl ObjectStoreRegistry for OnlyStore {
+    fn register_store(&self, _: &Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+
+    fn get_store(&self, url: &Url) -> DataFusionResult<Arc<dyn ObjectStore>> {
+        if url.scheme() == super::table::SCHEME {
+            return Ok(self.0.clone());
+        }
+        not_impl_err!("no store but the lake's own")
+    }
+}

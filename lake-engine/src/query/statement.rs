@@ -1,0 +1,74 @@
+//! Which statements may run: exactly one SELECT (WITH included) that reads and does nothing else.
+
+use datafusion::{
+    common::TableReference,
+    execution::context::SQLOptions,
+    logical_expr::LogicalPlan,
+    sql::{
+        parser::{DFParserBuilder, Statement},
+        resolve::resolve_table_references,
+        sqlparser::ast::{Query, SetExpr, Statement as SqlStatement},
+    },
+};
+use madang_lake::{Error, Result};
+
+use super::{failure::refused, size};
+
+/// Parses a text that must be one SELECT.
+pub(super) fn parse(sql: &str) -> Result<Statement> {
+    let parser = DFParserBuilder::new(size::tokens(sql)?).build();
+    let mut statements = parser.and_then(|mut parser| parser.parse_statements()).map_err(|error| refused(error, 0))?;
+    let statement = statements.pop_front().ok_or_else(|| Error::invalid("there is no statement"))?;
+    if !statements.is_empty() {
+        return Err(Error::invalid("only one statement may be given"));
+    }
+    size::check(&statement)?;
+    if reads_only(&statement) { Ok(statement) } else { Err(only_select()) }
+}
+
+fn reads_only(statement: &Statement) -> bool {
+    match statement {
+        Statement::Statement(plain) => matches!(plain.as_ref(), SqlStatement::Query(query) if query_reads(query)),
+        _ => false,
+    }
+}
+
+fn query_reads(query: &Query) -> bool {
+    let named = query.with.iter().flat_map(|with| &with.cte_tables).all(|table| query_reads(&table.query));
+    named && body_reads(&query.body)
+}
+
+fn body_reads(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) => select.into.is_none(),
+        SetExpr::Query(query) => query_reads(query),
+        SetExpr::SetOperation { left, right, .. } => body_reads(left) && body_reads(right),
+        SetExpr::Values(_) => true,
+        _ => false,
+    }
+}
+
+/// The table names in a statement, each a single word. Names of its own WITH clauses are not among them.
+pub(super) fn table_names(statement: &Statement, fold_case: bool) -> Result<Vec<String>> {
+    let (references, _) = resolve_table_references(statement, fold_case).map_err(|error| refused(error, 0))?;
+    let names = references.into_iter().map(|reference| match reference {
+        TableReference::Bare { table } => Ok(table.to_string()),
+        qualified => Err(unknown(&qualified.to_string())),
+    });
+    names.collect()
+}
+
+/// The refusal of a table that was not given.
+pub(super) fn unknown(name: &str) -> Error {
+    Error::invalid(format!("there is no table '{name}'"))
+}
+
+/// The last look at what would run, subqueries included.
+pub(super) fn check_plan(plan: &LogicalPlan) -> Result<()> {
+    let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    reading.verify_plan(plan).map_err(|_| only_select())
+}
+
+fn only_select() -> Error {
+    Error::invalid("only a SELECT may be run")
+}

@@ -1,0 +1,325 @@
+//! SQL over exactly the given tables.
+
+use std::{collections::HashMap, time::Duration};
+
+use futures::StreamExt;
+use madang_lake::{ColumnType, CommitInfo, Error, Lake, Limits, Result, Schema, Snapshot, WriteMode};
+use serde_json::{Value, json};
+
+use crate::support::{TestLake, change, column, json as rows_of, limit, refusal, schema, table_id};
+
+type Tables = HashMap<String, Snapshot>;
+
+async fn rows(lake: &TestLake, sql: &str, tables: &Tables) -> Result<Vec<Value>> {
+    limited(lake, sql, tables, Limits::default()).await
+}
+
+async fn limited(lake: &TestLake, sql: &str, tables: &Tables, limits: Limits) -> Result<Vec<Value>> {
+    rows_of(lake.engine.query(sql, tables, &limits).await?).await
+}
+
+/// The columns of a result, `name:type`.
+async fn columns(lake: &TestLake, sql: &str, tables: &Tables) -> String {
+    let stream = lake.engine.query(sql, tables, &Limits::default()).await.unwrap();
+    let schema = Schema::from_arrow(&stream.schema).unwrap();
+    schema.columns.iter().map(|column| format!("{}:{}", column.name, column.kind.name())).collect::<Vec<_>>().join(" ")
+}
+
+fn named<const N: usize>(tables: [(&str, Snapshot); N]) -> Tables {
+    tables.into_iter().map(|(name, snapshot)| (name.to_owned(), snapshot)).collect()
+}
+
+/// Two tables, `traffic` (by a Korean name too) and `road`.
+async fn roads(lake: &TestLake) -> Tables {
+    let traffic = lake.load("road,날짜,count\n1,2026-03-01,10\n2,2026-03-01,20\n1,2026-03-02,30\n").await;
+    let road = lake.load("id,Name\n1,강남대로\n2,테헤란로\n").await;
+    named([("traffic", traffic.clone()), ("서울 교통", traffic), ("road", road)])
+}
+
+#[tokio::test]
+async fn tables_are_joined_and_summed() {
+    let lake = TestLake::new();
+    let tables = roads(&lake).await;
+    let sql = "SELECT r.\"Name\", sum(t.count) AS total, avg(t.count) AS mean FROM traffic t JOIN road r ON r.id = t.road GROUP BY 1 ORDER BY 2";
+    assert_eq!(rows(&lake, sql, &tables).await.unwrap(), [json!(["테헤란로", 20, 20.0]), json!(["강남대로", 40, 20.0])]);
+    assert_eq!(columns(&lake, sql, &tables).await, "Name:string total:int64 mean:double");
+    let with = "WITH days AS (SELECT \"날짜\" d, count(*) n FROM \"서울 교통\" GROUP BY 1) SELECT d, n FROM days ORDER BY d";
+    assert_eq!(rows(&lake, with, &tables).await.unwrap(), [json!(["2026-03-01", 2]), json!(["2026-03-02", 1])]);
+    assert_eq!(rows(&lake, "SELECT count(*) FROM traffic", &tables).await.unwrap(), [json!([3])]);
+    assert_eq!(rows(&lake, "VALUES (1, 'a'), (2, 'b')", &tables).await.unwrap(), [json!([1, "a"]), json!([2, "b"])]);
+}
+
+#[tokio::test]
+async fn names_are_as_written_and_else_in_lower_case() {
+    let lake = TestLake::new();
+    let tables = roads(&lake).await;
+    for sql in [
+        "SELECT Name FROM road ORDER BY id",
+        "SELECT \"Name\" FROM \"road\" ORDER BY \"id\"",
+        "select r.Name from ROAD r order by r.id",
+        "SELECT Name FROM Road ORDER BY id",
+    ] {
+        assert_eq!(rows(&lake, sql, &tables).await.unwrap(), [json!(["강남대로"]), json!(["테헤란로"])], "{sql}");
+    }
+    let sum = rows(&lake, "SELECT SUM(COUNT) FROM TRAFFIC WHERE ROAD = 1", &tables).await.unwrap();
+    assert_eq!(sum, [json!([40])]);
+}
+
+#[tokio::test]
+async fn the_row_id_is_hidden() {
+    let lake = TestLake::new();
+    let tables = roads(&lake).await;
+    assert_eq!(columns(&lake, "SELECT * FROM road", &tables).await, "id:int64 Name:string");
+    assert!(refusal(rows(&lake, "SELECT _id FROM road", &tables).await).contains("_id"));
+}
+
+#[tokio::test]
+async fn only_given_tables_exist() {
+    let lake = TestLake::new();
+    let mut tables = roads(&lake).await;
+    let hidden = tables.remove("road").unwrap();
+    let file = lake.table_folder(&hidden.table).join(&hidden.files[0].path).display().to_string();
+    let url = format!("madang://lake/lake/{}/{}", hidden.table, hidden.files[0].path);
+    let refused = [
+        ("SELECT * FROM road", "there is no table 'road'"),
+        ("SELECT * FROM public.traffic", "there is no table 'public.traffic'"),
+        ("SELECT * FROM datafusion.public.traffic", "there is no table 'datafusion.public.traffic'"),
+        ("SELECT * FROM information_schema.tables", "there is no table 'information_schema.tables'"),
+        ("SELECT (SELECT max(id) FROM road) FROM traffic", "there is no table 'road'"),
+        ("SELECT * FROM traffic WHERE EXISTS (SELECT 1 FROM road)", "there is no table 'road'"),
+        ("WITH road AS (SELECT * FROM road) SELECT * FROM road", "there is no table 'road'"),
+        ("SELECT * FROM generate_series(1, 5)", "there is no table 'generate_series'"),
+        (&format!("SELECT * FROM '{file}'"), &format!("there is no table '{file}'")),
+        (&format!("SELECT * FROM \"{url}\""), &format!("there is no table '{url}'")),
+        ("SELECT * FROM read_parquet('/etc/passwd')", "there is no table 'read_parquet'"),
+    ];
+    for (sql, why) in refused {
+        assert_eq!(refusal(rows(&lake, sql, &tables).await), why, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn only_one_select_may_run() {
+    let lake = TestLake::new();
+    let tables = roads(&lake).await;
+    for sql in [
+        "COPY traffic TO '/tmp/x.csv'",
+        "COPY (SELECT 1) TO '/tmp/x.parquet'",
+        "CREATE TABLE x AS SELECT * FROM traffic",
+        "CREATE VIEW x AS SELECT 1",
+        "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'",
+        "INSERT INTO traffic VALUES (1)",
+        "DELETE FROM traffic",
+        "UPDATE traffic SET count = 0",
+        "DROP TABLE traffic",
+        "SET datafusion.execution.batch_size = 1",
+        "RESET datafusion.execution.batch_size",
+        "SHOW TABLES",
+        "DESCRIBE traffic",
+        "EXPLAIN SELECT 1",
+        "EXPLAIN ANALYZE SELECT 1",
+        "SELECT 1 INTO x",
+        "PREPARE p AS SELECT 1",
+        "EXECUTE p",
+        "BEGIN",
+        "WITH x AS (SELECT 1) INSERT INTO traffic SELECT * FROM x",
+        "TRUNCATE traffic",
+    ] {
+        assert_eq!(refusal(rows(&lake, sql, &tables).await), "only a SELECT may be run", "{sql}");
+    }
+    assert_eq!(refusal(rows(&lake, "SELECT 1; SELECT 2", &tables).await), "only one statement may be given");
+    assert_eq!(refusal(rows(&lake, "SELECT 1; DROP TABLE traffic", &tables).await), "only one statement may be given");
+    assert_eq!(refusal(rows(&lake, "  ", &tables).await), "there is no statement");
+    assert_eq!(rows(&lake, "SELECT 1;", &tables).await.unwrap(), [json!([1])]);
+    for sql in ["SELEKT 1", "SELECT * FROM", "SELECT nope FROM traffic", "SELECT nope(1)", "SELECT 'a' + 1", "SELECT count FROM traffic GROUP BY road", "(((("] {
+        let text = refusal(rows(&lake, sql, &tables).await);
+        assert!(!text.contains('/') && !text.contains("datafusion") && !text.is_empty(), "{sql}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn failures_in_the_data_are_the_callers() {
+    let lake = TestLake::new();
+    let tables = roads(&lake).await;
+    assert_eq!(refusal(rows(&lake, "SELECT 1 / (count - count) FROM traffic", &tables).await), "division by zero");
+    for sql in [
+        "SELECT CAST(\"Name\" AS BIGINT) FROM road",
+        "SELECT CAST(count * 1000000000 AS INT) FROM traffic",
+        "SELECT CAST(18446744073709551615 AS BIGINT UNSIGNED)",
+        "SELECT [1, 2]",
+        "SELECT named_struct('a', 1)",
+    ] {
+        let text = refusal(rows(&lake, sql, &tables).await);
+        assert!(!text.contains("/work") && !text.contains("backtrace"), "{sql}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn results_are_of_the_nine_types_under_free_names() {
+    let lake = TestLake::new();
+    let tables = roads(&lake).await;
+    let table = [
+        ("SELECT 1::SMALLINT a, 1::INT UNSIGNED b, 1.5::REAL c, 1.25::DECIMAL(10,2) d", "a:int32 b:int64 c:float d:double"),
+        ("SELECT arrow_cast('x', 'Utf8View') a, arrow_cast('x', 'LargeUtf8') b, NULL c", "a:string b:string c:string"),
+        ("SELECT arrow_cast('x', 'Dictionary(Int32, Utf8)') a, DATE '2026-03-01' b", "a:string b:date32"),
+        ("SELECT now() a, TIMESTAMP '2026-03-01 05:00:00' b, INTERVAL '1 day' c", "a:timestamp b:timestamp_ntz c:string"),
+        ("SELECT * FROM traffic a, traffic b", "road:int64 날짜:date32 count:int64 road_2:int64 날짜_2:date32 count_2:int64"),
+        ("SELECT 1 AS \"_id\", 2 AS a, 3 AS \"A\", 4 AS \"\"", "_id_2:int64 a:int64 A_2:int64 column_4:int64"),
+        ("SELECT count(*), sum(count) FROM traffic", "count(*):int64 sum(traffic.count):int64"),
+    ];
+    for (sql, wanted) in table {
+        assert_eq!(columns(&lake, sql, &tables).await, wanted, "{sql}");
+        rows(&lake, sql, &tables).await.unwrap();
+    }
+    let sql = "SELECT 1.25::DECIMAL(10,2), '2026-03-01T05:00:00+09:00'::TIMESTAMP WITH TIME ZONE, TIMESTAMP '2026-03-01 05:00:00.25'";
+    let found = rows(&lake, sql, &tables).await.unwrap();
+    assert_eq!(found, [json!([1.25, "2026-02-28T20:00:00Z", "2026-03-01T05:00:00.25"])]);
+}
+
+#[tokio::test]
+async fn empty_and_grown_tables_can_be_queried() {
+    let lake = TestLake::new();
+    let empty = lake.engine.create(&table_id(), &schema(&[("a", ColumnType::Int64, true)]), &CommitInfo::default()).await.unwrap();
+    let first = lake.load("a\n1\n").await;
+    let mut grown = first.schema.clone();
+    grown.columns.insert(0, column("b", ColumnType::String, true));
+    let staged = lake.stage(&first.table, "a,b\n2,x\n", &grown).await.unwrap();
+    let mut wanted = change(&first, WriteMode::Append, staged);
+    wanted.schema = grown;
+    let second = lake.engine.commit(&first.table, wanted).await.unwrap();
+    let tables = named([("empty", empty), ("grown", second), ("old", first)]);
+    assert_eq!(rows(&lake, "SELECT * FROM empty", &tables).await.unwrap(), Vec::<Value>::new());
+    assert_eq!(rows(&lake, "SELECT count(*), sum(a) FROM empty", &tables).await.unwrap(), [json!([0, null])]);
+    assert_eq!(rows(&lake, "SELECT * FROM grown ORDER BY a", &tables).await.unwrap(), [json!([null, 1]), json!(["x", 2])]);
+    assert_eq!(rows(&lake, "SELECT a FROM grown WHERE b IS NULL", &tables).await.unwrap(), [json!([1])]);
+    assert_eq!(rows(&lake, "SELECT a FROM grown WHERE b = 'x'", &tables).await.unwrap(), [json!([2])]);
+    assert_eq!(rows(&lake, "SELECT * FROM old", &tables).await.unwrap(), [json!([1])]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_end_a_query() {
+    let lake = TestLake::new();
+    let tables = roads(&lake).await;
+    let few = Limits { rows: 3, ..Limits::default() };
+    assert_eq!(limited(&lake, "SELECT * FROM traffic", &tables, few).await.unwrap().len(), 3);
+    assert_eq!(limit(limited(&lake, "SELECT * FROM traffic, road", &tables, few).await), "the query gives more than 3 rows, which is the limit");
+    let endless = "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT n FROM r";
+    assert!(limit(limited(&lake, endless, &tables, few).await).contains("rows"));
+    let brief = Limits { time: Duration::from_millis(500), ..Limits::default() };
+    let text = limit(limited(&lake, "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r", &tables, brief).await);
+    assert_eq!(text, "the query took longer than 0.5 seconds, which is the limit");
+    let many = (0..30).map(|n| format!("traffic t{n}")).collect::<Vec<_>>().join(", ");
+    assert!(limit(limited(&lake, &format!("SELECT count(*) FROM {many} WHERE t0.count + t29.count < 0"), &tables, brief).await).contains("seconds"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_is_bounded_by_spilling_or_refusal() {
+    let lake = TestLake::new();
+    let mut text = String::from("a,b\n");
+    (0..200_000_u64).for_each(|row| text.push_str(&format!("{},{:0>100}\n", row.wrapping_mul(2_654_435_761) % 1_000_003, row)));
+    let tables = named([("t", lake.load(text).await)]);
+    let tight = Limits { memory_bytes: 16 << 20, ..Limits::default() };
+    let sorted = limited(&lake, "SELECT a, b FROM t ORDER BY a, b", &tables, tight).await.unwrap();
+    assert_eq!(sorted.len(), 200_000);
+    assert!(sorted.windows(2).all(|pair| pair[0][0].as_i64() <= pair[1][0].as_i64()));
+    let tiny = Limits { memory_bytes: 1 << 20, ..Limits::default() };
+    let text = limit(limited(&lake, "SELECT array_length(array_agg(b)) FROM t", &tables, tiny).await);
+    assert_eq!(text, "the query needs more than 1048576 bytes of memory, which is the limit");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_stream_ends_the_query() {
+    let lake = TestLake::new();
+    let tables = roads(&lake).await;
+    let endless = "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT n FROM r";
+    let mut stream = lake.engine.query(endless, &tables, &Limits::default()).await.unwrap();
+    stream.batches.next().await.unwrap().unwrap();
+    drop(stream);
+    let metrics = tokio::runtime::Handle::current().metrics();
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if metrics.num_alive_tasks() == 0 {
+            return;
+        }
+    }
+    panic!("{} tasks are left", metrics.num_alive_tasks());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn depth_and_length_are_bounded() {
+    let lake = TestLake::new();
+    let tables = roads(&lake).await;
+    let chain = |n: usize, by: &str| (1..=n).map(|n| format!(", a{n} AS (SELECT x{by} AS x FROM a{})", n - 1)).collect::<String>();
+    let fits = [
+        format!("SELECT count{} FROM traffic", " + 1".repeat(190)),
+        format!("SELECT count FROM traffic WHERE count = 1{}", " OR road = 2".repeat(190)),
+        format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(90)),
+        format!("WITH a0 AS (SELECT 1 AS x){} SELECT * FROM a90", chain(90, "")),
+        format!("SELECT count FROM traffic WHERE count IN (1{})", ", 2".repeat(3_000)),
+        format!("SELECT 1{}", (0..300).map(|n| format!(", {n} AS c{n}")).collect::<String>()),
+    ];
+    for sql in fits {
+        rows(&lake, &sql, &tables).await.unwrap();
+    }
+    let refused = [
+        (format!("SELECT count{} FROM traffic", " + 1".repeat(300)), "the statement has an expression of more than 200 nested parts"),
+        (format!("SELECT 1{}", "::bigint".repeat(300)), "the statement has an expression of more than 200 nested parts"),
+        (format!("SELECT 1{}", "+1".repeat(200_000)), "the statement has more than 20000 words and signs"),
+        (format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(200)), "the statement has more than 100 SELECTs"),
+        (format!("SELECT 1 FROM traffic{}", ", traffic".repeat(200)), "the statement has more than 100 tables"),
+        (format!("WITH a0 AS (SELECT 1 AS x){} SELECT * FROM a20", chain(20, &" + x".repeat(90))), "the statement has too many nested parts in its expressions"),
+        (format!("SELECT '{}'", "x".repeat(2 << 20)), "the statement is longer than 1048576 bytes"),
+        (format!("SELECT {}1{}", "(".repeat(5_000), ")".repeat(5_000)), "sql parser error: recursion limit exceeded"),
+    ];
+    for (sql, why) in refused {
+        assert_eq!(refusal(rows(&lake, &sql, &tables).await), why);
+    }
+}
+
+#[tokio::test]
+async fn a_result_becomes_a_table() {
+    let lake = TestLake::new();
+    let tables = roads(&lake).await;
+    let stream = lake.engine.query("SELECT road, sum(count) AS total FROM traffic GROUP BY road ORDER BY road", &tables, &Limits::default()).await.unwrap();
+    let columns = Schema::from_arrow(&stream.schema).unwrap();
+    let table = table_id();
+    let empty = lake.engine.create(&table, &columns, &CommitInfo::default()).await.unwrap();
+    let staged = lake.engine.stage_rows(&table, stream, &columns, &lake.ids).await.unwrap();
+    assert_eq!((staged.columns, staged.rows()), (2, 2));
+    let snapshot = lake.commit(&empty, WriteMode::Overwrite, staged).await.unwrap();
+    assert_eq!(lake.rows(&snapshot).await, [json!([1, 40]), json!([2, 20])]);
+}
+
+#[tokio::test]
+async fn rows_are_fitted_without_loss() {
+    let lake = TestLake::new();
+    let tables = Tables::new();
+    let wanted = schema(&[
+        ("i", ColumnType::Int64, false),
+        ("d", ColumnType::Double, true),
+        ("s", ColumnType::String, true),
+        ("n", ColumnType::Int32, true),
+    ]);
+    let table = table_id();
+    let stage = async |sql: &str| {
+        let stream = lake.engine.query(sql, &tables, &Limits::default()).await.unwrap();
+        lake.engine.stage_rows(&table, stream, &wanted, &lake.ids).await
+    };
+    for sql in ["SELECT 1 AS i", "SELECT 1::INT AS i, 2 AS d, 3.5 AS s, 4 AS n", "SELECT 1 AS i, NULL AS n, DATE '2026-03-01' AS s"] {
+        assert_eq!(stage(sql).await.unwrap().rows(), 1, "{sql}");
+    }
+    let refused = [
+        ("SELECT 1 AS i, 2 AS x", "the rows have a column 'x', the table has none"),
+        ("SELECT 2 AS d", "the rows lack the column 'i', which must not be empty"),
+        ("SELECT NULL::BIGINT AS i", "column 'i' must not be empty, but a row has no value for it"),
+        ("SELECT 1.5 AS i", "column 'i' is double, the table holds int64; convert it in the query"),
+        ("SELECT '1' AS i", "column 'i' is string, the table holds int64; convert it in the query"),
+        ("SELECT 1 AS i, 9007199254740993 AS d", "column 'd': 9007199254740993 does not fit double"),
+        ("SELECT 1 AS i, 3000000000 AS n", "column 'n': a value does not fit int32"),
+    ];
+    let before = lake.data_files(&table).len();
+    for (sql, why) in refused {
+        assert_eq!(refusal(stage(sql).await), why, "{sql}");
+    }
+    assert_eq!(lake.data_files(&table).len(), before);
+}

@@ -1,0 +1,98 @@
+//! How each part of the hub is put together, the same way in one process and in many.
+
+use std::sync::Arc;
+
+use madang_kit::{
+    Db, Result,
+    assertion::AllowList,
+    config::Listen,
+    db::Durability,
+    error::Error,
+    process::Process,
+    rpc::{Channel, Served},
+    telemetry,
+};
+use madang_lake::Lake;
+use madang_lake_engine::{Engine, EngineOptions, Root};
+
+/// The processes that sign assertions.
+pub(crate) const NAMES: [&str; 3] = ["gateway", "catalog", "pipeline"];
+
+/// Runs that one process works on at the same time.
+const WORKERS: usize = 2;
+
+/// A service with the calls that it allows.
+pub(crate) type Part = (Served, AllowList);
+
+/// The catalogue.
+pub(crate) async fn catalog(process: &Process) -> Result<Part> {
+    let options = madang_catalog::Options {
+        database: process.database(process.config.catalog.database_url.as_ref(), "catalog").await?,
+        lake: lake(process)?,
+        spool_dir: process.scratch("uploads")?,
+        upload_bytes: process.config.upload_bytes,
+        clock: process.clock.clone(),
+    };
+    Ok((madang_catalog::service(options, &process.drain).await?, madang_catalog::allow_list()))
+}
+
+/// Pipelines and the run engine.
+pub(crate) async fn pipeline(process: &Process, catalog: Channel) -> Result<Part> {
+    let options = madang_pipeline::Options {
+        database: process.database(process.config.pipeline.database_url.as_ref(), "pipeline").await?,
+        lake: lake(process)?,
+        catalog,
+        clock: process.clock.clone(),
+        workers: WORKERS,
+    };
+    Ok((madang_pipeline::service(options, &process.drain).await?, madang_pipeline::allow_list()))
+}
+
+/// The gateway, serving when this returns. Gives the addresses for the ready line.
+pub(crate) async fn gateway(process: &Process, database: Db, catalog: Channel, pipeline: Channel) -> Result<madang_gateway::Addresses> {
+    let tls = match process.config.https {
+        Listen::Off => None,
+        Listen::At(_) => {
+            let folder = process.config.data_dir.join("tls");
+            Some(madang_gateway::tls::server_config(&folder, &process.config.tls_names).map_err(Error::internal)?)
+        }
+    };
+    let listeners = madang_gateway::Listeners::bind(&process.config, tls).await.map_err(Error::internal)?;
+    let addresses = listeners.addresses().map_err(Error::internal)?;
+    let metrics = telemetry::start_metrics().map(|handle| Arc::new(move || handle.render()) as Arc<dyn Fn() -> String + Send + Sync>);
+    let options = madang_gateway::Options {
+        database,
+        secrets: process.secrets.clone(),
+        catalog,
+        pipeline,
+        clock: process.clock.clone(),
+        metrics,
+    };
+    madang_gateway::start(options, process.config.clone(), listeners, &process.drain).await?;
+    Ok(addresses)
+}
+
+/// The gateway's database.
+pub(crate) async fn gateway_database(process: &Process) -> Result<Db> {
+    process.database(process.config.gateway.database_url.as_ref(), "gateway").await
+}
+
+/// The ready line of the gateway: `http=http://… https=https://…`.
+pub(crate) fn announce(process: &Process, addresses: madang_gateway::Addresses) -> Result<()> {
+    let named = [("http", addresses.http), ("https", addresses.https)];
+    let words = named.into_iter().filter_map(|(scheme, address)| Some(format!("{scheme}={scheme}://{}", address?)));
+    process.announce(&words.collect::<Vec<_>>().join(" "))
+}
+
+fn lake(process: &Process) -> Result<Arc<dyn Lake>> {
+    let root = match &process.config.object_store_url {
+        Some(url) => Root::Url(url.parse().map_err(|_| Error::internal("object_store_url is not a URL"))?),
+        None => Root::Folder(process.config.data_dir.clone()),
+    };
+    let durability = match process.config.durability {
+        Durability::Full => madang_lake_engine::Durability::Full,
+        Durability::Fast => madang_lake_engine::Durability::Fast,
+    };
+    let engine = Engine::open(EngineOptions { root, durability, scratch: process.scratch("engine")? });
+    Ok(Arc::new(engine.map_err(Error::internal)?))
+}
