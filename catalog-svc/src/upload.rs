@@ -214,22 +214,18 @@ async fn infer(catalog: &Catalog, files: &[ReceivedFile]) -> Result<Schema> {
             Some(known) => unify(known, next),
         });
     }
-    Ok(schema.unwrap_or_default())
+    Ok(schema.unwrap_or_default().relaxed())
 }
 
-/// Columns that hold what both files hold; a column that one of them lacks is nullable.
+/// Columns that hold what both files hold.
 fn unify(mut known: Schema, next: Schema) -> Schema {
     for column in &mut known.columns {
-        match next.column(&column.name) {
-            Some(other) => {
-                column.kind = wider(column.kind, other.kind);
-                column.nullable |= other.nullable;
-            }
-            None => column.nullable = true,
+        if let Some(other) = next.column(&column.name) {
+            column.kind = wider(column.kind, other.kind);
         }
     }
-    let new: Vec<_> = next.columns.into_iter().filter(|column| known.column(&column.name).is_none()).collect();
-    known.columns.extend(new.into_iter().map(|column| Column { nullable: true, ..column }));
+    let new: Vec<Column> = next.columns.into_iter().filter(|column| known.column(&column.name).is_none()).collect();
+    known.columns.extend(new);
     known
 }
 

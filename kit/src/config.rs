@@ -17,7 +17,7 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::db::Durability;
+use crate::{db::Durability, telemetry};
 
 const PREFIX: &str = "MADANG_";
 const SECTIONS: [&str; 5] = ["gateway", "catalog", "pipeline", "tokens", "logins"];
@@ -52,7 +52,7 @@ pub struct Config {
     pub replay: Replay,
     /// A file with milliseconds to add to the clock, for tests; refused in production.
     pub clock_offset_file: Option<PathBuf>,
-    /// What is logged: `info`, `debug`, `madang_gateway=debug,info`, ….
+    /// What is logged: `info`, `warn,madang=debug`, ….
     pub log: String,
     /// The gateway.
     pub gateway: GatewayConfig,
@@ -122,7 +122,7 @@ impl Default for Config {
             durability: Durability::Full,
             replay: Replay::On,
             clock_offset_file: None,
-            log: "info".to_owned(),
+            log: telemetry::DEFAULT_FILTER.to_owned(),
             gateway: GatewayConfig::default(),
             catalog: ServiceConfig::default(),
             pipeline: ServiceConfig::default(),

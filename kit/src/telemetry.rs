@@ -1,16 +1,23 @@
 //! Logs and metrics of a process.
 //!
-//! Logs go to standard error: readable lines in development, JSON in production. `MADANG_LOG` filters them (default `info`).
+//! Logs go to standard error: readable lines in development, JSON in production. `MADANG_LOG` filters them (default: our own `info`, libraries' `warn`).
+
+use std::io::IsTerminal;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Environment;
 
+/// What is logged unless the operator says otherwise: our own news, and what libraries warn of. The Delta kernel reports an absent
+/// table as an error although it is the usual answer to "is it there?".
+pub const DEFAULT_FILTER: &str = "warn,madang=info,buoyant_kernel=off";
+
 /// Starts logging; a second call is ignored.
 pub fn start_logging(filter: &str, environment: Environment) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     let started = match environment {
         Environment::Development => lines.compact().try_init(),
         Environment::Production => lines.json().flatten_event(true).try_init(),

@@ -165,6 +165,13 @@ impl Schema {
         Arc::new(arrow::datatypes::Schema::new(fields))
     }
 
+    /// The same columns, each nullable. That a first file or result has no empty cell is no promise about the next one.
+    #[must_use]
+    pub fn relaxed(mut self) -> Self {
+        self.columns.iter_mut().for_each(|column| column.nullable = true);
+        self
+    }
+
     /// The column with this name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)

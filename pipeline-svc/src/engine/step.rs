@@ -154,7 +154,7 @@ async fn stage_all(
         let rows = rows.map_err(step_error)?;
         let schema = match (&open.snapshot, step.write_mode) {
             (Some(snapshot), WriteMode::Append) => snapshot.schema.clone(),
-            _ => Schema::from_arrow(&rows.schema).map_err(step_error)?,
+            _ => Schema::from_arrow(&rows.schema).map_err(step_error)?.relaxed(),
         };
         let ids = pipelines.catalog.row_ids(context, &open.table);
         let staged = pipelines.lake.stage_rows(&open.table, rows, &schema, &ids).await.map_err(step_error)?;
