@@ -6,6 +6,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use aws_lc_rs::digest::{Context as Hasher, SHA256};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use madang_kit::{
     Code, Context, Error, Id, Result, check,
     idempotency::{self, Claim},
@@ -35,6 +37,8 @@ struct Received {
     dataset: Dataset,
     mode: WriteMode,
     files: Vec<ReceivedFile>,
+    /// Of names and contents: tells a repeated upload from another one under the same signature.
+    digest: String,
 }
 
 /// One spooled file; it is removed when dropped.
@@ -47,6 +51,8 @@ struct ReceivedFile {
 /// Takes an upload in and publishes it.
 pub(crate) async fn upload(catalog: &Catalog, context: &Context, mut parts: Streaming<UploadTableRequest>) -> Result<UploadTableResponse> {
     let received = receive(catalog, context, &mut parts).await?;
+    let key = context.idempotency_key.as_ref().map(|key| format!("{key}.{}", received.digest));
+    let context = &Context { idempotency_key: key, ..context.clone() };
     for _ in 0..ATTEMPTS {
         match ingest(catalog, context, &received).await {
             Err(error) if error.code == Code::Conflict => tracing::debug!("the table changed during an upload; staging again"),
@@ -64,6 +70,7 @@ async fn receive(catalog: &Catalog, context: &Context, parts: &mut Streaming<Upl
     let mut files = Vec::new();
     let mut open: Option<(SpoolFile, UploadFile)> = None;
     let mut allowance: Allowance = catalog.spool.allowance();
+    let mut digest = Hasher::new(&SHA256);
     while let Some(message) = parts.message().await? {
         match message.part {
             Some(Part::File(file)) => {
@@ -71,10 +78,15 @@ async fn receive(catalog: &Catalog, context: &Context, parts: &mut Streaming<Upl
                     return Err(Error::invalid("files", "too_many", format!("an upload may have at most {MAX_FILES} files")));
                 }
                 close(&mut files, open.take()).await?;
+                digest.update(file.filename.as_bytes());
+                digest.update(b"/"); // no file name holds one
                 open = Some((catalog.spool.create()?, file));
             }
             Some(Part::Chunk(bytes)) => match &mut open {
-                Some((spool, _)) => spool.write(&bytes, &mut allowance).await?,
+                Some((spool, _)) => {
+                    digest.update(&bytes);
+                    spool.write(&bytes, &mut allowance).await?;
+                }
                 None => return Err(Error::invalid("chunk", "order", "bytes came before their file")),
             },
             Some(Part::Start(_)) | None => return Err(Error::invalid("start", "order", "an upload has one beginning")),
@@ -84,7 +96,7 @@ async fn receive(catalog: &Catalog, context: &Context, parts: &mut Streaming<Upl
     if files.is_empty() {
         return Err(Error::invalid("file", "missing", "the upload has no file"));
     }
-    Ok(Received { dataset, mode, files })
+    Ok(Received { dataset, mode, files, digest: STANDARD.encode(digest.finish().as_ref()) })
 }
 
 /// Checks the right to write before the first byte is kept.

@@ -12,6 +12,7 @@ mod cmd {
     pub(crate) mod ci;
     pub(crate) mod data;
     pub(crate) mod lint;
+    pub(crate) mod prove;
     pub(crate) mod test;
     pub(crate) mod tidy;
 }
@@ -40,6 +41,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "bring the larger public tables into target/data (or $MADANG_TEST_DATA_DIR)",
         run: cmd::data::run,
+    },
+    Command {
+        name: "prove",
+        arguments: "<name> [--release]",
+        about: "repeat a long check and rewrite its report under docs/proofs",
+        run: cmd::prove::run,
     },
 ];
 

@@ -323,3 +323,21 @@ async fn rows_are_fitted_without_loss() {
     }
     assert_eq!(lake.data_files(&table).len(), before);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tmp_time() {
+    let lake = TestLake::new();
+    let tables = roads(&lake).await;
+    let brief = Limits { time: Duration::from_millis(500), ..Limits::default() };
+    let many = (0..30).map(|n| format!("traffic t{n}")).collect::<Vec<_>>().join(", ");
+    let sql = match std::env::var("K").unwrap().as_str() {
+        "rec" => "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r".to_owned(),
+        "recn" => "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT n FROM r".to_owned(),
+        "cross" => format!("SELECT count(*) FROM {many}"),
+        "crossf" => format!("SELECT count(*) FROM {many} WHERE t0.count + t29.count < 0"),
+        _ => unreachable!(),
+    };
+    let t = std::time::Instant::now();
+    let r = limited(&lake, &sql, &tables, brief).await;
+    eprintln!("{:.200} in {:?}", format!("{:?}", r.map(|r| r.len())), t.elapsed());
+}

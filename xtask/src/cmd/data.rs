@@ -54,7 +54,7 @@ pub(crate) fn already_there(root: &Path) -> Option<PathBuf> {
     names().all(|name| folder.join(name).is_file()).then_some(folder)
 }
 
-fn folder(root: &Path) -> PathBuf {
+pub(crate) fn folder(root: &Path) -> PathBuf {
     env::var_os("MADANG_TEST_DATA_DIR").map_or_else(|| root.join("target/data"), PathBuf::from)
 }
 

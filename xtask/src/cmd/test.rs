@@ -34,7 +34,7 @@ pub(crate) fn test(guard: &Guard, arguments: &[String]) -> Result<ExitCode> {
     // Looked for first: what is missing should be told before the long build, not after it.
     let programs = if options.sqlite_only { None } else { Some(postgres::find_or_install(guard)?) };
 
-    let madang = process::stage("build madang", || build_madang(guard))?;
+    let madang = process::stage("build madang", || build_madang(guard, false))?;
     process::stage("build tests", || {
         let status = guard.run(runner.command().arg("--no-run").current_dir(process::root()?))?;
         ensure!(status.success(), "the tests do not build");
@@ -104,9 +104,12 @@ impl Runner {
 }
 
 /// Builds the program and returns its path, as Cargo itself tells it.
-fn build_madang(guard: &Guard) -> Result<PathBuf> {
+pub(crate) fn build_madang(guard: &Guard, release: bool) -> Result<PathBuf> {
     let mut cargo = process::cargo();
     cargo.args(["build", "--workspace", "--bin", "madang", "--message-format=json-render-diagnostics"]).current_dir(process::root()?);
+    if release {
+        cargo.arg("--release");
+    }
     let (status, output) = guard.capture(&mut cargo)?;
     ensure!(status.success(), "madang does not build");
     let messages = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

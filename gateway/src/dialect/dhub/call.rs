@@ -15,7 +15,7 @@ use crate::{Gateway, dialect::request};
 /// Schemes that open D.Hub.
 const ACCEPTED: [Scheme; 2] = [Scheme::BearerJwt, Scheme::NcpSignature];
 
-/// A read, or a write whose body the handler streams itself.
+/// A read, or a write whose body the handler streams itself: then the idempotency key does not cover the body yet.
 pub(crate) struct Call {
     pub(crate) context: Context,
 }
@@ -23,9 +23,11 @@ pub(crate) struct Call {
 impl FromRequestParts<Gateway> for Call {
     type Rejection = DhubError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, DhubError> {
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, DhubError> {
         let principal = request::caller(&parts.extensions, &ACCEPTED)?;
-        Ok(Self { context: request::context(&parts.extensions, principal) })
+        let writes = gateway.remembers_writes() && !parts.method.is_safe();
+        let key = writes.then(|| request::idempotency_key(&principal, &parts.headers, &parts.extensions, b"")).flatten();
+        Ok(Self { context: Context { idempotency_key: key, ..request::context(&parts.extensions, principal) } })
     }
 }
 
