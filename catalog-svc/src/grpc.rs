@@ -6,10 +6,9 @@ use madang_kit::{Error, Result, rpc};
 use madang_lake::{Column, ColumnType, DataFile, Schema, Snapshot};
 use madang_proto::catalog::v1::{
     CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset, DemandOrganizationRequest,
-    DemandOrganizationResponse, OpenTableRequest,
-    OpenTableResponse, Organization, PutUserRequest, PutUserResponse, ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest,
-    ReserveRowIdsResponse, TableColumn, TableFile, UploadTableRequest, UploadTableResponse, catalog_server, read_table_response::Part,
-    permissions_server, table_commits_server, users_server,
+    DemandOrganizationResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest, PutUserResponse, ReadTableRequest,
+    ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, TableColumn, TableFile, UploadTableRequest, UploadTableResponse,
+    catalog_server, permissions_server, read_table_response::Part, table_commits_server, users_server,
 };
 use tonic::{Request, Response, Status, Streaming};
 
@@ -106,8 +105,9 @@ pub(crate) fn open_table(snapshot: Snapshot) -> OpenTableResponse {
 /// Columns from the wire.
 pub(crate) fn schema(columns: Vec<TableColumn>) -> Result<Schema> {
     let column = |column: TableColumn| {
-        let kind = ColumnType::parse(&column.r#type)
-            .ok_or_else(|| Error::invalid("columns", "type", format!("column '{}' has the unknown type '{}'", column.name, column.r#type)))?;
+        let kind = ColumnType::parse(&column.r#type).ok_or_else(|| {
+            Error::invalid("columns", "type", format!("column '{}' has the unknown type '{}'", column.name, column.r#type))
+        })?;
         Ok(Column { name: column.name, kind, nullable: column.nullable })
     };
     Ok(Schema { columns: columns.into_iter().map(column).collect::<Result<_>>()? })

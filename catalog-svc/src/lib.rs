@@ -17,11 +17,7 @@ mod user;
 
 use std::{path::PathBuf, sync::Arc};
 
-use madang_kit::{
-    Clock, Db, Drain, Error, Result, audit,
-    assertion::AllowList,
-    rpc::Served,
-};
+use madang_kit::{Clock, Db, Drain, Error, Result, assertion::AllowList, audit, rpc::Served};
 use madang_lake::Lake;
 use madang_proto::catalog::v1::{
     catalog_server::CatalogServer, permissions_server::PermissionsServer, table_commits_server::TableCommitsServer,

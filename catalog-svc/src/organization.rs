@@ -38,19 +38,19 @@ pub(crate) async fn create(catalog: &Catalog, context: &Context, request: Create
     store::insert_member(&mut tx, &row.id, context.principal.user, Capacity::Admin).await?;
     let record = Record { action: "organization.create", thing: row.id.clone(), detail: json!({}) };
     audit::write(&mut tx, &catalog.clock, context, record).await?;
-    let answer = Organization {
-        id: row.id,
-        title: row.title,
-        description: row.description,
-        created_at: Some(grpc::timestamp(row.created_at)),
-    };
+    let answer =
+        Organization { id: row.id, title: row.title, description: row.description, created_at: Some(grpc::timestamp(row.created_at)) };
     ticket.record(&mut tx, &answer).await?;
     tx.commit().await?;
     Ok(answer)
 }
 
 /// Refuses unless the principal has the wanted access to an organization.
-pub(crate) async fn check_access(catalog: &Catalog, context: &Context, request: DemandOrganizationRequest) -> Result<DemandOrganizationResponse> {
+pub(crate) async fn check_access(
+    catalog: &Catalog,
+    context: &Context,
+    request: DemandOrganizationRequest,
+) -> Result<DemandOrganizationResponse> {
     let id = existing(catalog, check::id("collection_id", &request.organization_id)?).await?.to_string();
     match request.access() {
         OrganizationAccess::Read => {}

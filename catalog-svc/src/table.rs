@@ -121,7 +121,8 @@ pub(crate) async fn commit(catalog: &Catalog, context: &Context, request: Commit
     }
     let made = journal::versions_of(&catalog.db, &run).await?;
     let version = |change: &Change| made.iter().find(|(table, _)| table == change.table.as_str()).map(|(_, version)| *version);
-    let versions = changes.iter().map(|change| version(change).ok_or_else(|| Error::new(Code::Conflict, "the step published other tables")));
+    let versions =
+        changes.iter().map(|change| version(change).ok_or_else(|| Error::new(Code::Conflict, "the step published other tables")));
     Ok(CommitTablesResponse { versions: versions.collect::<Result<_>>()? })
 }
 

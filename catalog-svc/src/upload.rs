@@ -12,7 +12,7 @@ use madang_kit::{
     Code, Context, Error, Id, Result, check,
     idempotency::{self, Claim},
 };
-use madang_lake::{Column, ColumnType, Format, Inspection, Input, Limits, RowIds, Schema, Staged, TableId, WriteMode};
+use madang_lake::{Column, ColumnType, Format, Input, Inspection, Limits, RowIds, Schema, Staged, TableId, WriteMode};
 use madang_proto::catalog::v1::{
     UploadFile, UploadStart, UploadTableRequest, UploadTableResponse, WriteMode as WireMode, upload_table_request::Part,
 };
@@ -71,6 +71,7 @@ async fn receive(catalog: &Catalog, context: &Context, parts: &mut Streaming<Upl
     let mut open: Option<(SpoolFile, UploadFile)> = None;
     let mut allowance: Allowance = catalog.spool.allowance();
     let mut digest = Hasher::new(&SHA256);
+    let mut ended = false;
     while let Some(message) = parts.message().await? {
         match message.part {
             Some(Part::File(file)) => {
@@ -89,8 +90,15 @@ async fn receive(catalog: &Catalog, context: &Context, parts: &mut Streaming<Upl
                 }
                 None => return Err(Error::invalid("chunk", "order", "bytes came before their file")),
             },
+            Some(Part::End(_)) => {
+                ended = true;
+                break;
+            }
             Some(Part::Start(_)) | None => return Err(Error::invalid("start", "order", "an upload has one beginning")),
         }
+    }
+    if !ended {
+        return Err(Error::invalid("file", "incomplete", "the upload broke off"));
     }
     close(&mut files, open).await?;
     if files.is_empty() {
@@ -180,7 +188,12 @@ async fn ingest(catalog: &Catalog, context: &Context, received: &Received) -> Re
 }
 
 /// Writes the commit record; gives the earlier answer if this very upload was done before.
-async fn decide(catalog: &Catalog, context: &Context, change: &Change, answer: &UploadTableResponse) -> Result<Option<UploadTableResponse>> {
+async fn decide(
+    catalog: &Catalog,
+    context: &Context,
+    change: &Change,
+    answer: &UploadTableResponse,
+) -> Result<Option<UploadTableResponse>> {
     let mut tx = catalog.db.begin().await?;
     let ticket = match idempotency::claim(&mut tx, &catalog.clock, context, "UploadTable").await? {
         Claim::Done(earlier) => return Ok(Some(earlier)),
@@ -260,6 +273,8 @@ pub(crate) struct Ids {
 impl RowIds for Ids {
     async fn reserve(&self, count: u64) -> madang_lake::Result<i64> {
         let count = i64::try_from(count).map_err(madang_lake::Error::storage)?;
-        store::reserve_row_ids(&self.catalog.db, self.table, count).await.map_err(|error| madang_lake::Error::Storage(Arc::new(error).to_string().into()))
+        store::reserve_row_ids(&self.catalog.db, self.table, count)
+            .await
+            .map_err(|error| madang_lake::Error::Storage(Arc::new(error).to_string().into()))
     }
 }

@@ -30,7 +30,7 @@ use identity::{Identity, outbox, store, token::Tokens};
 
 /// The largest message from a service: a page of rows comes in pieces of 1 MiB.
 const MESSAGE_BYTES: usize = 16 << 20;
-const SWEEP_EVERY: Duration = Duration::from_secs(600);
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
 /// What the gateway needs.
 pub struct Options {

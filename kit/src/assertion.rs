@@ -4,12 +4,7 @@
 //! one principal, and lives 60 seconds. The receiver knows each issuer's public key and which methods that issuer may call.
 //! Both sides keep an assertion for most of its life, so that no request pays for a signature.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};

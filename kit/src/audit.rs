@@ -105,9 +105,8 @@ async fn seal(db: &Db) -> Result<()> {
 pub async fn verify(db: &Db) -> Result<std::result::Result<i64, i64>> {
     let (mut number, mut hash) = (0_i64, String::new());
     loop {
-        let text = sqlx::AssertSqlSafe(format!(
-            "SELECT sealed_as, hash, {COLUMNS} FROM audit WHERE sealed_as > $1 ORDER BY sealed_as LIMIT $2"
-        ));
+        let text =
+            sqlx::AssertSqlSafe(format!("SELECT sealed_as, hash, {COLUMNS} FROM audit WHERE sealed_as > $1 ORDER BY sealed_as LIMIT $2"));
         let rows: Vec<SealedRow> = db.query(text).bind(number).bind(SEAL_AT_ONCE).all().await?;
         if rows.is_empty() {
             return Ok(Ok(number));

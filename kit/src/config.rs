@@ -271,9 +271,7 @@ impl Config {
 /// The variables that name a key; `MADANG_TEST_…` and other tools' variables are none.
 fn environment() -> Env {
     let known = known_keys();
-    Env::prefixed(PREFIX)
-        .map(|name| dotted(name.as_str()).into())
-        .filter(move |name| known.iter().any(|key| key == name.as_str()))
+    Env::prefixed(PREFIX).map(|name| dotted(name.as_str()).into()).filter(move |name| known.iter().any(|key| key == name.as_str()))
 }
 
 fn dotted(variable: &str) -> String {

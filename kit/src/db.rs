@@ -8,7 +8,7 @@
 use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use sqlx::{
-    Arguments, Encode, FromRow, Postgres, Sqlite, SqlSafeStr, SqlStr, Transaction, Type,
+    Arguments, Encode, FromRow, Postgres, SqlSafeStr, SqlStr, Sqlite, Transaction, Type,
     migrate::{MigrateError, Migrator},
     postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow},
     sqlite::{

@@ -157,7 +157,8 @@ impl From<Status> for Error {
     fn from(status: Status) -> Self {
         match Failure::decode(status.details()) {
             Ok(failure) if !failure.code.is_empty() => {
-                let fields = failure.fields.into_iter().map(|p| FieldProblem { field: p.field, rule: p.rule, message: p.message }).collect();
+                let fields =
+                    failure.fields.into_iter().map(|p| FieldProblem { field: p.field, rule: p.rule, message: p.message }).collect();
                 let code = Code::parse(&failure.code).unwrap_or(Code::Internal);
                 Self { code, message: failure.message, fields, cause: None }
             }

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey, NONCE_LEN};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::SecretString;
 

@@ -147,12 +147,12 @@ where
 }
 
 fn admit<B>(verifier: &Verifier, request: &http::Request<B>) -> std::result::Result<Context, Refusal> {
-    let text = |name: &str| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let verified = verifier.verify(text(ASSERTION), request.uri().path())?;
+    let header = |name: &str| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let verified = verifier.verify(header(ASSERTION), request.uri().path())?;
     Ok(Context {
         principal: verified.principal,
-        request_id: text(REQUEST_ID).unwrap_or_default().to_owned(),
-        idempotency_key: text(IDEMPOTENCY_KEY).map(str::to_owned),
+        request_id: header(REQUEST_ID).unwrap_or_default().to_owned(),
+        idempotency_key: header(IDEMPOTENCY_KEY).map(str::to_owned),
     })
 }
 

@@ -134,6 +134,7 @@ pub fn pem(label: &str, der: &[u8]) -> String {
     lines.join("\n")
 }
 
+#[expect(clippy::ref_option, reason = "serde passes the field itself")]
 fn expose_option<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
     secret.as_ref().map(ExposeSecret::expose_secret).serialize(serializer)
 }

@@ -19,8 +19,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use madang_lake::{
-    Change, CommitInfo, Error, Input, Inspection, Lake, Limits, ReadOptions, Result, RowIds, RowStream, Schema, Snapshot, Staged,
-    TableId,
+    Change, CommitInfo, Error, Input, Inspection, Lake, Limits, ReadOptions, Result, RowIds, RowStream, Schema, Snapshot, Staged, TableId,
 };
 use object_store::ObjectStore;
 
@@ -60,12 +59,7 @@ impl Engine {
     /// [`Error::Invalid`] for a root that no store serves, [`Error::Storage`] if the store can't be opened.
     pub fn open(options: EngineOptions) -> Result<Self> {
         let store = store::open(options.root, options.durability)?;
-        Ok(Self {
-            tables: delta::Tables::new(store.clone()),
-            footers: read::Footers::default(),
-            store,
-            scratch: options.scratch,
-        })
+        Ok(Self { tables: delta::Tables::new(store.clone()), footers: read::Footers::default(), store, scratch: options.scratch })
     }
 }
 

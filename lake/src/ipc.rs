@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::{Error, Result};
 
 /// The largest piece that [`Encoder`] gives, in bytes.
-pub const PIECE_BYTES: usize = 1 << 20;
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Turns batches into bytes.
 pub struct Encoder {

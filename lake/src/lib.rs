@@ -20,6 +20,6 @@ pub use ipc::{Decoder, Encoder};
 pub use render::write_json_rows;
 pub use schema::{Column, ColumnType, ROW_ID, Schema};
 pub use table::{
-    Change, CommitInfo, DataFile, Format, Input, Inspection, Lake, Limits, Page, ReadOptions, RowIds, RowStream, Snapshot,
-    Staged, TableId, WriteMode,
+    Change, CommitInfo, DataFile, Format, Input, Inspection, Lake, Limits, Page, ReadOptions, RowIds, RowStream, Snapshot, Staged, TableId,
+    WriteMode,
 };

@@ -6,8 +6,8 @@ use std::io::Write;
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
-        StringArray, TimestampMicrosecondArray,
+        Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+        TimestampMicrosecondArray,
     },
     compute::cast,
     datatypes::{Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType},
@@ -44,12 +44,18 @@ pub fn write_json_rows(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
 /// The columns in the nine types of [`ColumnType`]; other spellings of them (views, dictionaries, small integers) are cast.
 fn plain_columns(batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
     let schema = batch.schema_ref();
-    schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
-        let kind = ColumnType::from_arrow(field.data_type())
-            .ok_or_else(|| Error::invalid(format!("column '{}' has the type {}, which has no JSON form", field.name(), field.data_type())))?;
-        let wanted = kind.arrow();
-        if *column.data_type() == wanted { Ok(column.clone()) } else { cast(column, &wanted).map_err(Error::storage) }
-    }).collect()
+    schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, column)| {
+            let kind = ColumnType::from_arrow(field.data_type()).ok_or_else(|| {
+                Error::invalid(format!("column '{}' has the type {}, which has no JSON form", field.name(), field.data_type()))
+            })?;
+            let wanted = kind.arrow();
+            if *column.data_type() == wanted { Ok(column.clone()) } else { cast(column, &wanted).map_err(Error::storage) }
+        })
+        .collect()
 }
 
 /// One downcast column.
@@ -61,7 +67,10 @@ enum Cells<'a> {
     Double(&'a Float64Array),
     Text(&'a StringArray),
     Date(&'a Date32Array),
-    Timestamp { array: &'a TimestampMicrosecondArray, zone: &'static str },
+    Timestamp {
+        array: &'a TimestampMicrosecondArray,
+        zone: &'static str,
+    },
     /// Never reached after [`plain_columns`]; every cell is `null`.
     Nothing,
 }

@@ -43,17 +43,8 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
-    const ALL: [Self; 9] = [
-        Self::Bool,
-        Self::Int32,
-        Self::Int64,
-        Self::Float,
-        Self::Double,
-        Self::String,
-        Self::Date,
-        Self::Timestamp,
-        Self::LocalTimestamp,
-    ];
+    const ALL: [Self; 9] =
+        [Self::Bool, Self::Int32, Self::Int64, Self::Float, Self::Double, Self::String, Self::Date, Self::Timestamp, Self::LocalTimestamp];
 
     /// The Arrow-like name: `int64`, `date32`, ….
     pub fn name(self) -> &'static str {
@@ -146,8 +137,9 @@ impl Schema {
     pub fn from_arrow(schema: &arrow::datatypes::Schema) -> Result<Self> {
         let mut columns = Vec::with_capacity(schema.fields().len());
         for field in schema.fields().iter().filter(|field| field.name() != ROW_ID) {
-            let kind = ColumnType::from_arrow(field.data_type())
-                .ok_or_else(|| Error::invalid(format!("column '{}' has the type {}, which a table can't hold", field.name(), field.data_type())))?;
+            let kind = ColumnType::from_arrow(field.data_type()).ok_or_else(|| {
+                Error::invalid(format!("column '{}' has the type {}, which a table can't hold", field.name(), field.data_type()))
+            })?;
             columns.push(Column { name: field.name().clone(), kind, nullable: field.is_nullable() });
         }
         Ok(Self { columns })

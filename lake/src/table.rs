@@ -105,13 +105,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            columns: 4_096,
-            cell_bytes: 16 << 20,
-            rows: u64::MAX,
-            memory_bytes: 1 << 30,
-            time: std::time::Duration::from_secs(3_600),
-        }
+        Self { columns: 4_096, cell_bytes: 16 << 20, rows: u64::MAX, memory_bytes: 1 << 30, time: std::time::Duration::from_hours(1) }
     }
 }
 

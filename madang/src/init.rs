@@ -34,7 +34,11 @@ pub(crate) fn prepare(config: Config) -> anyhow::Result<Process> {
     folder.create(&config.data_dir).with_context(|| format!("data folder {}", config.data_dir.display()))?;
     let secrets = config.secrets_path();
     if !secrets.exists() {
-        anyhow::ensure!(config.environment == Environment::Development, "{} is missing; production makes no keys by itself", secrets.display());
+        anyhow::ensure!(
+            config.environment == Environment::Development,
+            "{} is missing; production makes no keys by itself",
+            secrets.display()
+        );
         Secrets::generate(&parts::NAMES)?.store(&secrets)?;
     }
     tls::ensure_authority(&config.data_dir.join("tls"))?;

@@ -8,11 +8,7 @@ mod serve;
 mod sign;
 mod up;
 
-use std::{
-    io::Write,
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use madang_kit::{

@@ -60,14 +60,8 @@ pub(crate) async fn gateway(process: &Process, database: Db, catalog: Channel, p
     let listeners = madang_gateway::Listeners::bind(&process.config, tls).await.map_err(Error::internal)?;
     let addresses = listeners.addresses().map_err(Error::internal)?;
     let metrics = telemetry::start_metrics().map(|handle| Arc::new(move || handle.render()) as Arc<dyn Fn() -> String + Send + Sync>);
-    let options = madang_gateway::Options {
-        database,
-        secrets: process.secrets.clone(),
-        catalog,
-        pipeline,
-        clock: process.clock.clone(),
-        metrics,
-    };
+    let options =
+        madang_gateway::Options { database, secrets: process.secrets.clone(), catalog, pipeline, clock: process.clock.clone(), metrics };
     madang_gateway::start(options, process.config.clone(), listeners, &process.drain).await?;
     Ok(addresses)
 }

@@ -27,13 +27,12 @@ pub(crate) struct Arguments {
 /// Prints the signature. A timestamp that was not given is printed to standard error, because the request must carry the same.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     anyhow::ensure!(arguments.target.starts_with('/'), "the target begins with '/': the path directly after the host");
-    let timestamp = match arguments.timestamp {
-        Some(timestamp) => timestamp.to_string(),
-        None => {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis().to_string();
-            writeln!(std::io::stderr(), "x-ncp-apigw-timestamp: {now}")?;
-            now
-        }
+    let timestamp = if let Some(timestamp) = arguments.timestamp {
+        timestamp.to_string()
+    } else {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis().to_string();
+        writeln!(std::io::stderr(), "x-ncp-apigw-timestamp: {now}")?;
+        now
     };
     let method = arguments.method.to_uppercase();
     let signature = madang_gateway::sign(&method, &arguments.target, &timestamp, &arguments.access_key, &arguments.secret_key);

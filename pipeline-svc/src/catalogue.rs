@@ -98,7 +98,8 @@ fn data_file(file: TableFile) -> DataFile {
 
 /// Columns for the wire.
 pub(crate) fn wire_columns(schema: &Schema) -> Vec<TableColumn> {
-    let column = |column: &Column| TableColumn { name: column.name.clone(), r#type: column.kind.name().to_owned(), nullable: column.nullable };
+    let column =
+        |column: &Column| TableColumn { name: column.name.clone(), r#type: column.kind.name().to_owned(), nullable: column.nullable };
     schema.columns.iter().map(column).collect()
 }
 

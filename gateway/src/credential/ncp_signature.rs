@@ -9,7 +9,7 @@
 
 use axum::http::HeaderMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, KeyInit, Mac, digest::array::Array};
 use madang_kit::Result;
 use secrecy::ExposeSecret;
 use sha2::Sha256;
@@ -83,7 +83,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 fn mac(method: &str, target: &str, timestamp: &str, access_key: &str, secret_key: &str) -> Hmac<Sha256> {
     // HMAC takes keys of any length, so the fallback is never used.
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret_key.as_bytes()).unwrap_or_else(|_| Hmac::new(&Default::default()));
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret_key.as_bytes()).unwrap_or_else(|_| Hmac::new(&Array::default()));
     for part in [method, " ", target, "\n", timestamp, "\n", access_key] {
         mac.update(part.as_bytes());
     }

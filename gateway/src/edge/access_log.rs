@@ -40,6 +40,7 @@ pub(crate) async fn log(mut request: Request, next: Next) -> Response {
 }
 
 /// The answer when a handler panicked: a defect, logged with its text.
+#[expect(clippy::needless_pass_by_value, reason = "the layer passes it by value")]
 pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(panic = text.unwrap_or("(no text)"), "a handler panicked");

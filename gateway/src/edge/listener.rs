@@ -29,7 +29,7 @@ use tower::{ServiceExt, service_fn};
 const MAX_CONNECTIONS: usize = 10_000;
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// For the headers of a request, and for how long a connection may idle between two requests.
-const HEADERS_WITHIN: Duration = Duration::from_secs(60);
+const HEADERS_WITHIN: Duration = Duration::from_mins(1);
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// How long running requests may take to end once the process stops.
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);

@@ -11,9 +11,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{Gateway, credential};
 
-pub use listener::{Addresses, Listeners};
 pub(crate) use access_log::{LoggedUser, RequestId};
 pub(crate) use listener::Peer;
+pub use listener::{Addresses, Listeners};
 
 /// Puts the edge's layers around the dialects, the outermost last.
 pub(crate) fn wrap(dialects: Router, gateway: &Gateway) -> Router {

@@ -100,7 +100,11 @@ pub(crate) fn space_text(id: Id) -> String {
 
 /// The Spec Store's user id: MD5 of the e-mail in lower case (spec-store.md 1.6).
 pub(crate) fn owner_id(email: &str) -> String {
-    Md5::digest(email.to_lowercase()).iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(32);
+    for byte in Md5::digest(email.to_lowercase()) {
+        text.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
+    }
+    text
 }
 
 fn person(id: Id, credentials: &Credentials, password_hash: String, now: chrono::DateTime<chrono::Utc>) -> User {

@@ -24,7 +24,7 @@ use store::User;
 /// How long another replica's change may go unnoticed.
 const CACHED_FOR: Duration = Duration::from_secs(15);
 /// How long the use of an API token counts as noted.
-const USE_NOTED_FOR: Duration = Duration::from_secs(300);
+const USE_NOTED_FOR: Duration = Duration::from_mins(5);
 const CACHED: u64 = 100_000;
 
 /// The identity store with its caches.

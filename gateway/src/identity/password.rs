@@ -2,10 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use argon2::{
-    Argon2, PasswordHasher, PasswordVerifier,
-    password_hash::phc::PasswordHash,
-};
+use argon2::{Argon2, PasswordHasher, PasswordVerifier, password_hash::phc::PasswordHash};
 use madang_kit::{Code, Error, Result};
 use tokio::sync::Semaphore;
 

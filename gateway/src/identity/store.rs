@@ -122,16 +122,14 @@ pub(crate) async fn access_key(db: &Db, access_key: &str) -> Result<Option<Acces
 
 /// Adds an access key; the secret is encrypted already.
 pub(crate) async fn insert_access_key(tx: &mut Tx, access_key: &str, row: &AccessKeyRow, now: DateTime<Utc>) -> Result<()> {
-    tx.query(
-        "INSERT INTO access_key (access_key, secret, user_id, space_id, state, created_at) VALUES ($1, $2, $3, $4, 'active', $5)",
-    )
-    .bind(access_key.to_owned())
-    .bind(row.secret.clone())
-    .bind(row.user_id.clone())
-    .bind(row.space_id.clone())
-    .bind(now)
-    .run()
-    .await?;
+    tx.query("INSERT INTO access_key (access_key, secret, user_id, space_id, state, created_at) VALUES ($1, $2, $3, $4, 'active', $5)")
+        .bind(access_key.to_owned())
+        .bind(row.secret.clone())
+        .bind(row.user_id.clone())
+        .bind(row.space_id.clone())
+        .bind(now)
+        .run()
+        .await?;
     Ok(())
 }
 

@@ -126,7 +126,8 @@ impl Tokens {
 
 impl SpecStoreKeys {
     fn read(pem: &SecretString) -> Result<Self> {
-        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.expose_secret().as_bytes()).map_err(|_| Error::internal("spec_store_key is not PEM"))?;
+        let der =
+            PrivatePkcs8KeyDer::from_pem_slice(pem.expose_secret().as_bytes()).map_err(|_| Error::internal("spec_store_key is not PEM"))?;
         let pair = KeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| Error::internal("spec_store_key is not an RSA key"))?;
         let private = EncodingKey::from_rsa_pem(pem.expose_secret().as_bytes()).map_err(Error::internal)?;
         Ok(Self { private, public: DecodingKey::from_rsa_der(pair.public_key().as_ref()) })

@@ -47,7 +47,9 @@ enum Kind {
     Empty,
     Bool,
     /// `wide`: one of them is no exact double, so the column can't become one.
-    Integer { wide: bool },
+    Integer {
+        wide: bool,
+    },
     Double,
     Date,
     Timestamp,

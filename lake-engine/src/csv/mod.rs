@@ -15,7 +15,10 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use futures::stream::{self, BoxStream, StreamExt};
 use madang_lake::{Error, Format, Input, Inspection, Limits, Result, Schema};
-use tokio::{sync::{mpsc, oneshot}, task::spawn_blocking};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::spawn_blocking,
+};
 use tokio_util::sync::CancellationToken;
 
 use self::rows::Rows;

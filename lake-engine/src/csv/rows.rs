@@ -62,7 +62,9 @@ impl Rows {
         for (cell, name) in record.cells().zip(&self.header) {
             if cell?.len() > self.cell_bytes {
                 let (row, most) = (self.count, self.cell_bytes);
-                return Err(Error::LimitExceeded(format!("row {row}: the cell in column '{name}' is larger than {most} bytes, which is the limit")));
+                return Err(Error::LimitExceeded(format!(
+                    "row {row}: the cell in column '{name}' is larger than {most} bytes, which is the limit"
+                )));
             }
         }
         Ok(())

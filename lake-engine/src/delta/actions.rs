@@ -2,11 +2,7 @@
 
 use std::collections::HashMap;
 
-use deltalake::kernel::{
-    Add, Metadata, Protocol, Remove, StructType,
-    engine::arrow_conversion::TryIntoKernel,
-    new_metadata,
-};
+use deltalake::kernel::{Add, Metadata, Protocol, Remove, StructType, engine::arrow_conversion::TryIntoKernel, new_metadata};
 use madang_lake::{ColumnType, CommitInfo, DataFile, Error, ROW_ID, Result, Schema};
 use serde_json::json;
 

@@ -13,7 +13,9 @@ pub(super) fn refused(error: DataFusionError, memory_bytes: usize) -> Error {
             Error::LimitExceeded(format!("the query needs more than {memory_bytes} bytes of memory, which is the limit"))
         }
         DataFusionError::SQL(parse, _) => Error::invalid(parse.to_string()),
-        DataFusionError::Plan(text) | DataFusionError::Execution(text) | DataFusionError::Configuration(text) => Error::invalid(clean(text)),
+        DataFusionError::Plan(text) | DataFusionError::Execution(text) | DataFusionError::Configuration(text) => {
+            Error::invalid(clean(text))
+        }
         DataFusionError::NotImplemented(text) => Error::invalid(format!("not supported: {}", clean(text))),
         DataFusionError::SchemaError(schema, _) => Error::invalid(clean(&schema.to_string())),
         DataFusionError::ArrowError(arrow, _) => arrow_failure(arrow).unwrap_or_else(|| storage(error.to_string())),

@@ -43,8 +43,7 @@ pub(crate) async fn run(
     limits: Limits,
 ) -> Result<RowStream> {
     let deadline = Instant::now().checked_add(limits.time);
-    let session =
-        Session { store: store.clone(), scratch: scratch.to_owned(), tables: tables.clone(), memory_bytes: limits.memory_bytes };
+    let session = Session { store: store.clone(), scratch: scratch.to_owned(), tables: tables.clone(), memory_bytes: limits.memory_bytes };
     let planned = within(deadline, &limits, plan_apart(session, sql.to_owned())).await??;
     let output = Output::new(&planned.plan.schema())?;
     let schema = output.schema.clone();

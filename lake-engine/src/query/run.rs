@@ -3,10 +3,7 @@
 
 use arrow::array::RecordBatch;
 use datafusion::{error::DataFusionError, physical_plan::execute_stream};
-use futures::{
-    StreamExt, stream,
-    stream::BoxStream,
-};
+use futures::{StreamExt, stream, stream::BoxStream};
 use madang_lake::{Error, Limits, Result};
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
@@ -14,7 +11,12 @@ use super::{Planned, failure::refused, output::Output, within};
 use crate::storage;
 
 /// Starts the query.
-pub(super) fn start(planned: Planned, output: Output, deadline: Option<Instant>, limits: Limits) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+pub(super) fn start(
+    planned: Planned,
+    output: Output,
+    deadline: Option<Instant>,
+    limits: Limits,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let memory_bytes = planned.memory_bytes;
     let mut found = execute_stream(planned.plan, planned.context).map_err(|error| refused(error, memory_bytes))?;
     let (send, receive) = mpsc::channel(2);

@@ -40,7 +40,8 @@ async fn roads(lake: &TestLake) -> Tables {
 async fn tables_are_joined_and_summed() {
     let lake = TestLake::new();
     let tables = roads(&lake).await;
-    let sql = "SELECT r.\"Name\", sum(t.count) AS total, avg(t.count) AS mean FROM traffic t JOIN road r ON r.id = t.road GROUP BY 1 ORDER BY 2";
+    let sql =
+        "SELECT r.\"Name\", sum(t.count) AS total, avg(t.count) AS mean FROM traffic t JOIN road r ON r.id = t.road GROUP BY 1 ORDER BY 2";
     assert_eq!(rows(&lake, sql, &tables).await.unwrap(), [json!(["테헤란로", 20, 20.0]), json!(["강남대로", 40, 20.0])]);
     assert_eq!(columns(&lake, sql, &tables).await, "Name:string total:int64 mean:double");
     let with = "WITH days AS (SELECT \"날짜\" d, count(*) n FROM \"서울 교통\" GROUP BY 1) SELECT d, n FROM days ORDER BY d";
@@ -131,7 +132,15 @@ async fn only_one_select_may_run() {
     assert_eq!(refusal(rows(&lake, "SELECT 1; DROP TABLE traffic", &tables).await), "only one statement may be given");
     assert_eq!(refusal(rows(&lake, "  ", &tables).await), "there is no statement");
     assert_eq!(rows(&lake, "SELECT 1;", &tables).await.unwrap(), [json!([1])]);
-    for sql in ["SELEKT 1", "SELECT * FROM", "SELECT nope FROM traffic", "SELECT nope(1)", "SELECT 'a' + 1", "SELECT count FROM traffic GROUP BY road", "(((("] {
+    for sql in [
+        "SELEKT 1",
+        "SELECT * FROM",
+        "SELECT nope FROM traffic",
+        "SELECT nope(1)",
+        "SELECT 'a' + 1",
+        "SELECT count FROM traffic GROUP BY road",
+        "((((",
+    ] {
         let text = refusal(rows(&lake, sql, &tables).await);
         assert!(!text.contains('/') && !text.contains("datafusion") && !text.is_empty(), "{sql}: {text}");
     }
@@ -202,14 +211,22 @@ async fn limits_end_a_query() {
     let tables = roads(&lake).await;
     let few = Limits { rows: 3, ..Limits::default() };
     assert_eq!(limited(&lake, "SELECT * FROM traffic", &tables, few).await.unwrap().len(), 3);
-    assert_eq!(limit(limited(&lake, "SELECT * FROM traffic, road", &tables, few).await), "the query gives more than 3 rows, which is the limit");
+    assert_eq!(
+        limit(limited(&lake, "SELECT * FROM traffic, road", &tables, few).await),
+        "the query gives more than 3 rows, which is the limit"
+    );
     let endless = "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT n FROM r";
     assert!(limit(limited(&lake, endless, &tables, few).await).contains("rows"));
     let brief = Limits { time: Duration::from_millis(500), ..Limits::default() };
-    let text = limit(limited(&lake, "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r", &tables, brief).await);
+    let text = limit(
+        limited(&lake, "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r", &tables, brief).await,
+    );
     assert_eq!(text, "the query took longer than 0.5 seconds, which is the limit");
     let many = (0..30).map(|n| format!("traffic t{n}")).collect::<Vec<_>>().join(", ");
-    assert!(limit(limited(&lake, &format!("SELECT count(*) FROM {many} WHERE t0.count + t29.count < 0"), &tables, brief).await).contains("seconds"));
+    assert!(
+        limit(limited(&lake, &format!("SELECT count(*) FROM {many} WHERE t0.count + t29.count < 0"), &tables, brief).await)
+            .contains("seconds")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -267,7 +284,10 @@ async fn depth_and_length_are_bounded() {
         (format!("SELECT 1{}", "+1".repeat(200_000)), "the statement has more than 20000 words and signs"),
         (format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(200)), "the statement has more than 100 SELECTs"),
         (format!("SELECT 1 FROM traffic{}", ", traffic".repeat(200)), "the statement has more than 100 tables"),
-        (format!("WITH a0 AS (SELECT 1 AS x){} SELECT * FROM a20", chain(20, &" + x".repeat(90))), "the statement has too many nested parts in its expressions"),
+        (
+            format!("WITH a0 AS (SELECT 1 AS x){} SELECT * FROM a20", chain(20, &" + x".repeat(90))),
+            "the statement has too many nested parts in its expressions",
+        ),
         (format!("SELECT '{}'", "x".repeat(2 << 20)), "the statement is longer than 1048576 bytes"),
         (format!("SELECT {}1{}", "(".repeat(5_000), ")".repeat(5_000)), "sql parser error: recursion limit exceeded"),
     ];
@@ -280,7 +300,11 @@ async fn depth_and_length_are_bounded() {
 async fn a_result_becomes_a_table() {
     let lake = TestLake::new();
     let tables = roads(&lake).await;
-    let stream = lake.engine.query("SELECT road, sum(count) AS total FROM traffic GROUP BY road ORDER BY road", &tables, &Limits::default()).await.unwrap();
+    let stream = lake
+        .engine
+        .query("SELECT road, sum(count) AS total FROM traffic GROUP BY road ORDER BY road", &tables, &Limits::default())
+        .await
+        .unwrap();
     let columns = Schema::from_arrow(&stream.schema).unwrap();
     let table = table_id();
     let empty = lake.engine.create(&table, &columns, &CommitInfo::default()).await.unwrap();

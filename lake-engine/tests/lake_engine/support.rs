@@ -113,7 +113,13 @@ fn open(root: PathBuf, scratch: PathBuf, durability: Durability) -> Engine {
 }
 
 pub fn change(before: &Snapshot, mode: WriteMode, staged: Staged) -> Change {
-    Change { base: before.version, mode, schema: before.schema.clone(), staged, info: CommitInfo { timestamp_ms: 1_772_341_200_000, ..CommitInfo::default() } }
+    Change {
+        base: before.version,
+        mode,
+        schema: before.schema.clone(),
+        staged,
+        info: CommitInfo { timestamp_ms: 1_772_341_200_000, ..CommitInfo::default() },
+    }
 }
 
 pub async fn batches(rows: RowStream) -> Result<Vec<RecordBatch>> {

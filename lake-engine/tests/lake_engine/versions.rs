@@ -37,7 +37,8 @@ async fn many_versions_cross_a_checkpoint() {
     for value in 1..55 {
         last = lake.append(&last, format!("a\n{value}\n")).await.unwrap();
     }
-    let log: Vec<_> = fs::read_dir(lake.table_folder(&last.table).join("_delta_log")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let log: Vec<_> =
+        fs::read_dir(lake.table_folder(&last.table).join("_delta_log")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(log.iter().any(|name| name.to_string_lossy().ends_with("50.checkpoint.parquet")), "{log:?}");
     let fresh = lake.again();
     assert_eq!(fresh.snapshot(&last.table, None).await.unwrap(), last);
@@ -170,7 +171,8 @@ async fn an_append_may_not_bend_columns() {
 #[tokio::test]
 async fn only_local_timestamps_raise_the_protocol() {
     let lake = TestLake::new();
-    let log = |table: &madang_lake::TableId| fs::read_to_string(lake.table_folder(table).join("_delta_log/00000000000000000000.json")).unwrap();
+    let log =
+        |table: &madang_lake::TableId| fs::read_to_string(lake.table_folder(table).join("_delta_log/00000000000000000000.json")).unwrap();
     let plain = lake.load("a\n2026-03-01T05:00:00Z\n").await;
     assert!(log(&plain.table).contains(r#""minReaderVersion":1,"minWriterVersion":2"#), "{}", log(&plain.table));
     let local = lake.load("a\n2026-03-01T05:00:00\n").await;

@@ -131,7 +131,8 @@ pub(crate) async fn list(db: &Db, filter: &Filter) -> Result<Vec<Run>> {
     };
     let runs = select("id, pipeline_id, title, trigger_kind, state, queued_at, started_at, finished_at", "run WHERE id", "id DESC");
     let runs: Vec<RunRow> = filled(runs).all().await?;
-    let steps = select("run_id, name, state, rows_in, rows_out, comment, started_at, finished_at", "step_run WHERE run_id", "run_id, position");
+    let steps =
+        select("run_id, name, state, rows_in, rows_out, comment, started_at, finished_at", "step_run WHERE run_id", "run_id, position");
     let steps: Vec<StepRow> = filled(steps).all().await?;
     let logs: Vec<LogRow> = filled(select("run_id, time, level, step, message", "run_log WHERE run_id", "run_id, id")).all().await?;
     let mut runs: Vec<Run> = runs.into_iter().map(Run::from).collect();

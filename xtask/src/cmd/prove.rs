@@ -65,7 +65,8 @@ fn python(guard: &Guard, folder: &Path, packages: &[&str]) -> Result<std::path::
     let made = guard.run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
     ensure!(made.success(), "python3 with its venv module is missing");
     let python = home.join("bin/python");
-    let installed = guard.run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages))?;
+    let installed =
+        guard.run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages))?;
     ensure!(installed.success(), "pip could not install {}", packages.join(", "));
     Ok(python)
 }
@@ -74,7 +75,12 @@ fn report(proof: &Proof, release: bool, findings: &str) -> Result<()> {
     let profile = if release { "release" } else { "dev" };
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let mut text = format!("# {}\n\n", proof.title);
-    writeln!(text, "`cargo xtask prove {}{}` on {cores} cores, {profile} build, SQLite.\n", proof.name, if release { " --release" } else { "" })?;
+    writeln!(
+        text,
+        "`cargo xtask prove {}{}` on {cores} cores, {profile} build, SQLite.\n",
+        proof.name,
+        if release { " --release" } else { "" }
+    )?;
     writeln!(text, "```\n{}\n```", findings.trim_end())?;
     let path = process::root()?.join("docs/proofs").join(format!("{}.md", proof.name));
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))

@@ -109,7 +109,12 @@ fn not_refreshed() -> Error {
 }
 
 /// `POST /auth/logout`: ends the refresh token, if one came along.
-pub(crate) async fn logout(State(gateway): State<Gateway>, call: Call, headers: HeaderMap, body: axum::body::Body) -> Result<Response, DhubError> {
+pub(crate) async fn logout(
+    State(gateway): State<Gateway>,
+    call: Call,
+    headers: HeaderMap,
+    body: axum::body::Body,
+) -> Result<Response, DhubError> {
     let mut fields = Fields::read(&request::body(body, gateway.config.body_bytes).await?)?;
     let token = fields.optional_text("refresh_token").or_else(|| cookie(&headers));
     fields.finish()?;

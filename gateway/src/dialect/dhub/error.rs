@@ -8,7 +8,10 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use madang_kit::{Code, Error, error::{FieldProblem, chain}};
+use madang_kit::{
+    Code, Error,
+    error::{FieldProblem, chain},
+};
 use serde_json::{Value, json};
 
 /// An error on its way out.

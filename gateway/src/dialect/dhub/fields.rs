@@ -28,27 +28,23 @@ impl Fields {
     /// An object inside another one.
     pub(crate) fn nested(at: &str, value: Value) -> Self {
         let at = format!("{at}.");
-        match value {
-            Value::Object(object) => Self { object, at, problems: Vec::new() },
-            _ => {
-                let field = at.trim_end_matches('.').to_owned();
-                let problem = FieldProblem { field, rule: "object_type".into(), message: "must be an object".into() };
-                Self { object: Map::new(), at, problems: vec![problem] }
-            }
+        if let Value::Object(object) = value {
+            return Self { object, at, problems: Vec::new() };
         }
+        let field = at.trim_end_matches('.').to_owned();
+        let problem = FieldProblem { message: format!("{field}: must be an object"), field, rule: "object_type".into() };
+        Self { object: Map::new(), at, problems: vec![problem] }
     }
 
     /// A text that must be there.
     pub(crate) fn text(&mut self, name: &str) -> String {
-        match self.optional_text(name) {
-            Some(text) => text,
-            None => {
-                if self.problems.last().is_none_or(|problem| problem.field != self.path(name)) {
-                    self.problem(name, "missing", "field required");
-                }
-                String::new()
-            }
+        if let Some(text) = self.optional_text(name) {
+            return text;
         }
+        if self.problems.last().is_none_or(|problem| problem.field != self.path(name)) {
+            self.problem(name, "missing", "field required");
+        }
+        String::new()
     }
 
     /// A text that may be absent or null.

@@ -34,12 +34,12 @@ pub(crate) async fn create(State(gateway): State<Gateway>, call: JsonCall) -> Re
 }
 
 /// `POST /pipelines/{id}/run`: answers at once; the run goes on in the background.
-pub(crate) async fn run(State(gateway): State<Gateway>, Path(id): Path<String>, call: JsonCall) -> Result<Json<wire::Started>, DhubError> {
+pub(crate) async fn run(State(gateway): State<Gateway>, Path(id): Path<String>, call: JsonCall) -> Result<Json<wire::NewBatch>, DhubError> {
     let pipeline = path_id("pipeline", "pl", &id)?;
     call.fields.finish()?;
     let request = StartRunRequest { pipeline_id: pipeline.to_string() };
     let run = gateway.pipelines.clone().start_run(rpc::request(&call.context, request)).await?.into_inner();
-    Ok(Json(wire::Started { batch_id: wire::id("batch", &run.id)?, status: "running", started_at: wire::iso(run.queued_at) }))
+    Ok(Json(wire::NewBatch { batch_id: wire::id("batch", &run.id)?, status: "running", started_at: wire::iso(run.queued_at) }))
 }
 
 fn read_step(body: &mut Fields, at: usize, step: Value) -> Step {

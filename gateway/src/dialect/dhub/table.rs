@@ -5,7 +5,10 @@ use std::time::Duration;
 use axum::{
     Json,
     body::Body,
-    extract::{Multipart, State, multipart::{MultipartError, MultipartRejection}},
+    extract::{
+        Multipart, State,
+        multipart::{MultipartError, MultipartRejection},
+    },
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
@@ -14,8 +17,8 @@ use futures::{StreamExt, stream};
 use madang_kit::{Code, Error, Id, rpc};
 use madang_lake::{Decoder, write_json_rows};
 use madang_proto::catalog::v1::{
-    ReadTableHeader, ReadTableRequest, ReadTableResponse, UploadFile, UploadStart, UploadTableRequest, WriteMode,
-    read_table_response, upload_table_request::Part,
+    ReadTableHeader, ReadTableRequest, ReadTableResponse, UploadEnd, UploadFile, UploadStart, UploadTableRequest, WriteMode, read_table_response,
+    upload_table_request::Part,
 };
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -34,7 +37,7 @@ const MAX_PAGE_SIZE: u64 = 10_000;
 /// Pieces of an upload on their way to the catalogue; a full channel slows the sender down.
 const PIECES_IN_FLIGHT: usize = 16;
 /// How long a sender may pause in the middle of an upload.
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_mins(1);
 
 /// Query of an upload.
 #[derive(Debug, Deserialize)]
@@ -57,12 +60,12 @@ pub(crate) async fn upload(
     let (pieces, received) = mpsc::channel(PIECES_IN_FLIGHT);
     let start = UploadStart { dataset_id: dataset.to_string(), mode: mode.into() };
     let mut catalog = gateway.catalog.clone();
-    let taken = catalog.upload_table(rpc::request(&call.context, ReceiverStream::new(received)));
-    let sent = send(form, start, query.delimiter.unwrap_or_default(), pieces);
-    let (taken, sent) = tokio::join!(taken, sent);
+    let answer = catalog.upload_table(rpc::request(&call.context, ReceiverStream::new(received)));
+    let sending = send(form, start, query.delimiter.unwrap_or_default(), pieces);
+    let (answer, sent) = tokio::join!(answer, sending);
     sent?; // what is wrong with the form is known better here
-    let made = taken?.into_inner();
-    Ok(Json(wire::Upload { message: "Upload successful", rows: made.rows, columns: made.columns }))
+    let taken = answer?.into_inner();
+    Ok(Json(wire::Upload { message: "Upload successful", rows: taken.rows, columns: taken.columns }))
 }
 
 fn write_mode(mode: Option<&str>) -> Result<WriteMode, Error> {
@@ -73,7 +76,7 @@ fn write_mode(mode: Option<&str>) -> Result<WriteMode, Error> {
     }
 }
 
-/// Sends the form on, part by part. A form that breaks off ends the call without its end, so that nothing of it is kept.
+/// Sends the form on, part by part. A form that breaks off is never ended with [`Part::End`], so nothing of it is kept.
 async fn send(mut form: Multipart, start: UploadStart, delimiter: String, pieces: mpsc::Sender<UploadTableRequest>) -> Result<(), Error> {
     let message = |part| UploadTableRequest { part: Some(part) };
     if pieces.send(message(Part::Start(start))).await.is_err() {
@@ -97,6 +100,7 @@ async fn send(mut form: Multipart, start: UploadStart, delimiter: String, pieces
             }
         }
     }
+    let _ = pieces.send(message(Part::End(UploadEnd {}))).await;
     Ok(())
 }
 

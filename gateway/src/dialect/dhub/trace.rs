@@ -6,7 +6,11 @@ use madang_proto::pipeline::v1::{ListRunsRequest, LogLine, Run, RunState, StepRu
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{call::{Call, Query}, error::DhubError, wire};
+use super::{
+    call::{Call, Query},
+    error::DhubError,
+    wire,
+};
 use crate::Gateway;
 
 /// Filters; both are optional.
@@ -17,7 +21,11 @@ pub(crate) struct TraceQuery {
 }
 
 /// `GET /traces?pipeline_id&batch_id`: newest first; unknown ids give an empty list.
-pub(crate) async fn list(State(gateway): State<Gateway>, call: Call, Query(query): Query<TraceQuery>) -> Result<Json<Vec<Value>>, DhubError> {
+pub(crate) async fn list(
+    State(gateway): State<Gateway>,
+    call: Call,
+    Query(query): Query<TraceQuery>,
+) -> Result<Json<Vec<Value>>, DhubError> {
     let (Ok(pipeline_id), Ok(run_id)) = (filter("pl", query.pipeline_id), filter("batch", query.batch_id)) else {
         return Ok(Json(Vec::new()));
     };

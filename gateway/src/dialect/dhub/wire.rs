@@ -43,9 +43,9 @@ pub(crate) struct Upload {
     pub(crate) columns: u32,
 }
 
-/// A started run.
+/// A run that was just queued.
 #[derive(Debug, Serialize)]
-pub(crate) struct Started {
+pub(crate) struct NewBatch {
     pub(crate) batch_id: String,
     pub(crate) status: &'static str,
     pub(crate) started_at: Option<String>,
@@ -76,5 +76,5 @@ pub(crate) fn iso(time: Option<Timestamp>) -> Option<String> {
 /// Milliseconds since 1970.
 pub(crate) fn epoch_ms(time: Option<Timestamp>) -> Option<i64> {
     let time = time?;
-    Some(time.seconds.checked_mul(1_000)?.checked_add(i64::from(time.nanos) / 1_000_000)?)
+    time.seconds.checked_mul(1_000)?.checked_add(i64::from(time.nanos) / 1_000_000)
 }

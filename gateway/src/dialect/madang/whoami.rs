@@ -8,10 +8,7 @@ use axum::{
 use madang_kit::Principal;
 use serde_json::{Value, json};
 
-use crate::{
-    credential::Credential,
-    identity::bootstrap::space_text,
-};
+use crate::{credential::Credential, identity::bootstrap::space_text};
 
 /// Answers `{"scheme","user","space","roles"}`, or 401 `{"detail"}`.
 pub(crate) async fn whoami(Extension(credential): Extension<Credential>) -> Response {

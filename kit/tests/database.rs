@@ -1,0 +1,167 @@
+//! The database wrapper, idempotency and the audit chain, on SQLite and on PostgreSQL.
+//!
+//! PostgreSQL is used where `cargo xtask test` started one (`MADANG_TEST_POSTGRES`).
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use madang_kit::{
+    Clock, Context, Db, Drain, Id, Principal,
+    audit::{self, Record, Sealer},
+    db::{Durability, Migrations, is_unique_violation},
+    idempotency::{self, Claim},
+};
+use serde_json::json;
+use sqlx::migrate::Migrator;
+use tempfile::TempDir;
+
+static NONE: Migrator = Migrator::DEFAULT;
+static MIGRATIONS: Migrations = Migrations { sqlite: &NONE, postgres: &NONE };
+
+/// A database that is gone after the test.
+struct Scratch {
+    db: Db,
+    name: &'static str,
+    _folder: TempDir,
+}
+
+/// One empty database of each kind.
+async fn databases() -> Vec<Scratch> {
+    let folder = TempDir::new().expect("folder");
+    let url = format!("sqlite:{}", folder.path().join("test.db").display());
+    let mut all = vec![Scratch { db: open(&url).await, name: "sqlite", _folder: folder }];
+    if let Ok(maintenance) = std::env::var("MADANG_TEST_POSTGRES") {
+        let name = format!("kit_{}", Id::generate().ulid_lower());
+        let server = Db::connect(&maintenance, Durability::Full).await.expect("PostgreSQL answers");
+        let Db::Postgres(pool) = &server else { panic!("MADANG_TEST_POSTGRES is no postgres:// address") };
+        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::query(create).execute(pool).await.expect("a new database");
+        let (server, _) = maintenance.rsplit_once('/').expect("a database name");
+        let folder = TempDir::new().expect("folder");
+        all.push(Scratch { db: open(&format!("{server}/{name}")).await, name: "postgres", _folder: folder });
+    }
+    all
+}
+
+async fn open(url: &str) -> Db {
+    let db = Db::connect(url, Durability::Full).await.expect("opens");
+    db.migrate(&MIGRATIONS).await.expect("migrates");
+    db.migrate(&MIGRATIONS).await.expect("migrates again");
+    db
+}
+
+fn context(key: Option<&str>) -> Context {
+    Context { idempotency_key: key.map(str::to_owned), ..Context::new(Principal::service("test")) }
+}
+
+#[tokio::test]
+async fn values_come_back_as_they_went_in() {
+    for Scratch { db, name, .. } in databases().await {
+        let mut tx = db.begin().await.expect("begins");
+        let table = "CREATE TABLE item (id TEXT PRIMARY KEY, n BIGINT, ok BOOLEAN, x DOUBLE PRECISION, at ";
+        let kind = db.pick("TEXT)", "TIMESTAMPTZ)");
+        tx.query(sqlx::AssertSqlSafe(format!("{table}{kind}"))).run().await.expect("a table");
+        let now = Clock::default().now();
+        let insert = "INSERT INTO item (id, n, ok, x, at) VALUES ($5, $1, $2, $3, $4)";
+        let filled = tx.query(insert).bind(i64::MAX).bind(true).bind(0.1).bind(now).bind("가".to_owned());
+        assert_eq!(filled.run().await.expect("a row"), 1, "{name}");
+        let repeated = tx.query(insert).bind(None::<i64>).bind(false).bind(0.0).bind(now).bind("나".to_owned());
+        repeated.run().await.expect("a row with a null");
+        tx.commit().await.expect("commits");
+        let row: (String, i64, bool, f64, DateTime<Utc>) =
+            db.query("SELECT id, n, ok, x, at FROM item WHERE n IS NOT NULL").one().await.expect("the row");
+        assert_eq!(row, ("가".to_owned(), i64::MAX, true, 0.1, now), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_transaction_leaves_nothing() {
+    for Scratch { db, name, .. } in databases().await {
+        let clock = Clock::default();
+        let mut tx = db.begin().await.expect("begins");
+        write_audit(&mut tx, &clock, 1).await;
+        drop(tx);
+        let (count,): (i64,) = db.query("SELECT COUNT(*) FROM audit").one().await.expect("a count");
+        assert_eq!(count, 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_unique_violation_is_told_apart() {
+    for Scratch { db, name, .. } in databases().await {
+        let mut tx = db.begin().await.expect("begins");
+        let insert = "INSERT INTO idempotency (scope, key, answer, expires_at) VALUES ('s', 'k', $1, $2)";
+        tx.query(insert).bind(Vec::<u8>::new()).bind(Utc::now()).run().await.expect("first");
+        let second = tx.query(insert).bind(Vec::<u8>::new()).bind(Utc::now()).run().await.expect_err("second");
+        assert!(is_unique_violation(&second), "{name}");
+    }
+}
+
+/// Sixteen at once: one has the effect, all get its answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_request_has_one_effect() {
+    for Scratch { db, name, .. } in databases().await {
+        let tasks = (0..16).map(|number| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                let (clock, context) = (Clock::default(), context(Some("same")));
+                let mut tx = db.begin().await.expect("begins");
+                match idempotency::claim::<prost_types::Timestamp>(&mut tx, &clock, &context, "Make").await.expect("claims") {
+                    Claim::Done(answer) => (answer.seconds, false),
+                    Claim::New(ticket) => {
+                        let answer = prost_types::Timestamp { seconds: number, nanos: 0 };
+                        ticket.record(&mut tx, &answer).await.expect("records");
+                        tx.commit().await.expect("commits");
+                        (number, true)
+                    }
+                }
+            })
+        });
+        let outcomes: Vec<_> = futures::future::join_all(tasks).await.into_iter().map(|outcome| outcome.expect("ends")).collect();
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.1).count(), 1, "{name}: one effect");
+        assert!(outcomes.iter().all(|outcome| outcome.0 == outcomes[0].0), "{name}: one answer: {outcomes:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_audit_chain_shows_every_change() {
+    for Scratch { db, name, .. } in databases().await {
+        let (clock, drain) = (Clock::default(), Drain::default());
+        for number in 0..5 {
+            let mut tx = db.begin().await.expect("begins");
+            write_audit(&mut tx, &clock, number).await;
+            tx.commit().await.expect("commits");
+        }
+        Sealer::spawn(db.clone(), &drain);
+        wait_until_sealed(&db, 5).await;
+        drain.finished(Duration::from_secs(5)).await;
+        assert_eq!(audit::verify(&db).await.expect("verifies"), Ok(5), "{name}");
+
+        change(&db, "UPDATE audit SET thing = 'other' WHERE sealed_as = 3").await;
+        assert_eq!(audit::verify(&db).await.expect("verifies"), Err(3), "{name}: a changed record");
+        change(&db, "DELETE FROM audit WHERE sealed_as = 2").await;
+        assert_eq!(audit::verify(&db).await.expect("verifies"), Err(2), "{name}: a removed record");
+    }
+}
+
+async fn write_audit(tx: &mut madang_kit::Tx, clock: &Clock, number: i64) {
+    let record = Record { action: "thing.make", thing: number.to_string(), detail: json!({"number": number}) };
+    audit::write(tx, clock, &context(None), record).await.expect("writes");
+}
+
+async fn wait_until_sealed(db: &Db, wanted: i64) {
+    for _ in 0..100 {
+        let (sealed,): (i64,) = db.query("SELECT COUNT(*) FROM audit WHERE hash IS NOT NULL").one().await.expect("a count");
+        if sealed == wanted {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("not sealed within ten seconds");
+}
+
+async fn change(db: &Db, text: &'static str) {
+    let mut tx = db.begin().await.expect("begins");
+    tx.query(text).run().await.expect("changes");
+    tx.commit().await.expect("commits");
+}

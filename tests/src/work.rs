@@ -1,0 +1,110 @@
+//! What most tests need first: things in the catalogue, rows in a table, a run that has ended.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::{Answer, Client, FilePart};
+
+/// How long a run may take.
+const RUN_WITHIN: Duration = Duration::from_secs(60);
+/// How often it is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The largest page.
+const PAGE: usize = 10_000;
+
+/// A new collection's id.
+pub async fn collection(client: &Client) -> String {
+    made(client, "/api/v1/collections", &json!({"name": "교통"})).await
+}
+
+/// A new dataset's id.
+pub async fn dataset(client: &Client) -> String {
+    made(client, "/api/v1/datasets", &json!({"name": "교통량"})).await
+}
+
+/// A new pipeline's id.
+pub async fn pipeline(client: &Client, steps: Value) -> String {
+    made(client, "/api/v1/pipelines", &json!({"name": "집계", "steps": steps})).await
+}
+
+async fn made(client: &Client, target: &str, body: &Value) -> String {
+    client.post(target).json(body).send().await.is(200).text_of("id")
+}
+
+/// Uploads one CSV file.
+pub async fn upload(client: &Client, dataset: &str, text: &str) -> Answer {
+    upload_files(client, dataset, &[FilePart::csv("rows.csv", text)]).await
+}
+
+/// Uploads several files at once.
+pub async fn upload_files(client: &Client, dataset: &str, files: &[FilePart<'_>]) -> Answer {
+    client.post(&format!("/api/v1/tables/{dataset}/upload")).form(files).send().await
+}
+
+/// One page of a table.
+pub async fn page(client: &Client, dataset: &str, page: usize, size: usize) -> Answer {
+    client.get(&format!("/api/v1/tables/{dataset}?page={page}&page_size={size}")).send().await.is(200)
+}
+
+/// How many rows a table has.
+pub async fn total_rows(client: &Client, dataset: &str) -> u64 {
+    page(client, dataset, 1, 1).await.json()["total_rows"].as_u64().expect("total_rows")
+}
+
+/// All rows of a table, page by page.
+pub async fn rows(client: &Client, dataset: &str) -> Vec<Vec<Value>> {
+    let mut rows = Vec::new();
+    for number in 1.. {
+        let body = page(client, dataset, number, PAGE).await.json();
+        let next: Vec<Vec<Value>> = serde_json::from_value(body["data"].clone()).expect("rows");
+        if next.is_empty() {
+            break;
+        }
+        rows.extend(next);
+    }
+    rows
+}
+
+/// Starts a run and waits for its end; gives the batch's id and its last look.
+pub async fn run(client: &Client, pipeline: &str) -> (String, Answer) {
+    let started = client.post(&format!("/api/v1/pipelines/{pipeline}/run")).json(&json!({})).send().await.is(200);
+    let batch = started.text_of("batch_id");
+    let ended = ended(client, &batch).await;
+    (batch, ended)
+}
+
+/// Looks at a batch, as the tutorial does, until it has ended.
+pub async fn ended(client: &Client, batch: &str) -> Answer {
+    let began = Instant::now();
+    loop {
+        let look = client.get(&format!("/api/v1/batches/{batch}")).send().await.is(200);
+        match look.text_of("status").as_str() {
+            "completed" | "failed" => return look,
+            status => assert_eq!(status, "running", "{look}"),
+        }
+        assert!(began.elapsed() < RUN_WITHIN, "{batch} does not end");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Runs a pipeline that must complete.
+pub async fn run_well(client: &Client, pipeline: &str) -> String {
+    let (batch, ended) = run(client, pipeline).await;
+    assert_eq!(ended.text_of("status"), "completed", "{}", trace(client, &batch).await);
+    batch
+}
+
+/// The trace of a batch.
+pub async fn trace(client: &Client, batch: &str) -> Value {
+    let traces = client.get(&format!("/api/v1/traces?batch_id={batch}")).send().await.is(200).json();
+    assert_eq!(traces.as_array().map(Vec::len), Some(1), "{traces}");
+    traces[0].clone()
+}
+
+/// A SQL step from one dataset, known as `daily`, to others.
+pub fn sql_step(name: &str, query: &str, from: &str, to: &[&str], write_mode: &str) -> Value {
+    let outputs: serde_json::Map<_, _> = to.iter().enumerate().map(|(at, id)| (format!("out{at}"), json!({"dataset": id}))).collect();
+    json!({"name": name, "script": "sql", "inputs": {"daily": {"dataset": from}}, "outputs": outputs,
+           "options": {"query": query, "write_mode": write_mode}})
+}
