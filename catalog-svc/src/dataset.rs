@@ -3,14 +3,14 @@
 use madang_kit::{
     Context, Error, Id, Result,
     audit::{self, Record},
-    check,
+    check, time,
     idempotency::{self, Claim},
 };
 use madang_proto::catalog::v1::{CreateDatasetRequest, Dataset};
 use serde_json::json;
 
 use crate::{
-    Catalog, grpc, organization,
+    Catalog, organization,
     permission::{Action, demand, may},
     store::dataset as store,
 };
@@ -46,7 +46,7 @@ pub(crate) async fn create(catalog: &Catalog, context: &Context, request: Create
         title: row.title,
         description: row.description,
         organization_id: row.organization_id,
-        created_at: Some(grpc::timestamp(row.created_at)),
+        created_at: Some(time::wire(row.created_at)),
     };
     ticket.record(&mut tx, &answer).await?;
     tx.commit().await?;

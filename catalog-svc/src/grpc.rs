@@ -1,13 +1,11 @@
 //! The contract's face: each method reads its context, calls one function and shapes the answer.
 
-use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream::BoxStream};
-use madang_kit::{Error, Result, rpc};
-use madang_lake::{Column, ColumnType, DataFile, Schema, Snapshot};
+use madang_kit::rpc;
 use madang_proto::catalog::v1::{
     CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset, DemandOrganizationRequest,
     DemandOrganizationResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest, PutUserResponse, ReadTableRequest,
-    ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, TableColumn, TableFile, UploadTableRequest, UploadTableResponse,
+    ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, UploadTableRequest, UploadTableResponse,
     catalog_server, permissions_server, read_table_response::Part, table_commits_server, users_server,
 };
 use tonic::{Request, Response, Status, Streaming};
@@ -77,43 +75,4 @@ impl users_server::Users for Catalog {
     async fn put_user(&self, request: Request<PutUserRequest>) -> Answer<PutUserResponse> {
         Ok(Response::new(user::put(self, request.into_inner()).await?))
     }
-}
-
-/// A time on the wire.
-pub(crate) fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
-    prost_types::Timestamp { seconds: time.timestamp(), nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or_default() }
-}
-
-/// A resolved version on the wire.
-pub(crate) fn open_table(snapshot: Snapshot) -> OpenTableResponse {
-    let column = |column: Column| TableColumn { name: column.name, r#type: column.kind.name().to_owned(), nullable: column.nullable };
-    let file = |file: DataFile| TableFile {
-        path: file.path,
-        bytes: file.bytes,
-        rows: file.rows,
-        first_row_id: file.first_row_id,
-        last_row_id: file.last_row_id,
-    };
-    OpenTableResponse {
-        table_id: snapshot.table.to_string(),
-        version: Some(snapshot.version),
-        columns: snapshot.schema.columns.into_iter().map(column).collect(),
-        files: snapshot.files.into_iter().map(file).collect(),
-    }
-}
-
-/// Columns from the wire.
-pub(crate) fn schema(columns: Vec<TableColumn>) -> Result<Schema> {
-    let column = |column: TableColumn| {
-        let kind = ColumnType::parse(&column.r#type).ok_or_else(|| {
-            Error::invalid("columns", "type", format!("column '{}' has the unknown type '{}'", column.name, column.r#type))
-        })?;
-        Ok(Column { name: column.name, kind, nullable: column.nullable })
-    };
-    Ok(Schema { columns: columns.into_iter().map(column).collect::<Result<_>>()? })
-}
-
-/// A file from the wire.
-pub(crate) fn data_file(file: TableFile) -> DataFile {
-    DataFile { path: file.path, bytes: file.bytes, rows: file.rows, first_row_id: file.first_row_id, last_row_id: file.last_row_id }
 }

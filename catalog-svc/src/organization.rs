@@ -3,7 +3,7 @@
 use madang_kit::{
     Context, Error, Id, Result,
     audit::{self, Record},
-    check,
+    check, time,
     idempotency::{self, Claim},
 };
 use madang_proto::catalog::v1::{
@@ -12,7 +12,7 @@ use madang_proto::catalog::v1::{
 use serde_json::json;
 
 use crate::{
-    Catalog, grpc,
+    Catalog,
     permission::{Action, Capacity, demand},
     store::organization as store,
 };
@@ -39,7 +39,7 @@ pub(crate) async fn create(catalog: &Catalog, context: &Context, request: Create
     let record = Record { action: "organization.create", thing: row.id.clone(), detail: json!({}) };
     audit::write(&mut tx, &catalog.clock, context, record).await?;
     let answer =
-        Organization { id: row.id, title: row.title, description: row.description, created_at: Some(grpc::timestamp(row.created_at)) };
+        Organization { id: row.id, title: row.title, description: row.description, created_at: Some(time::wire(row.created_at)) };
     ticket.record(&mut tx, &answer).await?;
     tx.commit().await?;
     Ok(answer)

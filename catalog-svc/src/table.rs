@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use madang_kit::{Code, Context, Error, Id, Result, check};
-use madang_lake::{Encoder, Page, ReadOptions, Snapshot, TableId, WriteMode};
+use madang_lake::{DataFile, Encoder, Page, ReadOptions, Snapshot, TableId, WriteMode};
 use madang_proto::catalog::v1::{
     CommitTablesRequest, CommitTablesResponse, OpenTableRequest, OpenTableResponse, ReadTableHeader, ReadTableRequest,
     ReserveRowIdsRequest, ReserveRowIdsResponse, TableAccess, TableChange, WriteMode as WireMode,
 };
 
 use crate::{
-    Catalog, dataset, grpc,
+    Catalog, dataset,
     publish::{self, Change, RunStep},
     store::{publish as journal, table as store},
 };
@@ -94,7 +94,7 @@ pub(crate) async fn open(catalog: &Catalog, context: &Context, request: OpenTabl
         Some(version) => catalog.lake.snapshot(&table, Some(version)).await.map_err(lake_error)?,
         None => snapshot,
     };
-    Ok(grpc::open_table(snapshot))
+    Ok(snapshot.into())
 }
 
 /// Reserves row ids for files that an engine writes.
@@ -152,8 +152,8 @@ async fn read_change(catalog: &Catalog, context: &Context, change: TableChange) 
         mode,
         made_for: there.map(|table| table.schema),
         made_from: change.base_version,
-        schema: grpc::schema(change.columns)?,
-        files: change.files.into_iter().map(grpc::data_file).collect(),
+        schema: change.columns.try_into().map_err(lake_error)?,
+        files: change.files.into_iter().map(DataFile::from).collect(),
         resource_name: dataset.title,
     })
 }

@@ -17,6 +17,7 @@ pub mod process;
 pub mod rpc;
 pub mod secrets;
 pub mod telemetry;
+pub mod time;
 
 pub use clock::Clock;
 pub use db::{Db, Tx};

@@ -14,6 +14,7 @@ mod ipc;
 mod render;
 mod schema;
 mod table;
+mod wire;
 
 pub use error::{Error, Result};
 pub use ipc::{Decoder, Encoder};

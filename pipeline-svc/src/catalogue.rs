@@ -5,10 +5,10 @@ use madang_kit::{
     Context, Error, Id, Result,
     rpc::{self, Channel},
 };
-use madang_lake::{Column, ColumnType, DataFile, RowIds, Schema, Snapshot, TableId};
+use madang_lake::{RowIds, Snapshot, TableId};
 use madang_proto::catalog::v1::{
-    CommitTablesRequest, DemandOrganizationRequest, OpenTableRequest, OpenTableResponse, OrganizationAccess, ReserveRowIdsRequest,
-    TableAccess, TableColumn, TableFile, permissions_client::PermissionsClient, table_commits_client::TableCommitsClient,
+    CommitTablesRequest, DemandOrganizationRequest, OpenTableRequest, OrganizationAccess, ReserveRowIdsRequest, TableAccess,
+    permissions_client::PermissionsClient, table_commits_client::TableCommitsClient,
 };
 
 /// The largest answer: a table of some 100,000 files.
@@ -48,7 +48,7 @@ impl Catalogue {
         let request = OpenTableRequest { dataset_id: dataset.to_string(), version: None, access: access.into() };
         let answer = self.tables.clone().open_table(rpc::request(context, request)).await?.into_inner();
         let table: TableId = answer.table_id.parse().map_err(Error::internal)?;
-        let snapshot = snapshot(&table, answer)?;
+        let snapshot = Snapshot::from_wire(answer).map_err(Error::internal)?;
         Ok(OpenTable { dataset, table, snapshot })
     }
 
@@ -78,39 +78,4 @@ impl RowIds for CatalogueRowIds {
         let answer = self.catalogue.tables.clone().reserve_row_ids(rpc::request(&self.context, request)).await;
         Ok(answer.map_err(madang_lake::Error::storage)?.into_inner().first)
     }
-}
-
-fn snapshot(table: &TableId, answer: OpenTableResponse) -> Result<Option<Snapshot>> {
-    let Some(version) = answer.version else { return Ok(None) };
-    let columns = answer.columns.into_iter().map(column).collect::<Result<_>>()?;
-    let files = answer.files.into_iter().map(data_file).collect();
-    Ok(Some(Snapshot { table: table.clone(), version, schema: Schema { columns }, files }))
-}
-
-fn column(column: TableColumn) -> Result<Column> {
-    let kind = ColumnType::parse(&column.r#type).ok_or_else(|| Error::internal(format!("unknown column type {}", column.r#type)))?;
-    Ok(Column { name: column.name, kind, nullable: column.nullable })
-}
-
-fn data_file(file: TableFile) -> DataFile {
-    DataFile { path: file.path, bytes: file.bytes, rows: file.rows, first_row_id: file.first_row_id, last_row_id: file.last_row_id }
-}
-
-/// Columns for the wire.
-pub(crate) fn wire_columns(schema: &Schema) -> Vec<TableColumn> {
-    let column =
-        |column: &Column| TableColumn { name: column.name.clone(), r#type: column.kind.name().to_owned(), nullable: column.nullable };
-    schema.columns.iter().map(column).collect()
-}
-
-/// Files for the wire.
-pub(crate) fn wire_files(files: &[DataFile]) -> Vec<TableFile> {
-    let file = |file: &DataFile| TableFile {
-        path: file.path.clone(),
-        bytes: file.bytes,
-        rows: file.rows,
-        first_row_id: file.first_row_id,
-        last_row_id: file.last_row_id,
-    };
-    files.iter().map(file).collect()
 }

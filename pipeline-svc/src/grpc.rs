@@ -1,6 +1,5 @@
 //! The contract's face: each method reads its context, calls one function and shapes the answer.
 
-use chrono::{DateTime, Utc};
 use madang_kit::rpc;
 use madang_proto::pipeline::v1::{
     CreatePipelineRequest, GetRunRequest, ListRunsRequest, ListRunsResponse, Pipeline, Run, StartRunRequest, pipelines_server,
@@ -30,9 +29,4 @@ impl pipelines_server::Pipelines for Pipelines {
     async fn list_runs(&self, request: Request<ListRunsRequest>) -> Answer<ListRunsResponse> {
         Ok(Response::new(run::list(self, request.into_inner()).await?))
     }
-}
-
-/// A time on the wire.
-pub(crate) fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
-    prost_types::Timestamp { seconds: time.timestamp(), nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or_default() }
 }

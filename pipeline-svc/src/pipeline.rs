@@ -3,7 +3,7 @@
 use madang_kit::{
     Code, Context, Error, Id, Result,
     audit::{self, Record},
-    check,
+    check, time,
     idempotency::{self, Claim},
 };
 use madang_proto::{
@@ -15,7 +15,6 @@ use serde_json::json;
 use crate::{
     Pipelines,
     definition::{self, Step},
-    grpc,
     store::pipeline as store,
 };
 
@@ -80,7 +79,7 @@ fn wire(row: &store::Pipeline) -> Pipeline {
         title: row.title.clone(),
         description: row.description.clone(),
         organization_id: row.organization.map(|id| id.to_string()),
-        created_at: Some(grpc::timestamp(row.created_at)),
+        created_at: Some(time::wire(row.created_at)),
         steps: row.steps.iter().map(Step::to_wire).collect(),
     }
 }

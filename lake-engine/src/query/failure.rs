@@ -9,7 +9,9 @@ use crate::storage;
 /// neither files nor code; what the store or the engine caused is for the log.
 pub(super) fn refused(error: DataFusionError, memory_bytes: usize) -> Error {
     match error.find_root() {
-        DataFusionError::ResourcesExhausted(_) => {
+        DataFusionError::ResourcesExhausted(text) => {
+            tracing::debug!(memory_bytes, text, "a query ran out of memory");
+            eprintln!("{text}");
             Error::LimitExceeded(format!("the query needs more than {memory_bytes} bytes of memory, which is the limit"))
         }
         DataFusionError::SQL(parse, _) => Error::invalid(parse.to_string()),

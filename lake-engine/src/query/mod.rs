@@ -6,15 +6,18 @@
 
 mod failure;
 mod output;
+mod pause;
 mod run;
 mod session;
 mod size;
 mod statement;
 mod table;
+mod workers;
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use datafusion::{
+    error::Result as EngineResult,
     execution::{SessionState, TaskContext},
     logical_expr::LogicalPlan,
     physical_plan::ExecutionPlan,
@@ -24,15 +27,18 @@ use madang_lake::{Error, Limits, Result, RowStream, Snapshot};
 use object_store::ObjectStore;
 use tokio::{
     runtime::Handle,
-    sync::oneshot,
     time::{Instant, timeout_at},
 };
 
-use self::{failure::refused, output::Output, session::Session};
+use self::{
+    failure::refused,
+    output::Output,
+    pause::GivenUp,
+    run::Running,
+    session::Session,
+    workers::{ReadOnly, Workers},
+};
 use crate::storage;
-
-/// The stack of the thread that plans. Memory is taken only as it is used.
-const PLANNING_STACK: usize = 128 << 20;
 
 /// Plans a statement and starts it.
 pub(crate) async fn run(
@@ -42,32 +48,30 @@ pub(crate) async fn run(
     tables: &HashMap<String, Snapshot>,
     limits: Limits,
 ) -> Result<RowStream> {
-    let deadline = Instant::now().checked_add(limits.time);
-    let session = Session { store: store.clone(), scratch: scratch.to_owned(), tables: tables.clone(), memory_bytes: limits.memory_bytes };
-    let planned = within(deadline, &limits, plan_apart(session, sql.to_owned())).await??;
-    let output = Output::new(&planned.plan.schema())?;
-    let schema = output.schema.clone();
-    let batches = run::start(planned, output, deadline, limits)?;
-    Ok(RowStream { schema, batches })
-}
-
-/// Plans on a thread of its own, because parsing and planning need stack for every level of a statement.
-async fn plan_apart(session: Session, sql: String) -> Result<Planned> {
-    let (send, planned) = oneshot::channel();
-    let runtime = Handle::current();
-    let work = move || {
-        let planned = statement::parse(&sql).and_then(|statement| runtime.block_on(plan(&session, &statement)));
-        let _ = send.send(planned); // refused only if the caller has left
+    let running = Running {
+        workers: Workers::new()?,
+        given_up: GivenUp::default(),
+        deadline: Instant::now().checked_add(limits.time),
+        limits,
     };
-    std::thread::Builder::new().name("lake-plan".to_owned()).stack_size(PLANNING_STACK).spawn(work).map_err(storage)?;
-    planned.await.map_err(|_| storage("the planner has failed"))?
+    let session = Session {
+        store: Arc::new(ReadOnly { store: store.clone(), home: Handle::current() }),
+        scratch: scratch.to_owned(),
+        tables: tables.clone(),
+        memory_bytes: limits.memory_bytes,
+        given_up: running.given_up.clone(),
+    };
+    let sql = sql.to_owned();
+    let planning = running.workers.start(async move { plan(&session, &statement::parse(&sql)?).await })?;
+    let planned = within(running.deadline, &limits, planning).await?.map_err(storage)??;
+    let output = Output::new(&planned.plan.schema())?;
+    Ok(RowStream { schema: output.schema.clone(), batches: running.start(planned, output)? })
 }
 
 /// A statement ready to run.
 struct Planned {
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
-    memory_bytes: usize,
 }
 
 /// Names are taken as they are written. Only if that finds nothing, unquoted ones are tried in lower case, as SQL has it.
@@ -76,8 +80,14 @@ async fn plan(session: &Session, statement: &Statement) -> Result<Planned> {
         Ok(found) => found,
         Err(first) => logical(session, statement, true).await.map_err(|_| first)?,
     };
-    let plan = state.create_physical_plan(&logical).await.map_err(|error| refused(error, session.memory_bytes))?;
-    Ok(Planned { plan, context: state.task_ctx(), memory_bytes: session.memory_bytes })
+    let plan = physical(session, &state, &logical).await.map_err(|error| refused(error, session.memory_bytes))?;
+    Ok(Planned { plan, context: state.task_ctx() })
+}
+
+async fn physical(session: &Session, state: &SessionState, logical: &LogicalPlan) -> EngineResult<Arc<dyn ExecutionPlan>> {
+    let optimized = pause::watch_conditions(state.optimize(logical)?, &session.given_up)?;
+    let plan = state.query_planner().create_physical_plan(&optimized, state).await?;
+    pause::pause_joins(plan)
 }
 
 async fn logical(session: &Session, statement: &Statement, fold_case: bool) -> Result<(SessionState, LogicalPlan)> {

@@ -1,64 +1,83 @@
-//! A planned query while it runs. It works in a task of its own, so that the limits hold even while it computes;
-//! dropping the stream ends the task.
+//! A planned query while it runs, on its own threads, under its limits. Dropping the stream ends it.
 
 use arrow::array::RecordBatch;
-use datafusion::{error::DataFusionError, physical_plan::execute_stream};
-use futures::{StreamExt, stream, stream::BoxStream};
+use datafusion::{
+    error::{DataFusionError, Result as EngineResult},
+    physical_plan::execute_stream,
+};
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use madang_lake::{Error, Limits, Result};
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
-use super::{Planned, failure::refused, output::Output, within};
+use super::{Planned, failure::refused, output::Output, pause::GivenUp, within, workers::Workers};
 use crate::storage;
 
-/// Starts the query.
-pub(super) fn start(
-    planned: Planned,
-    output: Output,
-    deadline: Option<Instant>,
-    limits: Limits,
-) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let memory_bytes = planned.memory_bytes;
-    let mut found = execute_stream(planned.plan, planned.context).map_err(|error| refused(error, memory_bytes))?;
-    let (send, receive) = mpsc::channel(2);
-    let mut task = JoinSet::new();
-    task.spawn(async move {
-        while let Some(batch) = found.next().await {
-            if send.send(batch).await.is_err() {
-                return; // the stream was dropped
-            }
-        }
-    });
-    let running = Running { receive, task, output, deadline, limits, rows: 0 };
-    Ok(stream::try_unfold(running, Running::next).boxed())
-}
-
-struct Running {
-    receive: mpsc::Receiver<std::result::Result<RecordBatch, DataFusionError>>,
-    task: JoinSet<()>,
-    output: Output,
-    deadline: Option<Instant>,
-    limits: Limits,
-    rows: u64,
+/// A query that gives batches.
+pub(super) struct Running {
+    pub(super) workers: Workers,
+    pub(super) given_up: GivenUp,
+    pub(super) deadline: Option<Instant>,
+    pub(super) limits: Limits,
 }
 
 impl Running {
+    /// Starts the query.
+    pub(super) fn start(self, planned: Planned, output: Output) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let (send, receive) = mpsc::channel(2);
+        let task = self.workers.start(drive(planned, send))?;
+        let rows = Rows { running: self, receive, task: Some(task), output, given: 0 };
+        Ok(stream::try_unfold(rows, Rows::next).boxed())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.given_up.set();
+    }
+}
+
+async fn drive(planned: Planned, send: mpsc::Sender<EngineResult<RecordBatch>>) -> EngineResult<()> {
+    let mut batches = execute_stream(planned.plan, planned.context)?;
+    while let Some(batch) = batches.next().await {
+        if send.send(batch).await.is_err() {
+            break; // the stream was dropped
+        }
+    }
+    Ok(())
+}
+
+struct Rows {
+    running: Running,
+    receive: mpsc::Receiver<std::result::Result<RecordBatch, DataFusionError>>,
+    task: Option<JoinHandle<EngineResult<()>>>,
+    output: Output,
+    given: u64,
+}
+
+impl Rows {
     async fn next(mut self) -> Result<Option<(RecordBatch, Self)>> {
-        let Some(batch) = within(self.deadline, &self.limits, self.receive.recv()).await? else {
+        let limits = self.running.limits;
+        let Some(batch) = within(self.running.deadline, &limits, self.receive.recv()).await? else {
             return self.end().await;
         };
-        let batch = batch.map_err(|error| refused(error, self.limits.memory_bytes))?;
-        self.rows += batch.num_rows() as u64;
-        if self.rows > self.limits.rows {
-            return Err(Error::LimitExceeded(format!("the query gives more than {} rows, which is the limit", self.limits.rows)));
+        let batch = batch.map_err(|error| refused(error, limits.memory_bytes))?;
+        self.given += batch.num_rows() as u64;
+        if self.given > limits.rows {
+            return Err(Error::LimitExceeded(format!("the query gives more than {} rows, which is the limit", limits.rows)));
         }
         Ok(Some((self.output.apply(&batch)?, self)))
     }
 
     /// No more batches: did the task come to its end by itself?
     async fn end(mut self) -> Result<Option<(RecordBatch, Self)>> {
-        match self.task.join_next().await {
-            Some(Err(error)) => Err(storage(error)),
-            _ => Ok(None),
+        let Some(task) = self.task.take() else { return Ok(None) };
+        match task.await {
+            Ok(Ok(())) => Ok(None),
+            Ok(Err(error)) => Err(refused(error, self.running.limits.memory_bytes)),
+            Err(error) => Err(storage(error)),
         }
     }
 }

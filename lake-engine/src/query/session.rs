@@ -18,7 +18,7 @@ use madang_lake::{Result, Snapshot};
 use object_store::ObjectStore;
 use url::Url;
 
-use super::{statement::unknown, table::Table};
+use super::{pause::GivenUp, statement::unknown, table::Table};
 use crate::storage;
 
 /// What a query has.
@@ -27,6 +27,7 @@ pub(super) struct Session {
     pub(super) scratch: PathBuf,
     pub(super) tables: HashMap<String, Snapshot>,
     pub(super) memory_bytes: usize,
+    pub(super) given_up: GivenUp,
 }
 
 impl Session {
@@ -37,7 +38,7 @@ impl Session {
             let table = Table::new(self.find(name).ok_or_else(|| unknown(name))?)?;
             schema.register_table(name.clone(), Arc::new(table)).map_err(storage)?;
         }
-        let config = config(fold_case);
+        let config = self.config(fold_case);
         let defaults = &config.options().catalog;
         let (catalog_name, schema_name) = (defaults.default_catalog.clone(), defaults.default_schema.clone());
         let catalog = MemoryCatalogProvider::new();
@@ -49,6 +50,18 @@ impl Session {
             .build();
         state.catalog_list().register_catalog(catalog_name, Arc::new(catalog));
         Ok(state)
+    }
+
+    fn config(&self, fold_case: bool) -> SessionConfig {
+        let mut config = SessionConfig::new().with_information_schema(false).with_create_default_catalog_and_schema(false);
+        let options = config.options_mut();
+        options.sql_parser.enable_ident_normalization = fold_case;
+        options.sql_parser.map_string_types_to_utf8view = false;
+        options.execution.parquet.schema_force_view_types = false;
+        options.execution.time_zone = Some("UTC".to_owned());
+        let reserved = &mut options.execution.sort_spill_reservation_bytes; // what a sort keeps free for merging, in each partition
+        *reserved = (self.memory_bytes / 32).min(*reserved);
+        config
     }
 
     /// The snapshot behind a name: as written, else in lower case, else the only one that differs in case alone.
@@ -73,15 +86,6 @@ impl Session {
             .build_arc()
             .map_err(storage)
     }
-}
-
-fn config(fold_case: bool) -> SessionConfig {
-    let mut config = SessionConfig::new().with_information_schema(false).with_create_default_catalog_and_schema(false);
-    let options = config.options_mut();
-    options.sql_parser.enable_ident_normalization = fold_case;
-    options.sql_parser.map_string_types_to_utf8view = false;
-    options.execution.parquet.schema_force_view_types = false;
-    config
 }
 
 /// Every URL leads to the lake's store; no other can be registered, not even the local disk.

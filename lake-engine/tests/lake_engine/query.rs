@@ -1,9 +1,12 @@
 //! SQL over exactly the given tables.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use futures::StreamExt;
-use madang_lake::{ColumnType, CommitInfo, Error, Lake, Limits, Result, Schema, Snapshot, WriteMode};
+use madang_lake::{ColumnType, CommitInfo, Lake, Limits, Result, Schema, Snapshot, WriteMode};
 use serde_json::{Value, json};
 
 use crate::support::{TestLake, change, column, json as rows_of, limit, refusal, schema, table_id};
@@ -222,11 +225,42 @@ async fn limits_end_a_query() {
         limited(&lake, "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r", &tables, brief).await,
     );
     assert_eq!(text, "the query took longer than 0.5 seconds, which is the limit");
+    let out_of_time = "the query took longer than 0.5 seconds, which is the limit";
     let many = (0..30).map(|n| format!("traffic t{n}")).collect::<Vec<_>>().join(", ");
-    assert!(
-        limit(limited(&lake, &format!("SELECT count(*) FROM {many} WHERE t0.count + t29.count < 0"), &tables, brief).await)
-            .contains("seconds")
-    );
+    let busy = [
+        format!("SELECT count(*) FROM {many} WHERE t0.count + t29.count < 0"),
+        format!("SELECT count(*) FROM {many} GROUP BY t0.count"),
+        "SELECT count(*) FROM big a JOIN big b ON a.n + b.n < 0".to_owned(),
+        "SELECT count(*) FROM big a JOIN big b ON a.k = b.k WHERE a.n + b.n < 0".to_owned(),
+        "SELECT count(*) FROM big a LEFT JOIN big b ON a.k = b.k AND a.n + b.n < 0".to_owned(),
+        "SELECT count(*) FROM big a WHERE NOT EXISTS (SELECT 1 FROM big b WHERE a.n + b.n < 0)".to_owned(),
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r".to_owned(),
+    ];
+    let mut big = String::from("n,k\n");
+    (0..100_000).for_each(|row| big.push_str(&format!("{row},1\n")));
+    let mut tables = tables;
+    tables.insert("big".to_owned(), lake.load(big).await);
+    for sql in busy {
+        let started = Instant::now();
+        assert_eq!(limit(limited(&lake, &sql, &tables, brief).await), out_of_time, "{sql}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{sql}: {:?}", started.elapsed());
+    }
+    no_worker_is_left().await;
+}
+
+/// Waits until the threads of all queries are gone, those of other tests too.
+async fn no_worker_is_left() {
+    let workers = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        tasks.filter(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.starts_with("lake-query"))).count()
+    };
+    for _ in 0..600 {
+        if workers() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{} threads are left", workers());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -252,14 +286,7 @@ async fn a_dropped_stream_ends_the_query() {
     let mut stream = lake.engine.query(endless, &tables, &Limits::default()).await.unwrap();
     stream.batches.next().await.unwrap().unwrap();
     drop(stream);
-    let metrics = tokio::runtime::Handle::current().metrics();
-    for _ in 0..100 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        if metrics.num_alive_tasks() == 0 {
-            return;
-        }
-    }
-    panic!("{} tasks are left", metrics.num_alive_tasks());
+    no_worker_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -346,22 +373,4 @@ async fn rows_are_fitted_without_loss() {
         assert_eq!(refusal(stage(sql).await), why, "{sql}");
     }
     assert_eq!(lake.data_files(&table).len(), before);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tmp_time() {
-    let lake = TestLake::new();
-    let tables = roads(&lake).await;
-    let brief = Limits { time: Duration::from_millis(500), ..Limits::default() };
-    let many = (0..30).map(|n| format!("traffic t{n}")).collect::<Vec<_>>().join(", ");
-    let sql = match std::env::var("K").unwrap().as_str() {
-        "rec" => "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r".to_owned(),
-        "recn" => "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT n FROM r".to_owned(),
-        "cross" => format!("SELECT count(*) FROM {many}"),
-        "crossf" => format!("SELECT count(*) FROM {many} WHERE t0.count + t29.count < 0"),
-        _ => unreachable!(),
-    };
-    let t = std::time::Instant::now();
-    let r = limited(&lake, &sql, &tables, brief).await;
-    eprintln!("{:.200} in {:?}", format!("{:?}", r.map(|r| r.len())), t.elapsed());
 }

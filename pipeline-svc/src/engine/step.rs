@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 use madang_kit::{Code, Context, Error, Result, error::chain};
 use madang_lake::{Limits, ReadOptions, Schema, Snapshot, Staged};
 use madang_proto::{
-    catalog::v1::{CommitTablesRequest, TableAccess, TableChange, WriteMode as WireMode},
+    catalog::v1::{CommitTablesRequest, TableAccess, TableChange, TableFile, WriteMode as WireMode},
     pipeline::v1::RunState,
 };
 
 use crate::{
     Pipelines,
-    catalogue::{OpenTable, wire_columns, wire_files},
+    catalogue::OpenTable,
     definition::{Step, StepWork, WriteMode},
     store::claim::{self, Claim, StepRecord},
     store::run,
@@ -187,8 +187,8 @@ async fn publish(
         table_id: output.open.table.to_string(),
         mode: mode.into(),
         base_version: read(output),
-        columns: wire_columns(&output.schema),
-        files: wire_files(&output.staged.files),
+        columns: (&output.schema).into(),
+        files: output.staged.files.iter().cloned().map(TableFile::from).collect(),
         dataset_id: output.open.dataset.to_string(),
     };
     let request = CommitTablesRequest {

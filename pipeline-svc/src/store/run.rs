@@ -1,10 +1,10 @@
 //! Runs, their steps and their logs.
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Db, Error, Id, Principal, Result, Tx};
+use madang_kit::{Db, Error, Id, Principal, Result, Tx, time};
 use madang_proto::pipeline::v1::{LogLine, Run, RunState, StepRun};
 
-use crate::{definition::Step, grpc::timestamp};
+use crate::definition::Step;
 
 /// Log lines of one run that are kept and shown.
 const MAX_LOG_LINES: i64 = 1_000;
@@ -30,7 +30,7 @@ impl NewRun {
             title: self.title.clone(),
             state: RunState::Queued.into(),
             trigger: self.trigger.to_owned(),
-            queued_at: Some(timestamp(self.queued_at)),
+            queued_at: Some(time::wire(self.queued_at)),
             steps: self.steps.iter().map(step).collect(),
             ..Run::default()
         }
@@ -176,9 +176,9 @@ impl From<RunRow> for Run {
             title: row.title,
             state: state(&row.state),
             trigger: row.trigger_kind,
-            queued_at: Some(timestamp(row.queued_at)),
-            started_at: row.started_at.map(timestamp),
-            finished_at: row.finished_at.map(timestamp),
+            queued_at: Some(time::wire(row.queued_at)),
+            started_at: row.started_at.map(time::wire),
+            finished_at: row.finished_at.map(time::wire),
             steps: Vec::new(),
             logs: Vec::new(),
         }
@@ -193,14 +193,14 @@ impl From<StepRow> for StepRun {
             rows_in: row.rows_in.try_into().unwrap_or_default(),
             rows_out: row.rows_out.try_into().unwrap_or_default(),
             comment: row.comment,
-            started_at: row.started_at.map(timestamp),
-            finished_at: row.finished_at.map(timestamp),
+            started_at: row.started_at.map(time::wire),
+            finished_at: row.finished_at.map(time::wire),
         }
     }
 }
 
 impl From<LogRow> for LogLine {
     fn from(row: LogRow) -> Self {
-        Self { time: Some(timestamp(row.time)), level: row.level, step: row.step, message: row.message }
+        Self { time: Some(time::wire(row.time)), level: row.level, step: row.step, message: row.message }
     }
 }

@@ -1,7 +1,7 @@
 //! D.Hub's JSON. The order of keys is part of the contract (dhub.md, SEED).
 
-use chrono::{DateTime, SecondsFormat};
-use madang_kit::{Error, Id, Result};
+use chrono::SecondsFormat;
+use madang_kit::{Error, Id, Result, time};
 use prost_types::Timestamp;
 use serde::Serialize;
 
@@ -68,13 +68,10 @@ pub(crate) fn id(prefix: &str, uuid: &str) -> Result<String> {
 
 /// ISO 8601 in UTC with `Z` and without fraction.
 pub(crate) fn iso(time: Option<Timestamp>) -> Option<String> {
-    let time = time?;
-    let instant = DateTime::from_timestamp(time.seconds, time.nanos.try_into().ok()?)?;
-    Some(instant.to_rfc3339_opts(SecondsFormat::Secs, true))
+    Some(time::read(time?)?.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 /// Milliseconds since 1970.
 pub(crate) fn epoch_ms(time: Option<Timestamp>) -> Option<i64> {
-    let time = time?;
-    time.seconds.checked_mul(1_000)?.checked_add(i64::from(time.nanos) / 1_000_000)
+    Some(time::read(time?)?.timestamp_millis())
 }
