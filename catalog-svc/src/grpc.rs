@@ -5,8 +5,8 @@ use madang_kit::rpc;
 use madang_proto::catalog::v1::{
     CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset, DemandOrganizationRequest,
     DemandOrganizationResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest, PutUserResponse, ReadTableRequest,
-    ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, UploadTableRequest, UploadTableResponse,
-    catalog_server, permissions_server, read_table_response::Part, table_commits_server, users_server,
+    ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, UploadTableRequest, UploadTableResponse, catalog_server,
+    permissions_server, read_table_response::Part, table_commits_server, users_server,
 };
 use tonic::{Request, Response, Status, Streaming};
 

@@ -5,6 +5,7 @@
 //! journal through which every table version comes to be.
 
 mod dataset;
+mod error;
 mod grpc;
 mod organization;
 mod permission;

@@ -3,8 +3,9 @@
 use madang_kit::{
     Context, Error, Id, Result,
     audit::{self, Record},
-    check, time,
+    check,
     idempotency::{self, Claim},
+    time,
 };
 use madang_proto::catalog::v1::{
     CreateOrganizationRequest, DemandOrganizationRequest, DemandOrganizationResponse, Organization, OrganizationAccess,
@@ -13,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     Catalog,
-    permission::{Action, Capacity, demand},
+    permission::{Action, demand},
     store::organization as store,
 };
 
@@ -35,11 +36,10 @@ pub(crate) async fn create(catalog: &Catalog, context: &Context, request: Create
         Claim::New(ticket) => ticket,
     };
     store::insert(&mut tx, &row).await?;
-    store::insert_member(&mut tx, &row.id, context.principal.user, Capacity::Admin).await?;
+    store::insert_member(&mut tx, &row.id, context.principal.user, store::Capacity::Admin).await?;
     let record = Record { action: "organization.create", thing: row.id.clone(), detail: json!({}) };
     audit::write(&mut tx, &catalog.clock, context, record).await?;
-    let answer =
-        Organization { id: row.id, title: row.title, description: row.description, created_at: Some(time::wire(row.created_at)) };
+    let answer = Organization { id: row.id, title: row.title, description: row.description, created_at: Some(time::wire(row.created_at)) };
     ticket.record(&mut tx, &answer).await?;
     tx.commit().await?;
     Ok(answer)

@@ -2,30 +2,11 @@
 
 use madang_kit::{Code, Db, Error, Principal, Result, principal::Scheme};
 
-use crate::store::{dataset::Dataset, organization, user};
-
-/// A role in an organization (ckan.md 2.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Capacity {
-    /// Reads.
-    Member,
-    /// Makes, changes and deletes datasets.
-    Editor,
-    /// Everything in it.
-    Admin,
-}
-
-impl Capacity {
-    const ALL: [(Self, &'static str); 3] = [(Self::Member, "member"), (Self::Editor, "editor"), (Self::Admin, "admin")];
-
-    pub(crate) fn name(self) -> &'static str {
-        Self::ALL.iter().find(|row| row.0 == self).map_or("member", |row| row.1)
-    }
-
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|row| row.1 == name).map(|row| row.0)
-    }
-}
+use crate::store::{
+    dataset::Dataset,
+    organization::{self, Capacity},
+    user,
+};
 
 /// What somebody wants to do.
 #[derive(Clone, Copy, Debug)]

@@ -11,45 +11,22 @@ use madang_kit::{
     Code, Context, Drain, Error, Id, Result, Tx,
     audit::{self, Record},
 };
-use madang_lake::{CommitInfo, DataFile, Schema, Snapshot, Staged, TableId, WriteMode};
-use serde::{Deserialize, Serialize};
+use madang_lake::{CommitInfo, Snapshot, Staged, TableId};
 use serde_json::json;
 
 use crate::{
     Catalog,
-    store::{dataset, publish as store, table},
-    table::lake_error,
+    error::lake_error,
+    store::{
+        dataset,
+        publish::{self as store, Change, RunStep},
+        table,
+    },
 };
 
 const RETRY_EVERY: Duration = Duration::from_secs(5);
 /// Another writer getting in between so often means that something is broken.
 const ATTEMPTS: usize = 1_000;
-
-/// What a publish does to one table.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Change {
-    pub(crate) table: TableId,
-    /// The dataset whose primary table it is.
-    pub(crate) dataset: Id,
-    pub(crate) mode: WriteMode,
-    /// The columns that the files were made for; `None` = the table was not there.
-    pub(crate) made_for: Option<Schema>,
-    /// The version that the files were made from, if they were made from this table.
-    pub(crate) made_from: Option<i64>,
-    /// The columns from now on.
-    pub(crate) schema: Schema,
-    pub(crate) files: Vec<DataFile>,
-    /// The new resource's name, if the table is new.
-    pub(crate) resource_name: String,
-}
-
-/// A step of a run that publishes, under its fence.
-#[derive(Clone, Debug)]
-pub(crate) struct RunStep {
-    pub(crate) run: Id,
-    pub(crate) step: String,
-    pub(crate) fence: i64,
-}
 
 /// Writes the commit record into the caller's transaction.
 ///

@@ -11,8 +11,12 @@ use madang_proto::catalog::v1::{
 
 use crate::{
     Catalog, dataset,
-    publish::{self, Change, RunStep},
-    store::{publish as journal, table as store},
+    error::lake_error,
+    publish,
+    store::{
+        publish::{self as journal, Change, RunStep},
+        table as store,
+    },
 };
 
 /// Rows in one page.
@@ -156,20 +160,4 @@ async fn read_change(catalog: &Catalog, context: &Context, change: TableChange) 
         files: change.files.into_iter().map(DataFile::from).collect(),
         resource_name: dataset.title,
     })
-}
-
-/// What a lake error means to a caller.
-pub(crate) fn lake_error(error: madang_lake::Error) -> Error {
-    use madang_lake::Error as Lake;
-    match error {
-        Lake::Invalid(text) => Error::invalid("file", "content", text),
-        Lake::BadRow { row, column, reason } => {
-            let place = column.map_or_else(|| format!("row {row}"), |column| format!("row {row}, column '{column}'"));
-            Error::invalid("file", "row", format!("{place}: {reason}"))
-        }
-        Lake::NotFound(thing) => Error::new(Code::NotFound, format!("{thing} does not exist")),
-        Lake::Conflict { .. } => Error::new(Code::Conflict, "the table was changed by somebody else meanwhile"),
-        Lake::LimitExceeded(text) => Error::invalid("file", "limit", text),
-        Lake::Storage(cause) => Error::internal(cause),
-    }
 }

@@ -21,10 +21,10 @@ use tonic::Streaming;
 
 use crate::{
     Catalog, dataset,
-    publish::{self, Change},
+    error::lake_error,
+    publish,
     spool::{Allowance, SpoolFile},
-    store::{dataset::Dataset, table as store},
-    table::lake_error,
+    store::{dataset::Dataset, publish::Change, table as store},
 };
 
 /// Files in one upload.

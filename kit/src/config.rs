@@ -17,10 +17,14 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{db::Durability, telemetry};
+use crate::db::Durability;
 
 const PREFIX: &str = "MADANG_";
 const SECTIONS: [&str; 5] = ["gateway", "catalog", "pipeline", "tokens", "logins"];
+
+/// What is logged unless the operator says otherwise: our own news, and what libraries warn of. The Delta kernel reports an absent
+/// table as an error although it is the usual answer to "is it there?".
+pub const DEFAULT_FILTER: &str = "warn,madang=info,buoyant_kernel=off";
 
 /// Everything that an operator can set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -122,7 +126,7 @@ impl Default for Config {
             durability: Durability::Full,
             replay: Replay::On,
             clock_offset_file: None,
-            log: telemetry::DEFAULT_FILTER.to_owned(),
+            log: DEFAULT_FILTER.to_owned(),
             gateway: GatewayConfig::default(),
             catalog: ServiceConfig::default(),
             pipeline: ServiceConfig::default(),

@@ -7,11 +7,7 @@ use std::io::IsTerminal;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::Environment;
-
-/// What is logged unless the operator says otherwise: our own news, and what libraries warn of. The Delta kernel reports an absent
-/// table as an error although it is the usual answer to "is it there?".
-pub const DEFAULT_FILTER: &str = "warn,madang=info,buoyant_kernel=off";
+use crate::config::{DEFAULT_FILTER, Environment};
 
 /// Starts logging; a second call is ignored.
 pub fn start_logging(filter: &str, environment: Environment) {

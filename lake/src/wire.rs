@@ -6,7 +6,8 @@ use crate::{Column, ColumnType, DataFile, Error, Result, Schema, Snapshot, Table
 
 impl From<&Schema> for Vec<TableColumn> {
     fn from(schema: &Schema) -> Self {
-        let column = |column: &Column| TableColumn { name: column.name.clone(), r#type: column.kind.name().to_owned(), nullable: column.nullable };
+        let column =
+            |column: &Column| TableColumn { name: column.name.clone(), r#type: column.kind.name().to_owned(), nullable: column.nullable };
         schema.columns.iter().map(column).collect()
     }
 }

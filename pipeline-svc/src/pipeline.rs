@@ -3,8 +3,9 @@
 use madang_kit::{
     Code, Context, Error, Id, Result,
     audit::{self, Record},
-    check, time,
+    check,
     idempotency::{self, Claim},
+    time,
 };
 use madang_proto::{
     catalog::v1::{OrganizationAccess, TableAccess},

@@ -3,8 +3,6 @@
 use chrono::{DateTime, Utc};
 use madang_kit::{Db, Id, Result, Tx};
 
-use crate::permission::Capacity;
-
 /// An organization (D.Hub: collection).
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct Organization {
@@ -14,6 +12,29 @@ pub(crate) struct Organization {
     pub(crate) description: Option<String>,
     pub(crate) created_by: String,
     pub(crate) created_at: DateTime<Utc>,
+}
+
+/// A role in an organization (ckan.md 2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Capacity {
+    /// Reads.
+    Member,
+    /// Makes, changes and deletes datasets.
+    Editor,
+    /// Everything in it.
+    Admin,
+}
+
+impl Capacity {
+    const ALL: [(Self, &'static str); 3] = [(Self::Member, "member"), (Self::Editor, "editor"), (Self::Admin, "admin")];
+
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|row| row.0 == self).map_or("member", |row| row.1)
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|row| row.1 == name).map(|row| row.0)
+    }
 }
 
 /// Adds an organization.

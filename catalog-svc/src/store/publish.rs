@@ -1,9 +1,35 @@
 //! The publish journal.
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Db, Error, Result, Tx};
+use madang_kit::{Db, Error, Id, Result, Tx};
+use madang_lake::{DataFile, Schema, TableId, WriteMode};
+use serde::{Deserialize, Serialize};
 
-use crate::publish::{Change, RunStep};
+/// What a publish does to one table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Change {
+    pub(crate) table: TableId,
+    /// The dataset whose primary table it is.
+    pub(crate) dataset: Id,
+    pub(crate) mode: WriteMode,
+    /// The columns that the files were made for; `None` = the table was not there.
+    pub(crate) made_for: Option<Schema>,
+    /// The version that the files were made from, if they were made from this table.
+    pub(crate) made_from: Option<i64>,
+    /// The columns from now on.
+    pub(crate) schema: Schema,
+    pub(crate) files: Vec<DataFile>,
+    /// The new resource's name, if the table is new.
+    pub(crate) resource_name: String,
+}
+
+/// A step of a run that publishes, under its fence.
+#[derive(Clone, Debug)]
+pub(crate) struct RunStep {
+    pub(crate) run: Id,
+    pub(crate) step: String,
+    pub(crate) fence: i64,
+}
 
 /// A decided change of one table that may not be applied yet.
 #[derive(Debug)]

@@ -16,12 +16,9 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use madang_kit::{Principal, Result, error::chain};
+use madang_kit::{Id, Principal, Result, error::chain};
 
-use crate::{
-    edge::LoggedUser,
-    identity::{Identity, token::Tokens},
-};
+use crate::identity::{Identity, token::Tokens};
 
 /// What the credential stage found.
 #[derive(Clone, Debug)]
@@ -63,6 +60,10 @@ pub(crate) struct Authenticator {
 /// The request target exactly as it came, before any routing.
 #[derive(Clone, Debug)]
 pub(crate) struct RawTarget(pub(crate) String);
+
+/// Who a request turned out to be from; the credential stage leaves it on the answer, for the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoggedUser(pub(crate) Id);
 
 /// Puts a [`Credential`] into every request.
 pub(crate) async fn authenticate(State(authenticator): State<Authenticator>, mut request: Request, next: Next) -> Response {

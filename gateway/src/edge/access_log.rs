@@ -11,15 +11,13 @@ use axum::{
 };
 use madang_kit::Id;
 
+use crate::credential::LoggedUser;
+
 const REQUEST_ID: &str = "x-request-id";
 
 /// The name of this request in logs, audit records and the answer's `x-request-id`.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId(pub(crate) String);
-
-/// Who a request turned out to be from; the credential stage leaves it on the answer, for the log.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LoggedUser(pub(crate) Id);
 
 /// Names the request, and logs it when its answer begins.
 pub(crate) async fn log(mut request: Request, next: Next) -> Response {

@@ -11,7 +11,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{Gateway, credential};
 
-pub(crate) use access_log::{LoggedUser, RequestId};
+pub(crate) use access_log::RequestId;
 pub(crate) use listener::Peer;
 pub use listener::{Addresses, Listeners};
 

@@ -11,7 +11,6 @@ pub(super) fn refused(error: DataFusionError, memory_bytes: usize) -> Error {
     match error.find_root() {
         DataFusionError::ResourcesExhausted(text) => {
             tracing::debug!(memory_bytes, text, "a query ran out of memory");
-            eprintln!("{text}");
             Error::LimitExceeded(format!("the query needs more than {memory_bytes} bytes of memory, which is the limit"))
         }
         DataFusionError::SQL(parse, _) => Error::invalid(parse.to_string()),

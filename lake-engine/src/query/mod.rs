@@ -48,12 +48,8 @@ pub(crate) async fn run(
     tables: &HashMap<String, Snapshot>,
     limits: Limits,
 ) -> Result<RowStream> {
-    let running = Running {
-        workers: Workers::new()?,
-        given_up: GivenUp::default(),
-        deadline: Instant::now().checked_add(limits.time),
-        limits,
-    };
+    let running =
+        Running { workers: Workers::new()?, given_up: GivenUp::default(), deadline: Instant::now().checked_add(limits.time), limits };
     let session = Session {
         store: Arc::new(ReadOnly { store: store.clone(), home: Handle::current() }),
         scratch: scratch.to_owned(),

@@ -43,11 +43,12 @@ impl Session {
         let (catalog_name, schema_name) = (defaults.default_catalog.clone(), defaults.default_schema.clone());
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema(&schema_name, Arc::new(schema)).map_err(storage)?;
-        let state = SessionStateBuilder::new_with_default_features()
+        let mut state = SessionStateBuilder::new_with_default_features()
             .with_config(config)
             .with_runtime_env(self.runtime()?)
             .with_table_functions(HashMap::new())
             .build();
+        state.mark_start_execution(); // now() is the same everywhere in the statement
         state.catalog_list().register_catalog(catalog_name, Arc::new(catalog));
         Ok(state)
     }

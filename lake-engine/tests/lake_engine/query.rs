@@ -267,11 +267,11 @@ async fn no_worker_is_left() {
 async fn memory_is_bounded_by_spilling_or_refusal() {
     let lake = TestLake::new();
     let mut text = String::from("a,b\n");
-    (0..200_000_u64).for_each(|row| text.push_str(&format!("{},{:0>100}\n", row.wrapping_mul(2_654_435_761) % 1_000_003, row)));
+    (0..400_000_u64).for_each(|row| text.push_str(&format!("{},{:0>100}\n", row.wrapping_mul(2_654_435_761) % 1_000_003, row)));
     let tables = named([("t", lake.load(text).await)]);
-    let tight = Limits { memory_bytes: 16 << 20, ..Limits::default() };
+    let tight = Limits { memory_bytes: 32 << 20, ..Limits::default() };
     let sorted = limited(&lake, "SELECT a, b FROM t ORDER BY a, b", &tables, tight).await.unwrap();
-    assert_eq!(sorted.len(), 200_000);
+    assert_eq!(sorted.len(), 400_000);
     assert!(sorted.windows(2).all(|pair| pair[0][0].as_i64() <= pair[1][0].as_i64()));
     let tiny = Limits { memory_bytes: 1 << 20, ..Limits::default() };
     let text = limit(limited(&lake, "SELECT array_length(array_agg(b)) FROM t", &tables, tiny).await);

@@ -17,8 +17,8 @@ use futures::{StreamExt, stream};
 use madang_kit::{Code, Error, Id, rpc};
 use madang_lake::{Decoder, write_json_rows};
 use madang_proto::catalog::v1::{
-    ReadTableHeader, ReadTableRequest, ReadTableResponse, UploadEnd, UploadFile, UploadStart, UploadTableRequest, WriteMode, read_table_response,
-    upload_table_request::Part,
+    ReadTableHeader, ReadTableRequest, ReadTableResponse, UploadEnd, UploadFile, UploadStart, UploadTableRequest, WriteMode,
+    read_table_response, upload_table_request::Part,
 };
 use serde::Deserialize;
 use tokio::sync::mpsc;
