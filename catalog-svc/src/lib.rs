@@ -18,7 +18,7 @@ mod user;
 
 use std::{path::PathBuf, sync::Arc};
 
-use madang_kit::{Clock, Db, Drain, Error, Result, assertion::AllowList, audit, rpc::Served};
+use madang_kit::{Clock, Db, Drain, Error, Result, assertion::AllowList, housekeeping, rpc::Served};
 use madang_lake::Lake;
 use madang_proto::catalog::v1::{
     catalog_server::CatalogServer, permissions_server::PermissionsServer, table_commits_server::TableCommitsServer,
@@ -69,7 +69,7 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
     };
     publish::roll_forward_all(&catalog).await?;
     publish::spawn_retries(catalog.clone(), drain);
-    audit::Sealer::spawn(catalog.db.clone(), drain);
+    housekeeping::spawn(&catalog.db, &catalog.clock, drain);
     let routes = Routes::new(CatalogServer::new(catalog.clone()))
         .add_service(TableCommitsServer::new(catalog.clone()).max_decoding_message_size(grpc::COMMIT_BYTES))
         .add_service(PermissionsServer::new(catalog.clone()))

@@ -10,6 +10,7 @@ use std::time::Duration;
 use madang_kit::{
     Code, Context, Drain, Error, Id, Result, Tx,
     audit::{self, Record},
+    housekeeping,
 };
 use madang_lake::{CommitInfo, Snapshot, Staged, TableId};
 use serde_json::json;
@@ -144,12 +145,8 @@ pub(crate) async fn roll_forward_all(catalog: &Catalog) -> Result<()> {
 
 /// Tries again what could not be applied at once, until the process drains.
 pub(crate) fn spawn_retries(catalog: Catalog, drain: &Drain) {
-    let stop = drain.token();
-    drain.spawn(async move {
-        while stop.run_until_cancelled(tokio::time::sleep(RETRY_EVERY)).await.is_some() {
-            if let Err(error) = roll_forward_all(&catalog).await {
-                tracing::warn!(error = %madang_kit::error::chain(&error), "a publish is not applied yet");
-            }
-        }
+    housekeeping::every(RETRY_EVERY, drain, "a publish is not applied yet", move || {
+        let catalog = catalog.clone();
+        async move { roll_forward_all(&catalog).await }
     });
 }

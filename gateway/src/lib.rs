@@ -14,8 +14,9 @@ mod shared_state;
 use std::{sync::Arc, time::Duration};
 
 use madang_kit::{
-    Clock, Db, Drain, Error, Result, audit,
+    Clock, Db, Drain, Error, Result,
     config::{Config, Replay},
+    housekeeping,
     rpc::Channel,
     secrets::Secrets,
 };
@@ -76,7 +77,7 @@ pub async fn bootstrap(
 /// Starts the gateway on its listeners.
 pub async fn start(options: Options, config: Config, listeners: Listeners, drain: &Drain) -> Result<()> {
     let (identity, tokens) = open(&options.database, &options.secrets, options.clock).await?;
-    audit::Sealer::spawn(identity.db.clone(), drain);
+    housekeeping::spawn(&identity.db, &identity.clock, drain);
     outbox::Relay::new(identity.clone(), options.catalog.clone()).start(drain).await;
     spawn_sweeps(identity.clone(), drain);
     let gateway = Gateway {
@@ -112,15 +113,11 @@ async fn open(database: &Db, secrets: &Secrets, clock: Clock) -> Result<(Identit
     Ok((Identity::new(database.clone(), keyring, clock), tokens))
 }
 
-/// Forgets what has expired, now and then.
+/// Forgets ended tokens that have expired, now and then.
 fn spawn_sweeps(identity: Identity, drain: &Drain) {
-    let stop = drain.token();
-    drain.spawn(async move {
-        while stop.run_until_cancelled(tokio::time::sleep(SWEEP_EVERY)).await.is_some() {
-            if let Err(error) = sweep(&identity).await {
-                tracing::warn!(error = %madang_kit::error::chain(&error), "expired rows not removed yet");
-            }
-        }
+    housekeeping::every(SWEEP_EVERY, drain, "expired tokens not removed yet", move || {
+        let identity = identity.clone();
+        async move { sweep(&identity).await }
     });
 }
 

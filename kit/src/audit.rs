@@ -1,18 +1,15 @@
 //! The audit log: append-only, written in the same transaction as what it tells of, hash-chained per service.
 //!
 //! Writers only insert; chaining them there would make every write of a service wait for the one before it. A background task
-//! ([`Sealer`]) links committed records into the chain within a second: each hash covers the hash before it.
-
-use std::time::Duration;
+//! ([`crate::housekeeping`]) links committed records into the chain within a second: each hash covers the hash before it.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Clock, Context, Db, Drain, Id, Result, Tx};
+use crate::{Clock, Context, Db, Id, Result, Tx};
 
-const SEAL_EVERY: Duration = Duration::from_secs(1);
 const SEAL_AT_ONCE: i64 = 1_000;
 /// The advisory lock that keeps two replicas from sealing at the same time.
 const SEAL_LOCK: i64 = 0x6d61_6461_6e67_0001;
@@ -43,31 +40,6 @@ pub async fn write(tx: &mut Tx, clock: &Clock, context: &Context, record: Record
     Ok(())
 }
 
-/// Links new records into the chain until the process drains.
-pub struct Sealer {
-    db: Db,
-}
-
-impl Sealer {
-    /// Starts sealing in the background.
-    pub fn spawn(db: Db, drain: &Drain) {
-        let sealer = Self { db };
-        let stop = drain.token();
-        drain.spawn(async move {
-            while stop.run_until_cancelled(tokio::time::sleep(SEAL_EVERY)).await.is_some() {
-                if let Err(error) = sealer.seal().await {
-                    tracing::warn!(error = %crate::error::chain(&error), "audit records not sealed yet");
-                }
-            }
-        });
-    }
-
-    async fn seal(&self) -> Result<()> {
-        let pending: Option<(String,)> = self.db.query("SELECT id FROM audit WHERE sealed_as IS NULL LIMIT 1").opt().await?;
-        if pending.is_none() { Ok(()) } else { seal(&self.db).await }
-    }
-}
-
 #[derive(sqlx::FromRow)]
 struct Row {
     id: String,
@@ -82,7 +54,11 @@ struct Row {
 const COLUMNS: &str = "id, at, actor, request_id, action, thing, detail";
 
 /// Links the records that are not linked yet.
-async fn seal(db: &Db) -> Result<()> {
+pub async fn seal(db: &Db) -> Result<()> {
+    let pending: Option<(String,)> = db.query("SELECT id FROM audit WHERE sealed_as IS NULL LIMIT 1").opt().await?;
+    if pending.is_none() {
+        return Ok(());
+    }
     let mut tx = db.begin().await?;
     if let Tx::Postgres(_) = tx {
         tx.query("SELECT pg_advisory_xact_lock($1)").bind(SEAL_LOCK).run().await?;

@@ -9,6 +9,7 @@ pub mod config;
 pub mod db;
 pub mod drain;
 pub mod error;
+pub mod housekeeping;
 pub mod id;
 pub mod idempotency;
 pub mod keyring;

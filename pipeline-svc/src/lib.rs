@@ -16,7 +16,7 @@ use std::sync::Arc;
 use madang_kit::{
     Clock, Db, Drain, Error, Result,
     assertion::AllowList,
-    audit,
+    housekeeping,
     rpc::{Channel, Served},
 };
 use madang_lake::Lake;
@@ -64,7 +64,7 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
         clock: options.clock,
         queued: Arc::default(),
     };
-    audit::Sealer::spawn(pipelines.db.clone(), drain);
+    housekeeping::spawn(&pipelines.db, &pipelines.clock, drain);
     engine::start(&pipelines, options.workers, drain);
     let database = pipelines.db.clone();
     Ok(Served { name: "pipeline", routes: Routes::new(PipelinesServer::new(pipelines)), database })

@@ -90,6 +90,19 @@ impl Client {
         Self { login, ..self.clone() }
     }
 
+    /// What it shows as its credential.
+    pub fn get_login(&self) -> Login {
+        self.login.clone()
+    }
+
+    /// The access token that it shows.
+    pub fn access_token(&self) -> String {
+        match &self.login {
+            Login::Header("authorization", value) => value.trim_start_matches("Bearer ").to_owned(),
+            other => unreachable!("no access token: {other:?}"),
+        }
+    }
+
     /// The administrator with the access token of a login by user name.
     #[must_use]
     pub async fn log_in(&self) -> Self {

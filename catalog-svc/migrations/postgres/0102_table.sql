@@ -23,7 +23,8 @@ CREATE TABLE publish (
     UNIQUE (run_id, step)
 );
 
--- What a publish does to each table; number counts the publishes of that table; version is filled in when it is applied.
+-- What a publish does to each table; number counts the publishes of that table. When it is applied, version is filled in and
+-- change is emptied.
 CREATE TABLE publish_change (
     publish_id TEXT NOT NULL REFERENCES publish (id),
     table_id TEXT NOT NULL,

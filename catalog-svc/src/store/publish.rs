@@ -86,9 +86,9 @@ pub(crate) async fn open_tables(db: &Db) -> Result<Vec<String>> {
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-/// Notes that a change was applied as a version.
+/// Notes that a change was applied as a version; its files stand in the Delta log from now on.
 pub(crate) async fn set_applied(tx: &mut Tx, table: &str, number: i64, version: i64) -> Result<()> {
-    tx.query("UPDATE publish_change SET version = $3 WHERE table_id = $1 AND number = $2")
+    tx.query("UPDATE publish_change SET version = $3, change = '' WHERE table_id = $1 AND number = $2")
         .bind(table.to_owned())
         .bind(number)
         .bind(version)

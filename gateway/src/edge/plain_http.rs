@@ -26,9 +26,10 @@ pub(crate) async fn refuse(State(config): State<Arc<Config>>, request: Request, 
 
 fn is_fine(config: &Config, request: &Request) -> bool {
     let Some(peer) = request.extensions().get::<Peer>() else { return false };
-    if peer.tls || peer.address.ip().is_loopback() {
+    let address = peer.address.ip().to_canonical(); // an IPv4 peer of an IPv6 socket is an IPv4 peer
+    if peer.tls || address.is_loopback() {
         return true;
     }
     let forwarded = request.headers().get("x-forwarded-proto").is_some_and(|value| value == "https");
-    forwarded && config.trusted_proxies.contains(&peer.address.ip())
+    forwarded && config.trusted_proxies.contains(&address)
 }

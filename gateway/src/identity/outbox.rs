@@ -1,10 +1,10 @@
 //! Users on their way to the catalogue, which keeps a read-only copy of them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use madang_kit::{
     Context, Drain, Principal, Result,
-    error::chain,
+    housekeeping,
     rpc::{self, Channel},
 };
 use madang_proto::catalog::v1::{PutUserRequest, users_client::UsersClient};
@@ -33,13 +33,10 @@ impl Relay {
         if !matches!(first, Ok(Ok(()))) {
             tracing::warn!("users not pushed to the catalogue yet");
         }
-        let stop = drain.token();
-        drain.spawn(async move {
-            while stop.run_until_cancelled(tokio::time::sleep(PUSH_EVERY)).await.is_some() {
-                if let Err(error) = self.push().await {
-                    tracing::warn!(error = %chain(&error), "users not pushed to the catalogue yet");
-                }
-            }
+        let relay = Arc::new(self);
+        housekeeping::every(PUSH_EVERY, drain, "users not pushed to the catalogue yet", move || {
+            let relay = relay.clone();
+            async move { relay.push().await }
         });
     }
 

@@ -61,7 +61,7 @@ impl Session {
         options.execution.parquet.schema_force_view_types = false;
         options.execution.time_zone = Some("UTC".to_owned());
         let reserved = &mut options.execution.sort_spill_reservation_bytes; // what a sort keeps free for merging, in each partition
-        *reserved = (self.memory_bytes / 32).min(*reserved);
+        *reserved = (self.memory_bytes / 4).min(*reserved);
         config
     }
 
