@@ -1,6 +1,7 @@
 //! The table store through its public API, on real temporary folders.
 
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
+#![allow(missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::format_push_string, clippy::format_collect, clippy::similar_names)]
 
 #[path = "lake_engine/support.rs"]
 mod support;

@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use madang_kit::{
-    Context, Drain, Principal, Result,
-    housekeeping,
+    Context, Drain, Principal, Result, housekeeping,
     rpc::{self, Channel},
 };
 use madang_proto::catalog::v1::{PutUserRequest, users_client::UsersClient};

@@ -25,9 +25,8 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 pub(super) fn integer(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
     match digits {
-        [] => None,
         [b'0'] => Some(0),
-        [b'0', ..] => None,
+        [] | [b'0', ..] => None,
         [first, ..] if !first.is_ascii_digit() => None,
         _ => text.parse().ok(),
     }

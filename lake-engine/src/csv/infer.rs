@@ -12,7 +12,7 @@ pub(super) fn infer(mut rows: Rows, cancelled: &CancellationToken) -> Result<Ins
         for (column, cell) in columns.iter_mut().zip(row.cells()) {
             column.look(&cell?);
         }
-        if rows.count % 4_096 == 0 && cancelled.is_cancelled() {
+        if rows.count.is_multiple_of(4_096) && cancelled.is_cancelled() {
             return Err(Error::storage("the caller has left"));
         }
     }

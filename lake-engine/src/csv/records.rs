@@ -65,10 +65,9 @@ pub(super) fn scan(data: &[u8], whole: bool, delimiter: u8, widest: usize, field
                 at = after + 1;
                 continue;
             }
-            (Some(b'\n'), _) => after + 1,
             (Some(b'\r'), Some(b'\n')) => after + 2,
             (Some(b'\r'), None) if !whole => return Scan::Unfinished,
-            (Some(b'\r'), _) => after + 1,
+            (Some(b'\r' | b'\n'), _) => after + 1,
             (Some(_), _) => return Scan::Stray,
             (None, _) if whole => after,
             (None, _) => return Scan::Unfinished,

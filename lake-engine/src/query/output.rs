@@ -24,7 +24,7 @@ impl Output {
         let mut fields = Vec::with_capacity(found.fields().len());
         for (index, field) in found.fields().iter().enumerate() {
             let wanted = if field.name().trim().is_empty() { format!("column_{}", index + 1) } else { field.name().clone() };
-            let name = free(wanted, &mut names);
+            let name = free(&wanted, &mut names);
             let kind = plain(field.data_type()).ok_or_else(|| {
                 Error::invalid(format!("column '{name}' has the type {}, which a table can't hold; convert it", field.data_type()))
             })?;
@@ -60,8 +60,8 @@ fn typed(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
 }
 
 /// The name, with a number behind it if it is taken. Tables compare names without case.
-fn free(wanted: String, taken: &mut HashSet<String>) -> String {
-    let mut name = wanted.clone();
+fn free(wanted: &str, taken: &mut HashSet<String>) -> String {
+    let mut name = wanted.to_owned();
     let mut number = 2;
     while !taken.insert(name.to_lowercase()) {
         name = format!("{wanted}_{number}");

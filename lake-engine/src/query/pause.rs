@@ -80,10 +80,7 @@ impl ScalarUDFImpl for Watch {
         if self.given_up.0.load(Ordering::Relaxed) {
             return exec_err!("the query was given up");
         }
-        match arguments.args.into_iter().next() {
-            Some(condition) => Ok(condition),
-            None => exec_err!("watch needs its argument"),
-        }
+        arguments.args.into_iter().next().map_or_else(|| exec_err!("watch needs its argument"), Ok)
     }
 }
 

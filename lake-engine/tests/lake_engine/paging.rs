@@ -1,9 +1,13 @@
 //! Any page, in ingestion order, across files and row groups.
 
-use madang_lake::{Lake, Page, ReadOptions};
+use std::sync::Arc;
+
+use madang_lake::{CommitInfo, Format, Input, Lake, Limits, Page, ReadOptions, WriteMode};
+use madang_lake_engine::{Engine, EngineOptions};
+use object_store::{ObjectStore, memory::InMemory};
 use serde_json::json;
 
-use crate::support::{TestLake, refusal, table_id};
+use crate::support::{Ids, TestLake, change, refusal, table_id};
 
 fn numbers(from: usize, to: usize) -> String {
     let mut text = String::from("번호,글\n");
@@ -53,8 +57,8 @@ async fn row_ids_have_no_gaps_and_interleaved_uploads_stay_apart() {
     let first = lake.load(numbers(0, 10)).await;
     let text = numbers(10, 300_010);
     let (a, b) = tokio::join!(lake.stage(&first.table, &text, &first.schema), lake.stage(&first.table, &text, &first.schema));
-    let second = lake.commit(&first, madang_lake::WriteMode::Append, a.unwrap()).await.unwrap();
-    let third = lake.commit(&second, madang_lake::WriteMode::Append, b.unwrap()).await.unwrap();
+    let second = lake.commit(&first, WriteMode::Append, a.unwrap()).await.unwrap();
+    let third = lake.commit(&second, WriteMode::Append, b.unwrap()).await.unwrap();
     assert!(third.files.windows(2).all(|pair| pair[0].last_row_id < pair[1].first_row_id));
     assert!(third.files.iter().all(|file| file.rows == u64::try_from(file.last_row_id - file.first_row_id + 1).unwrap()));
     let columns = Some(vec!["_id".to_owned()]);
@@ -82,4 +86,25 @@ async fn a_file_that_is_gone_is_a_storage_error() {
     let error = lake.read(&snapshot, &ReadOptions::default()).await.unwrap_err();
     assert!(matches!(error, madang_lake::Error::Storage(_)), "{error}");
     assert!(matches!(lake.engine.snapshot(&table_id(), None).await, Err(madang_lake::Error::NotFound(_))));
+}
+
+#[tokio::test]
+async fn any_object_store_will_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let open = || Engine::open(EngineOptions { scratch: folder.path().to_owned(), ..EngineOptions::new(store.clone()) }).unwrap();
+    let (engine, ids, table) = (open(), Ids::default(), table_id());
+    let path = folder.path().join("input");
+    std::fs::write(&path, numbers(0, 1_000)).unwrap();
+    let input = Input { path, format: Format::Csv, delimiter: None };
+    let columns = engine.inspect(&input, &Limits::default()).await.unwrap().schema;
+    let mut last = engine.create(&table, &columns, &CommitInfo::default()).await.unwrap();
+    for _ in 0..12 {
+        let staged = engine.stage(&table, &input, &columns, &Limits::default(), &ids).await.unwrap();
+        last = engine.commit(&table, change(&last, WriteMode::Append, staged)).await.unwrap();
+    }
+    assert_eq!(open().snapshot(&table, None).await.unwrap(), last);
+    let tables = [("t".to_owned(), last)].into();
+    let found = open().query("SELECT count(*), max(번호) FROM t", &tables, &Limits::default()).await.unwrap();
+    assert_eq!(crate::support::json(found).await.unwrap(), [json!([12_000, 999])]);
 }

@@ -255,3 +255,25 @@ async fn a_publish_is_applied_once() {
     let all = futures::future::join_all(engines.iter().map(|engine| engine.commit(&one.table, wanted.clone()))).await;
     all.into_iter().for_each(|snapshot| assert_eq!(snapshot.unwrap().version, 4));
 }
+
+#[tokio::test]
+async fn tmp_for_outsiders() {
+    let lake = TestLake::new();
+    let one = lake.load("번호,도로 이름(°C),값,날,순간,현지,참\n1,강남대로,0.5,2026-03-01,2026-03-01T14:00:00+09:00,2026-03-01 14:00:00,true\n2,,,,,,\n").await;
+    let two = lake.append(&one, "번호\n3\n").await.unwrap();
+    let mut grown = two.schema.clone();
+    grown.columns.push(column("새 열", ColumnType::Int64, true));
+    let staged = lake.stage(&one.table, "번호,새 열\n4,44\n", &grown).await.unwrap();
+    let mut wanted = change(&two, WriteMode::Append, staged);
+    wanted.schema = grown.clone();
+    let three = lake.engine.commit(&one.table, wanted).await.unwrap();
+    let staged = lake.stage(&one.table, "번호,새 열\n9,99\n", &grown).await.unwrap();
+    let mut four = lake.commit(&three, WriteMode::Overwrite, staged).await.unwrap();
+    for n in 0..50 {
+        four = lake.append(&four, format!("번호\n{n}\n")).await.unwrap();
+    }
+    let plain = lake.load("a,b\n1,x\n2,y\n").await;
+    println!("{}", lake.table_folder(&one.table).display());
+    println!("{}", lake.table_folder(&plain.table).display());
+    std::mem::forget(lake.folder);
+}

@@ -25,7 +25,7 @@ pub(crate) fn lint(guard: &Guard) -> Result<()> {
         ensure!(status.success(), "{status}");
         Ok(())
     };
-    let mut document = cargo(&["doc", "--workspace", "--no-deps"]);
+    let mut document = cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"]);
     document.env("RUSTDOCFLAGS", "-D warnings");
 
     let stages = [
