@@ -3,14 +3,16 @@
 use futures::{StreamExt, stream::BoxStream};
 use madang_kit::rpc;
 use madang_proto::catalog::v1::{
-    CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset, DemandOrganizationRequest,
-    DemandOrganizationResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest, PutUserResponse, ReadTableRequest,
-    ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, UploadTableRequest, UploadTableResponse, catalog_server,
-    permissions_server, read_table_response::Part, table_commits_server, users_server,
+    CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset, DeleteRequest, DeleteResponse,
+    DemandOrganizationRequest, DemandOrganizationResponse, GetRequest, ListDatasetsResponse, ListObjectVersionsRequest,
+    ListObjectVersionsResponse, ListOrganizationsResponse, ListRequest, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest,
+    PutUserResponse, ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, UpdateDatasetRequest,
+    UpdateOrganizationRequest, UploadTableRequest, UploadTableResponse, catalog_server, permissions_server, read_table_response::Part,
+    table_commits_server, users_server,
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{Catalog, dataset, organization, table, upload, user};
+use crate::{Catalog, dataset, organization, table, thing, upload, user};
 
 /// The largest commit: a table of some 100,000 files.
 pub(crate) const COMMIT_BYTES: usize = 32 << 20;
@@ -29,6 +31,51 @@ impl catalog_server::Catalog for Catalog {
     async fn create_dataset(&self, request: Request<CreateDatasetRequest>) -> Answer<Dataset> {
         let context = rpc::context(&request)?;
         Ok(Response::new(dataset::create(self, &context, request.into_inner()).await?))
+    }
+
+    async fn get_organization(&self, request: Request<GetRequest>) -> Answer<Organization> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(organization::get(self, &context, request.into_inner()).await?))
+    }
+
+    async fn update_organization(&self, request: Request<UpdateOrganizationRequest>) -> Answer<Organization> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(organization::update(self, &context, request.into_inner()).await?))
+    }
+
+    async fn delete_organization(&self, request: Request<DeleteRequest>) -> Answer<DeleteResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(organization::delete(self, &context, request.into_inner()).await?))
+    }
+
+    async fn list_organizations(&self, request: Request<ListRequest>) -> Answer<ListOrganizationsResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(organization::list(self, &context, request.into_inner()).await?))
+    }
+
+    async fn get_dataset(&self, request: Request<GetRequest>) -> Answer<Dataset> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(dataset::get(self, &context, request.into_inner()).await?))
+    }
+
+    async fn update_dataset(&self, request: Request<UpdateDatasetRequest>) -> Answer<Dataset> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(dataset::update(self, &context, request.into_inner()).await?))
+    }
+
+    async fn delete_dataset(&self, request: Request<DeleteRequest>) -> Answer<DeleteResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(dataset::delete(self, &context, request.into_inner()).await?))
+    }
+
+    async fn list_datasets(&self, request: Request<ListRequest>) -> Answer<ListDatasetsResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(dataset::list(self, &context, request.into_inner()).await?))
+    }
+
+    async fn list_object_versions(&self, request: Request<ListObjectVersionsRequest>) -> Answer<ListObjectVersionsResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(thing::versions(self, &context, request.into_inner()).await?))
     }
 
     async fn upload_table(&self, request: Request<Streaming<UploadTableRequest>>) -> Answer<UploadTableResponse> {

@@ -13,6 +13,7 @@ mod publish;
 mod spool;
 mod store;
 mod table;
+mod thing;
 mod upload;
 mod user;
 

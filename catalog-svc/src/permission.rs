@@ -1,10 +1,14 @@
-//! The only permission function of the catalogue; every face asks it (design: "Identity, tenancy, permission").
+//! Who may do what in the catalogue; every face asks here (design: "Identity, tenancy, permission").
+//!
+//! Reading is decided by one SQL condition (`store::thing::visible`), because lists need it too; [`reader`] says for whom. Everything
+//! else is decided by [`may`].
 
 use madang_kit::{Code, Db, Error, Principal, Result, principal::Scheme};
 
 use crate::store::{
     dataset::Dataset,
     organization::{self, Capacity},
+    thing::Reader,
     user,
 };
 
@@ -13,11 +17,11 @@ use crate::store::{
 pub(crate) enum Action<'a> {
     /// Make an organization.
     CreateOrganization,
+    /// Change or delete an organization.
+    ManageOrganization { organization: &'a str },
     /// Make a dataset in an organization, or in none.
     CreateDataset { organization: Option<&'a str> },
-    /// See a dataset and its rows.
-    ReadDataset(&'a Dataset),
-    /// Change a dataset or its rows.
+    /// Change or delete a dataset, or write its rows.
     WriteDataset(&'a Dataset),
 }
 
@@ -26,24 +30,27 @@ pub(crate) async fn may(db: &Db, principal: &Principal, action: Action<'_>) -> R
     if is_admin(db, principal).await? {
         return Ok(true);
     }
-    let at_least = |organization: String, needed: Capacity| async move {
-        let capacity = organization::capacity(db, &organization, principal.user).await?;
-        Ok::<_, Error>(capacity.is_some_and(|capacity| capacity >= needed))
-    };
-    let created_it = |dataset: &Dataset| dataset.created_by == principal.user.to_string();
-    match action {
-        Action::CreateOrganization | Action::CreateDataset { organization: None } => Ok(true),
-        Action::CreateDataset { organization: Some(organization) } => at_least(organization.to_owned(), Capacity::Editor).await,
-        Action::ReadDataset(dataset) if dataset.visibility != "private" => Ok(true),
-        Action::ReadDataset(dataset) => match &dataset.organization_id {
-            Some(organization) => at_least(organization.clone(), Capacity::Member).await,
-            None => Ok(created_it(dataset)),
-        },
+    let (organization, needed) = match action {
+        Action::CreateOrganization | Action::CreateDataset { organization: None } => return Ok(true),
         Action::WriteDataset(dataset) => match &dataset.organization_id {
-            Some(organization) => at_least(organization.clone(), Capacity::Editor).await,
-            None => Ok(created_it(dataset)),
+            Some(organization) => (organization.as_str(), Capacity::Editor),
+            None => return Ok(dataset.created_by == principal.user.to_string()),
         },
-    }
+        Action::CreateDataset { organization: Some(organization) } => (organization, Capacity::Editor),
+        Action::ManageOrganization { organization } => (organization, Capacity::Admin),
+    };
+    let capacity = organization::capacity(db, organization, principal.user).await?;
+    Ok(capacity.is_some_and(|capacity| capacity >= needed))
+}
+
+/// Refuses with [`Code::Denied`] what [`may`] does not allow.
+pub(crate) async fn demand(db: &Db, principal: &Principal, action: Action<'_>) -> Result<()> {
+    if may(db, principal, action).await? { Ok(()) } else { Err(Error::new(Code::Denied, "you are not allowed to do this")) }
+}
+
+/// Who reads, for the condition that decides what is visible.
+pub(crate) async fn reader(db: &Db, principal: &Principal) -> Result<Reader> {
+    Ok(Reader::new(principal, is_admin(db, principal).await?))
 }
 
 /// Whether a principal passes every check. A stored principal is looked up again: since it was stored, the user may have been
@@ -57,9 +64,4 @@ async fn is_admin(db: &Db, principal: &Principal) -> Result<bool> {
         Some(_) => Err(Error::new(Code::Denied, "the user on whose behalf this works is no longer active")),
         None => Err(Error::new(Code::Unavailable, "the user on whose behalf this works is not known here yet")),
     }
-}
-
-/// Refuses with [`Code::Denied`] what [`may`] does not allow.
-pub(crate) async fn demand(db: &Db, principal: &Principal, action: Action<'_>) -> Result<()> {
-    if may(db, principal, action).await? { Ok(()) } else { Err(Error::new(Code::Denied, "you are not allowed to do this")) }
 }

@@ -42,7 +42,8 @@ pub(crate) async fn decide(catalog: &Catalog, tx: &mut Tx, context: &Context, ch
     for change in ordered {
         let number = decide_table(catalog, tx, change).await?;
         store::insert_change(tx, &publish, number, change).await?;
-        dataset::touch(tx, &change.dataset.to_string(), now).await?;
+        let columns = serde_json::to_string(&change.schema).map_err(Error::internal)?;
+        dataset::touch(tx, &change.dataset.to_string(), now, columns).await?;
         let rows: u64 = change.files.iter().map(|file| file.rows).sum();
         let detail = json!({"table": change.table, "mode": change.mode, "rows": rows, "run": run.map(|run| run.run)});
         let record = Record { action: "table.publish", thing: change.dataset.to_string(), detail };

@@ -6,6 +6,8 @@ use crate::{Error, Id, Result};
 pub const TITLE_CHARS: usize = 200;
 /// The longest description of a thing, in characters.
 pub const DESCRIPTION_CHARS: usize = 10_000;
+/// Entries of a list of names.
+pub const NAMES: usize = 100;
 
 /// A title: 1 to [`TITLE_CHARS`] characters, not only blanks, no control characters.
 pub fn title(field: &str, text: &str) -> Result<String> {
@@ -28,6 +30,21 @@ pub fn description(field: &str, text: Option<String>) -> Result<Option<String>> 
         }
     }
     Ok(text)
+}
+
+/// A list of names: none empty, none too long, at most [`NAMES`]; repeated ones are dropped.
+pub fn names(field: &str, names: Vec<String>) -> Result<Vec<String>> {
+    if names.len() > NAMES {
+        return Err(Error::invalid(field, "too_many", format!("{field} has at most {NAMES} entries")));
+    }
+    let mut kept = Vec::with_capacity(names.len());
+    for name in names {
+        let name = title(field, &name)?;
+        if !kept.contains(&name) {
+            kept.push(name);
+        }
+    }
+    Ok(kept)
 }
 
 /// An id from another process of ours.

@@ -1,6 +1,6 @@
 //! Column types and their two spellings (dhub.md section 6, "Type names").
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,8 @@ use crate::{Error, Result};
 
 /// The hidden column that numbers rows in ingestion order, from 1. It never appears in a [`Schema`].
 pub const ROW_ID: &str = "_id";
+/// Bytes of a column's name.
+const MAX_NAME: usize = 255;
 
 /// What one column holds. The serialized name is the Arrow-like one of dhub.md section 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -162,6 +164,49 @@ impl Schema {
     pub fn relaxed(mut self) -> Self {
         self.columns.iter_mut().for_each(|column| column.nullable = true);
         self
+    }
+
+    /// Checks names: none empty, none twice, none reserved, not too long.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first column that breaks a rule.
+    pub fn check(&self) -> Result<()> {
+        let mut seen = HashSet::new();
+        for column in &self.columns {
+            let name = column.name.as_str();
+            if name.is_empty() || name.chars().any(char::is_control) {
+                return Err(Error::invalid("a column's name must not be empty and must not hold control characters"));
+            }
+            if name.len() > MAX_NAME {
+                return Err(Error::invalid(format!("a column's name has at most {MAX_NAME} bytes")));
+            }
+            if name == ROW_ID || !seen.insert(name) {
+                return Err(Error::invalid(format!("the column name '{name}' is reserved or used twice")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that a table with these columns can get the wanted ones: every column stays, and new ones are nullable.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first column that is missing, changed or not nullable.
+    pub fn check_growth(&self, wanted: &Self) -> Result<()> {
+        for column in &self.columns {
+            let name = &column.name;
+            let next = wanted.column(name).ok_or_else(|| Error::invalid(format!("column '{name}' can't be removed")))?;
+            if next.kind != column.kind {
+                return Err(Error::invalid(format!("column '{name}' can't change from {} to {}", column.kind.name(), next.kind.name())));
+            }
+            if column.nullable && !next.nullable {
+                return Err(Error::invalid(format!("column '{name}' can't become mandatory")));
+            }
+        }
+        let mandatory = wanted.columns.iter().find(|column| self.column(&column.name).is_none() && !column.nullable);
+        match mandatory {
+            Some(column) => Err(Error::invalid(format!("the new column '{}' must be nullable", column.name))),
+            None => Ok(()),
+        }
     }
 
     /// The column with this name.

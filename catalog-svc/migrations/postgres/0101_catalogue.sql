@@ -18,10 +18,15 @@ CREATE TABLE organization (
     name TEXT NOT NULL UNIQUE,
     title TEXT NOT NULL,
     description TEXT,
+    alias TEXT,
+    kind TEXT,
     state TEXT NOT NULL,
+    revision BIGINT NOT NULL,
     created_by TEXT NOT NULL,
-    created_at TIMESTAMPTZ NOT NULL
+    created_at TIMESTAMPTZ NOT NULL,
+    modified_at TIMESTAMPTZ NOT NULL
 );
+CREATE INDEX organization_title ON organization (title);
 
 CREATE TABLE membership (
     organization_id TEXT NOT NULL REFERENCES organization (id),
@@ -31,20 +36,59 @@ CREATE TABLE membership (
 );
 CREATE INDEX membership_user ON membership (user_id);
 
+-- kind: 'table' or 'stream'. columns: JSON of the columns that its table has or will have. options: a JSON object.
 -- visibility: 'public' (everybody), 'signed-in' (every signed-in user) or 'private' (the organization).
 CREATE TABLE dataset (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     title TEXT NOT NULL,
     description TEXT,
+    alias TEXT,
+    kind TEXT NOT NULL,
+    columns TEXT,
+    options TEXT NOT NULL,
     organization_id TEXT REFERENCES organization (id),
     visibility TEXT NOT NULL,
     state TEXT NOT NULL,
+    revision BIGINT NOT NULL,
     created_by TEXT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
     modified_at TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX dataset_organization ON dataset (organization_id);
+CREATE INDEX dataset_title ON dataset (title);
+
+-- Tags of organizations and datasets, in the order in which they were given.
+CREATE TABLE thing_tag (
+    thing_id TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (thing_id, name)
+);
+CREATE INDEX thing_tag_name ON thing_tag (name);
+
+-- Groups of users that may read a thing; none = every signed-in user.
+CREATE TABLE thing_group (
+    thing_id TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (thing_id, name)
+);
+
+CREATE TABLE user_group (
+    user_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (user_id, name)
+);
+
+-- Every version of an organization or a dataset, as its message on the wire.
+CREATE TABLE object_version (
+    thing_id TEXT NOT NULL,
+    revision BIGINT NOT NULL,
+    at TIMESTAMPTZ NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (thing_id, revision)
+);
 
 CREATE TABLE resource (
     id TEXT PRIMARY KEY,

@@ -2,6 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use madang_kit::{Db, Id, Result, Tx};
+use sqlx::types::Json;
+
+use super::thing::{self, Filter, Reader, visible};
 
 /// A dataset (CKAN: package).
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -10,11 +13,20 @@ pub(crate) struct Dataset {
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) description: Option<String>,
+    pub(crate) alias: Option<String>,
+    /// `table` or `stream`.
+    pub(crate) kind: String,
+    /// JSON of the columns that its table has or will have.
+    pub(crate) columns: Option<String>,
+    /// A JSON object.
+    pub(crate) options: String,
     pub(crate) organization_id: Option<String>,
     /// `public`, `signed-in` or `private`.
     pub(crate) visibility: String,
+    pub(crate) revision: i64,
     pub(crate) created_by: String,
     pub(crate) created_at: DateTime<Utc>,
+    pub(crate) modified_at: DateTime<Utc>,
 }
 
 /// A resource of a dataset.
@@ -31,29 +43,94 @@ pub(crate) struct Resource {
 /// Adds a dataset.
 pub(crate) async fn insert(tx: &mut Tx, dataset: &Dataset) -> Result<()> {
     tx.query(
-        "INSERT INTO dataset (id, name, title, description, organization_id, visibility, state, created_by, created_at, modified_at)
-         VALUES ($1, $2, $3, $4, $5, $6, 'active', $7, $8, $8)",
+        "INSERT INTO dataset (id, name, title, description, alias, kind, columns, options, organization_id, visibility, state,
+             revision, created_by, created_at, modified_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'active', $11, $12, $13, $14)",
     )
     .bind(dataset.id.clone())
     .bind(dataset.name.clone())
     .bind(dataset.title.clone())
     .bind(dataset.description.clone())
+    .bind(dataset.alias.clone())
+    .bind(dataset.kind.clone())
+    .bind(dataset.columns.clone())
+    .bind(dataset.options.clone())
     .bind(dataset.organization_id.clone())
     .bind(dataset.visibility.clone())
+    .bind(dataset.revision)
     .bind(dataset.created_by.clone())
     .bind(dataset.created_at)
+    .bind(dataset.modified_at)
     .run()
     .await?;
     Ok(())
 }
 
-const SELECT: &str = "SELECT d.id, d.name, d.title, d.description, d.organization_id, d.visibility, d.created_by, d.created_at
-    FROM dataset d WHERE d.state = 'active' AND d.id = ";
+/// Writes a changed dataset over its earlier revision; false if somebody else changed it meanwhile.
+pub(crate) async fn update(tx: &mut Tx, dataset: &Dataset) -> Result<bool> {
+    let changed = tx
+        .query(
+            "UPDATE dataset SET title = $2, description = $3, alias = $4, columns = $5, options = $6, revision = $7, modified_at = $8
+             WHERE id = $1 AND state = 'active' AND revision = $7 - 1",
+        )
+        .bind(dataset.id.clone())
+        .bind(dataset.title.clone())
+        .bind(dataset.description.clone())
+        .bind(dataset.alias.clone())
+        .bind(dataset.columns.clone())
+        .bind(dataset.options.clone())
+        .bind(dataset.revision)
+        .bind(dataset.modified_at)
+        .run()
+        .await?;
+    Ok(changed == 1)
+}
 
-/// An active dataset by id.
+/// Marks a dataset as deleted.
+pub(crate) async fn delete(tx: &mut Tx, id: &str, now: DateTime<Utc>) -> Result<()> {
+    tx.query("UPDATE dataset SET state = 'deleted', modified_at = $2 WHERE id = $1").bind(id.to_owned()).bind(now).run().await?;
+    Ok(())
+}
+
+/// Whether an active dataset has this title.
+pub(crate) async fn title_is_taken(tx: &mut Tx, title: &str) -> Result<bool> {
+    let text = "SELECT id FROM dataset WHERE title = $1 AND state = 'active' LIMIT 1";
+    let row: Option<(String,)> = tx.query(text).bind(title.to_owned()).opt().await?;
+    Ok(row.is_some())
+}
+
+const SELECT: &str = "SELECT t.id, t.name, t.title, t.description, t.alias, t.kind, t.columns, t.options, t.organization_id, t.visibility,
+    t.revision, t.created_by, t.created_at, t.modified_at
+    FROM (SELECT d.*, d.organization_id AS owner FROM dataset d WHERE d.state = 'active') t WHERE ";
+
+/// An active dataset, whoever asks.
 pub(crate) async fn find(db: &Db, id: Id) -> Result<Option<Dataset>> {
-    let text = sqlx::AssertSqlSafe(format!("{SELECT} $1"));
+    let text = sqlx::AssertSqlSafe(format!("{SELECT} t.id = $1"));
     Ok(db.query(text).bind(id.to_string()).opt().await?)
+}
+
+/// An active dataset, if the reader sees it.
+pub(crate) async fn find_visible(db: &Db, reader: &Reader, id: Id) -> Result<Option<Dataset>> {
+    let text = sqlx::AssertSqlSafe(format!("{SELECT} t.id = $3 AND {}", visible!()));
+    Ok(db.query(text).bind(reader.id.clone()).bind(reader.admin).bind(id.to_string()).opt().await?)
+}
+
+/// The datasets that the reader sees, by id.
+pub(crate) async fn list(db: &Db, reader: &Reader, filter: &Filter) -> Result<Vec<Dataset>> {
+    let text = sqlx::AssertSqlSafe(format!("{SELECT} {} AND {} ORDER BY t.id LIMIT $8 OFFSET $9", visible!(), thing::narrowed(db)));
+    Ok(db
+        .query(text)
+        .bind(reader.id.clone())
+        .bind(reader.admin)
+        .bind(filter.after.clone())
+        .bind(filter.like.clone())
+        .bind(filter.tag.clone())
+        .bind(Json(filter.groups.clone()))
+        .bind(filter.organization.clone())
+        .bind(filter.limit)
+        .bind(filter.offset)
+        .all()
+        .await?)
 }
 
 /// Locks a dataset until the transaction ends, so that nobody else adds a table to it.
@@ -79,8 +156,8 @@ pub(crate) async fn insert_resource(tx: &mut Tx, resource: &Resource) -> Result<
     Ok(())
 }
 
-/// Notes that a dataset changed.
-pub(crate) async fn touch(tx: &mut Tx, id: &str, now: DateTime<Utc>) -> Result<()> {
-    tx.query("UPDATE dataset SET modified_at = $2 WHERE id = $1").bind(id.to_owned()).bind(now).run().await?;
+/// Notes that a dataset's table changed, and its columns as of now.
+pub(crate) async fn touch(tx: &mut Tx, id: &str, now: DateTime<Utc>, columns: String) -> Result<()> {
+    tx.query("UPDATE dataset SET modified_at = $2, columns = $3 WHERE id = $1").bind(id.to_owned()).bind(now).bind(columns).run().await?;
     Ok(())
 }

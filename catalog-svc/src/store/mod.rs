@@ -4,6 +4,7 @@ pub(crate) mod dataset;
 pub(crate) mod organization;
 pub(crate) mod publish;
 pub(crate) mod table;
+pub(crate) mod thing;
 pub(crate) mod user;
 
 use madang_kit::db::Migrations;

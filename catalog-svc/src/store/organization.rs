@@ -2,6 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use madang_kit::{Db, Id, Result, Tx};
+use sqlx::types::Json;
+
+use super::thing::{self, Filter, Reader, visible};
 
 /// An organization (D.Hub: collection).
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -10,8 +13,12 @@ pub(crate) struct Organization {
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) description: Option<String>,
+    pub(crate) alias: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) revision: i64,
     pub(crate) created_by: String,
     pub(crate) created_at: DateTime<Utc>,
+    pub(crate) modified_at: DateTime<Utc>,
 }
 
 /// A role in an organization (ckan.md 2.3).
@@ -37,28 +44,104 @@ impl Capacity {
     }
 }
 
+const SELECT: &str = "SELECT t.id, t.name, t.title, t.description, t.alias, t.kind, t.revision, t.created_by, t.created_at, t.modified_at
+    FROM (SELECT o.*, o.id AS owner, 'signed-in' AS visibility FROM organization o WHERE o.state = 'active') t WHERE ";
+
 /// Adds an organization.
 pub(crate) async fn insert(tx: &mut Tx, organization: &Organization) -> Result<()> {
     tx.query(
-        "INSERT INTO organization (id, name, title, description, state, created_by, created_at)
-         VALUES ($1, $2, $3, $4, 'active', $5, $6)",
+        "INSERT INTO organization (id, name, title, description, alias, kind, state, revision, created_by, created_at, modified_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 'active', $7, $8, $9, $10)",
     )
     .bind(organization.id.clone())
     .bind(organization.name.clone())
     .bind(organization.title.clone())
     .bind(organization.description.clone())
+    .bind(organization.alias.clone())
+    .bind(organization.kind.clone())
+    .bind(organization.revision)
     .bind(organization.created_by.clone())
     .bind(organization.created_at)
+    .bind(organization.modified_at)
     .run()
     .await?;
     Ok(())
 }
 
-/// Whether an organization is there and active.
-pub(crate) async fn exists(db: &Db, id: Id) -> Result<bool> {
-    let row: Option<(String,)> =
-        db.query("SELECT id FROM organization WHERE id = $1 AND state = 'active'").bind(id.to_string()).opt().await?;
+/// Writes a changed organization over its earlier revision; false if somebody else changed it meanwhile.
+pub(crate) async fn update(tx: &mut Tx, organization: &Organization) -> Result<bool> {
+    let changed = tx
+        .query(
+            "UPDATE organization SET title = $2, description = $3, alias = $4, kind = $5, revision = $6, modified_at = $7
+             WHERE id = $1 AND state = 'active' AND revision = $6 - 1",
+        )
+        .bind(organization.id.clone())
+        .bind(organization.title.clone())
+        .bind(organization.description.clone())
+        .bind(organization.alias.clone())
+        .bind(organization.kind.clone())
+        .bind(organization.revision)
+        .bind(organization.modified_at)
+        .run()
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Marks an organization as deleted; its datasets too.
+pub(crate) async fn delete(tx: &mut Tx, id: &str, now: DateTime<Utc>) -> Result<()> {
+    for text in [
+        "UPDATE organization SET state = 'deleted', modified_at = $2 WHERE id = $1",
+        "UPDATE dataset SET state = 'deleted', modified_at = $2 WHERE organization_id = $1 AND state = 'active'",
+    ] {
+        tx.query(text).bind(id.to_owned()).bind(now).run().await?;
+    }
+    Ok(())
+}
+
+/// Locks an organization until the transaction ends and tells whether it has datasets.
+pub(crate) async fn lock_and_has_datasets(tx: &mut Tx, id: &str) -> Result<bool> {
+    let lock = tx.pick("SELECT id FROM organization WHERE id = $1", "SELECT id FROM organization WHERE id = $1 FOR UPDATE");
+    let _: Option<(String,)> = tx.query(lock).bind(id.to_owned()).opt().await?;
+    let text = "SELECT id FROM dataset WHERE organization_id = $1 AND state = 'active' LIMIT 1";
+    let dataset: Option<(String,)> = tx.query(text).bind(id.to_owned()).opt().await?;
+    Ok(dataset.is_some())
+}
+
+/// Whether an active organization has this title.
+pub(crate) async fn title_is_taken(tx: &mut Tx, title: &str) -> Result<bool> {
+    let text = "SELECT id FROM organization WHERE title = $1 AND state = 'active' LIMIT 1";
+    let row: Option<(String,)> = tx.query(text).bind(title.to_owned()).opt().await?;
     Ok(row.is_some())
+}
+
+/// An active organization, whoever asks.
+pub(crate) async fn find(db: &Db, id: Id) -> Result<Option<Organization>> {
+    let text = sqlx::AssertSqlSafe(format!("{SELECT} t.id = $1"));
+    Ok(db.query(text).bind(id.to_string()).opt().await?)
+}
+
+/// An active organization, if the reader sees it.
+pub(crate) async fn find_visible(db: &Db, reader: &Reader, id: Id) -> Result<Option<Organization>> {
+    let text = sqlx::AssertSqlSafe(format!("{SELECT} t.id = $3 AND {}", visible!()));
+    Ok(db.query(text).bind(reader.id.clone()).bind(reader.admin).bind(id.to_string()).opt().await?)
+}
+
+/// The organizations that the reader sees, by id.
+pub(crate) async fn list(db: &Db, reader: &Reader, filter: &Filter) -> Result<Vec<Organization>> {
+    let text = sqlx::AssertSqlSafe(format!("{SELECT} {} AND {} ORDER BY t.id LIMIT $8 OFFSET $9", visible!(), thing::narrowed(db)));
+    Ok(db
+        .query(text)
+        .bind(reader.id.clone())
+        .bind(reader.admin)
+        .bind(filter.after.clone())
+        .bind(filter.like.clone())
+        .bind(filter.tag.clone())
+        .bind(Json(filter.groups.clone()))
+        .bind(filter.organization.clone())
+        .bind(filter.limit)
+        .bind(filter.offset)
+        .all()
+        .await?)
 }
 
 /// Gives a user a role in an organization.

@@ -5,23 +5,33 @@ use madang_proto::catalog::v1::PutUserRequest;
 
 /// Writes a user unless a newer revision is there.
 pub(crate) async fn put(tx: &mut Tx, user: PutUserRequest) -> Result<()> {
-    tx.query(
-        "INSERT INTO user_account (id, name, full_name, email, state, sysadmin, service, revision)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-         ON CONFLICT (id) DO UPDATE SET name = excluded.name, full_name = excluded.full_name, email = excluded.email,
-             state = excluded.state, sysadmin = excluded.sysadmin, service = excluded.service, revision = excluded.revision
-         WHERE user_account.revision < excluded.revision",
-    )
-    .bind(user.id)
-    .bind(user.name)
-    .bind(user.full_name)
-    .bind(user.email)
-    .bind(user.state)
-    .bind(user.sysadmin)
-    .bind(user.service)
-    .bind(user.revision)
-    .run()
-    .await?;
+    let written = tx
+        .query(
+            "INSERT INTO user_account (id, name, full_name, email, state, sysadmin, service, revision)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name, full_name = excluded.full_name, email = excluded.email,
+                 state = excluded.state, sysadmin = excluded.sysadmin, service = excluded.service, revision = excluded.revision
+             WHERE user_account.revision < excluded.revision",
+        )
+        .bind(user.id.clone())
+        .bind(user.name)
+        .bind(user.full_name)
+        .bind(user.email)
+        .bind(user.state)
+        .bind(user.sysadmin)
+        .bind(user.service)
+        .bind(user.revision)
+        .run()
+        .await?;
+    if written == 1 { set_groups(tx, &user.id, user.groups).await } else { Ok(()) }
+}
+
+async fn set_groups(tx: &mut Tx, user: &str, groups: Vec<String>) -> Result<()> {
+    tx.query("DELETE FROM user_group WHERE user_id = $1").bind(user.to_owned()).run().await?;
+    for group in groups {
+        let insert = "INSERT INTO user_group (user_id, name) VALUES ($1, $2) ON CONFLICT (user_id, name) DO NOTHING";
+        tx.query(insert).bind(user.to_owned()).bind(group).run().await?;
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 -- Users, spaces and credentials. They live here and nowhere else.
 
--- owner_id: MD5 of the e-mail in lower case, the Spec Store's user id. service: a space's own principal, not a person.
+-- groups, tags: JSON arrays of texts. owner_id: MD5 of the e-mail in lower case, the Spec Store's user id. service: a space's own principal, not a person.
 CREATE TABLE user_account (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -11,8 +11,21 @@ CREATE TABLE user_account (
     state TEXT NOT NULL,
     sysadmin BOOLEAN NOT NULL,
     service BOOLEAN NOT NULL,
+    alias TEXT,
+    groups TEXT NOT NULL,
+    tags TEXT NOT NULL,
     revision INTEGER NOT NULL,
-    created_at TEXT NOT NULL
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+);
+
+-- Every version of a person, as D.Hub shows it; never a password hash.
+CREATE TABLE user_version (
+    user_id TEXT NOT NULL REFERENCES user_account (id),
+    revision INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (user_id, revision)
 );
 
 -- A tenant. Its API key acts as its own service principal; both keys are encrypted.

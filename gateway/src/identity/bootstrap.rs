@@ -8,6 +8,7 @@ use madang_kit::{
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::types::Json;
 
 use super::{
     Identity, bound_to, password,
@@ -118,8 +119,12 @@ fn person(id: Id, credentials: &Credentials, password_hash: String, now: chrono:
         state: "active".to_owned(),
         sysadmin: true,
         service: false,
+        alias: None,
+        groups: Json(Vec::new()),
+        tags: Json(Vec::new()),
         revision: 1,
         created_at: now,
+        updated_at: now,
     }
 }
 
@@ -137,8 +142,12 @@ fn service_principal(space: Id, now: chrono::DateTime<chrono::Utc>) -> User {
         state: "active".to_owned(),
         sysadmin: false,
         service: true,
+        alias: None,
+        groups: Json(Vec::new()),
+        tags: Json(Vec::new()),
         revision: 1,
         created_at: now,
+        updated_at: now,
     }
 }
 

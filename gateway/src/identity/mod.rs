@@ -8,6 +8,7 @@ pub(crate) mod outbox;
 pub(crate) mod password;
 pub(crate) mod store;
 pub(crate) mod token;
+pub(crate) mod user;
 
 use std::{sync::Arc, time::Duration};
 
@@ -97,6 +98,13 @@ impl Identity {
     /// Whether this is the first use of an API token for a while, so that its use should be noted.
     pub(crate) async fn first_use_since(&self, jti: &str) -> bool {
         self.used_tokens.entry_by_ref(jti).or_insert(()).await.is_fresh()
+    }
+
+    /// Forgets what is cached, because a user, a space or a key changed.
+    pub(crate) fn forget(&self) {
+        self.access_keys.invalidate_all();
+        self.spaces.invalidate_all();
+        self.accounts.invalidate_all();
     }
 
     async fn load_access_key(&self, access_key: &str) -> Result<Option<AccessKey>> {

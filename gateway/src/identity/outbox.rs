@@ -67,5 +67,6 @@ fn wire(user: store::User) -> PutUserRequest {
         sysadmin: user.sysadmin,
         service: user.service,
         revision: user.revision,
+        groups: user.groups.0,
     }
 }

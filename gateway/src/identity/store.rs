@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use madang_kit::{Db, Error, Id, Result, Tx, db::Migrations};
-use sqlx::migrate::Migrator;
+use sqlx::{migrate::Migrator, types::Json};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -24,8 +24,12 @@ pub(crate) struct User {
     pub(crate) state: String,
     pub(crate) sysadmin: bool,
     pub(crate) service: bool,
+    pub(crate) alias: Option<String>,
+    pub(crate) groups: Json<Vec<String>>,
+    pub(crate) tags: Json<Vec<String>>,
     pub(crate) revision: i64,
     pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
 }
 
 impl User {
@@ -54,7 +58,7 @@ pub(crate) struct SpaceRow {
 }
 
 const USER: &str = "SELECT u.id, u.name, u.email, u.full_name, u.password_hash, u.owner_id, u.state, u.sysadmin, u.service,
-    u.revision, u.created_at FROM user_account u";
+    u.alias, u.groups, u.tags, u.revision, u.created_at, u.updated_at FROM user_account u";
 
 fn user_where(condition: &'static str) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!("{USER} WHERE {condition}"))
@@ -89,10 +93,11 @@ pub(crate) async fn has_users(db: &Db) -> Result<bool> {
 }
 
 /// Adds a user and puts it on its way to the catalogue.
-pub(crate) async fn insert_user(tx: &mut Tx, user: &User) -> Result<()> {
+pub(crate) async fn insert_user(tx: &mut Tx, user: &User) -> Result<(), sqlx::Error> {
     tx.query(
-        "INSERT INTO user_account (id, name, email, full_name, password_hash, owner_id, state, sysadmin, service, revision, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO user_account (id, name, email, full_name, password_hash, owner_id, state, sysadmin, service, alias, groups, tags,
+             revision, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(user.id.clone())
     .bind(user.name.clone())
@@ -103,12 +108,85 @@ pub(crate) async fn insert_user(tx: &mut Tx, user: &User) -> Result<()> {
     .bind(user.state.clone())
     .bind(user.sysadmin)
     .bind(user.service)
+    .bind(user.alias.clone())
+    .bind(user.groups.clone())
+    .bind(user.tags.clone())
     .bind(user.revision)
     .bind(user.created_at)
+    .bind(user.updated_at)
     .run()
     .await?;
-    tx.query("INSERT INTO user_outbox (user_id, revision) VALUES ($1, $2)").bind(user.id.clone()).bind(user.revision).run().await?;
+    send_to_catalogue(tx, user).await
+}
+
+/// Writes a changed user over its earlier revision and puts it on its way to the catalogue; false if somebody else changed it
+/// meanwhile.
+pub(crate) async fn update_user(tx: &mut Tx, user: &User) -> Result<bool, sqlx::Error> {
+    let changed = tx
+        .query(
+            "UPDATE user_account SET email = $2, full_name = $3, password_hash = $4, state = $5, alias = $6, groups = $7, tags = $8,
+                 revision = $9, updated_at = $10
+             WHERE id = $1 AND revision = $9 - 1",
+        )
+        .bind(user.id.clone())
+        .bind(user.email.clone())
+        .bind(user.full_name.clone())
+        .bind(user.password_hash.clone())
+        .bind(user.state.clone())
+        .bind(user.alias.clone())
+        .bind(user.groups.clone())
+        .bind(user.tags.clone())
+        .bind(user.revision)
+        .bind(user.updated_at)
+        .run()
+        .await?;
+    send_to_catalogue(tx, user).await?;
+    Ok(changed == 1)
+}
+
+async fn send_to_catalogue(tx: &mut Tx, user: &User) -> Result<(), sqlx::Error> {
+    let text = "INSERT INTO user_outbox (user_id, revision) VALUES ($1, $2)
+                ON CONFLICT (user_id) DO UPDATE SET revision = excluded.revision";
+    tx.query(text).bind(user.id.clone()).bind(user.revision).run().await?;
     Ok(())
+}
+
+/// People by id, after one and in none of the states of the deleted.
+pub(crate) async fn people(db: &Db, after: &str, limit: i64) -> Result<Vec<User>> {
+    let text = user_where("u.id > $1 AND NOT u.service AND u.state <> 'deleted' ORDER BY u.id LIMIT $2");
+    Ok(db.query(text).bind(after.to_owned()).bind(limit).all().await?)
+}
+
+/// Whether a user name is taken.
+pub(crate) async fn name_is_taken(tx: &mut Tx, name: &str) -> Result<bool> {
+    let row: Option<(String,)> = tx.query("SELECT id FROM user_account WHERE name = $1").bind(name.to_owned()).opt().await?;
+    Ok(row.is_some())
+}
+
+/// Keeps a version of a person.
+pub(crate) async fn keep_version(tx: &mut Tx, user: &User, body: String) -> Result<()> {
+    tx.query("INSERT INTO user_version (user_id, revision, at, body) VALUES ($1, $2, $3, $4)")
+        .bind(user.id.clone())
+        .bind(user.revision)
+        .bind(user.updated_at)
+        .bind(body)
+        .run()
+        .await?;
+    Ok(())
+}
+
+/// One kept version of a person.
+#[derive(sqlx::FromRow)]
+pub(crate) struct UserVersion {
+    pub(crate) revision: i64,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) body: String,
+}
+
+/// The kept versions of a person, newest first.
+pub(crate) async fn versions(db: &Db, user: &str) -> Result<Vec<UserVersion>> {
+    let text = "SELECT revision, at, body FROM user_version WHERE user_id = $1 ORDER BY revision DESC";
+    Ok(db.query(text).bind(user.to_owned()).all().await?)
 }
 
 /// An active access key.

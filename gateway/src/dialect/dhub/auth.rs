@@ -11,15 +11,15 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use madang_kit::{
     Code, Context, Error, Id, Result,
     audit::{self, Record},
-    principal::{ADMIN, Scheme, USER},
+    principal::Scheme,
 };
 use serde_json::json;
 
-use super::{call::Call, error::DhubError, fields::Fields};
+use super::{call::Call, error::DhubError, fields::Fields, wire};
 use crate::{
     Gateway,
     dialect::request,
@@ -138,7 +138,7 @@ pub(crate) async fn me(State(gateway): State<Gateway>, call: Call) -> Result<Res
     let id: Id = user.id.parse().map_err(Error::internal)?;
     Ok(Json(json!({
         "id": id.prefixed("user"), "email": user.email, "name": user.full_name, "is_active": user.is_active(),
-        "provider": "local", "roles": roles(user), "created_at": iso(user.created_at),
+        "provider": "local", "roles": wire::roles(user), "created_at": wire::iso_text(user.created_at),
     }))
     .into_response())
 }
@@ -150,7 +150,7 @@ fn issue(gateway: &Gateway, user: &User, kind: &str) -> Result<String> {
     let claims = DhubClaims {
         sub: user.id.parse().map_err(Error::internal)?,
         email: user.email.clone(),
-        roles: roles(user),
+        roles: wire::roles(user),
         kind: kind.to_owned(),
         iat: now.timestamp(),
         exp: (now + lifetime).timestamp(),
@@ -180,10 +180,6 @@ async fn note(gateway: &Gateway, context: &Context, action: &str) -> Result<()> 
     Ok(tx.commit().await?)
 }
 
-fn roles(user: &User) -> Vec<String> {
-    if user.sysadmin { vec![ADMIN.to_owned(), USER.to_owned()] } else { vec![USER.to_owned()] }
-}
-
 fn cookie(headers: &HeaderMap) -> Option<String> {
     let pairs = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
     let mut named = pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| *name == COOKIE_NAME);
@@ -197,8 +193,4 @@ fn with_cookie(gateway: &Gateway, token: &str, peer: Option<Peer>, body: Json<se
     let mut response = body.into_response();
     response.headers_mut().insert(SET_COOKIE, HeaderValue::from_str(&cookie).map_err(Error::internal)?);
     Ok(response)
-}
-
-fn iso(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -81,16 +81,50 @@ impl Fields {
         }
     }
 
-    /// An object that may be absent or null.
+    /// An object; absent or null is an empty one.
     pub(crate) fn object(&mut self, name: &str) -> Map<String, Value> {
+        self.optional_object(name).unwrap_or_default()
+    }
+
+    /// An object that may be absent or null.
+    pub(crate) fn optional_object(&mut self, name: &str) -> Option<Map<String, Value>> {
         match self.object.remove(name) {
-            None | Some(Value::Null) => Map::new(),
-            Some(Value::Object(object)) => object,
+            None | Some(Value::Null) => None,
+            Some(Value::Object(object)) => Some(object),
             Some(_) => {
                 self.problem(name, "object_type", "must be an object");
-                Map::new()
+                None
             }
         }
+    }
+
+    /// True or false; may be absent or null.
+    pub(crate) fn optional_bool(&mut self, name: &str) -> Option<bool> {
+        match self.object.remove(name) {
+            None | Some(Value::Null) => None,
+            Some(Value::Bool(value)) => Some(value),
+            Some(_) => {
+                self.problem(name, "bool_type", "must be true or false");
+                None
+            }
+        }
+    }
+
+    /// A list of texts that may be absent or null.
+    pub(crate) fn texts(&mut self, name: &str) -> Option<Vec<String>> {
+        let values = match self.object.remove(name) {
+            None | Some(Value::Null) => return None,
+            Some(Value::Array(values)) => values,
+            Some(_) => {
+                self.problem(name, "list_type", "must be a list of strings");
+                return None;
+            }
+        };
+        let texts: Option<Vec<_>> = values.into_iter().map(|value| value.as_str().map(str::to_owned)).collect();
+        if texts.is_none() {
+            self.problem(name, "list_type", "must be a list of strings");
+        }
+        texts
     }
 
     /// Notes a problem of a field.

@@ -6,7 +6,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{auth, batch, collection, dataset, pipeline, table, trace};
+use super::{auth, batch, collection, dataset, pipeline, table, trace, user, version};
 use crate::Gateway;
 
 pub(crate) fn routes() -> Router<Gateway> {
@@ -17,8 +17,19 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route("/api/v1/auth/logout", post(auth::logout))
         .route("/api/v1/auth/me", get(auth::me))
         // catalogue
-        .route("/api/v1/collections", post(collection::create))
-        .route("/api/v1/datasets", post(dataset::create))
+        .route("/api/v1/collections", get(collection::list).post(collection::create))
+        .route("/api/v1/collections/", get(collection::list_items).post(collection::create_item))
+        .route("/api/v1/collections/{id}", get(collection::show).put(collection::update).delete(collection::delete))
+        .route("/api/v1/collections/{id}/versions", get(version::of_collection))
+        .route("/api/v1/datasets", get(dataset::list).post(dataset::create))
+        .route("/api/v1/datasets/", get(dataset::list_items).post(dataset::create_item))
+        .route("/api/v1/datasets/{id}", get(dataset::show).put(dataset::update).delete(dataset::delete))
+        .route("/api/v1/datasets/{id}/versions", get(version::of_dataset))
+        .route("/api/v1/datasets/{id}/upload", post(table::upload))
+        // people
+        .route("/api/v1/users/", get(user::list).post(user::create))
+        .route("/api/v1/users/{id}", get(user::show).put(user::update).delete(user::delete))
+        .route("/api/v1/users/{id}/versions", get(user::versions))
         // tables
         .route("/api/v1/tables/{id}", get(table::page))
         .route("/api/v1/tables/{id}/upload", post(table::upload))

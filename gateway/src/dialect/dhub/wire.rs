@@ -1,26 +1,24 @@
 //! D.Hub's JSON. The order of keys is part of the contract (dhub.md, SEED).
 
-use chrono::SecondsFormat;
-use madang_kit::{Error, Id, Result, time};
+use chrono::{DateTime, SecondsFormat, Utc};
+use madang_kit::{
+    Error, Id, Result,
+    principal::{ADMIN, USER},
+    time,
+};
+use madang_proto::catalog::v1::Texts;
 use prost_types::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
-/// A new collection, dataset or pipeline.
+use crate::identity::store::User;
+
+/// A new collection: exactly four keys.
 #[derive(Debug, Serialize)]
-pub(crate) struct Collection {
+pub(crate) struct NewCollection {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) description: Option<String>,
-    pub(crate) created_at: Option<String>,
-}
-
-/// A thing in a collection.
-#[derive(Debug, Serialize)]
-pub(crate) struct Dataset {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) description: Option<String>,
-    pub(crate) collection_id: Option<String>,
     pub(crate) created_at: Option<String>,
 }
 
@@ -69,6 +67,37 @@ pub(crate) fn id(prefix: &str, uuid: &str) -> Result<String> {
 /// ISO 8601 in UTC with `Z` and without fraction.
 pub(crate) fn iso(time: Option<Timestamp>) -> Option<String> {
     Some(time::read(time?)?.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+/// How a body writes times: bodies of routes with a trailing slash count milliseconds (dhub.md section 1).
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Times {
+    Iso,
+    EpochMs,
+}
+
+impl Times {
+    pub(crate) fn show(self, time: Option<Timestamp>) -> Value {
+        match self {
+            Self::Iso => iso(time).into(),
+            Self::EpochMs => epoch_ms(time).into(),
+        }
+    }
+}
+
+/// A list that may be absent.
+pub(crate) fn texts(values: Option<Vec<String>>) -> Option<Texts> {
+    values.map(|values| Texts { values })
+}
+
+/// The same for a time of ours.
+pub(crate) fn iso_text(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// A user's roles.
+pub(crate) fn roles(user: &User) -> Vec<String> {
+    if user.sysadmin { vec![ADMIN.to_owned(), USER.to_owned()] } else { vec![USER.to_owned()] }
 }
 
 /// Milliseconds since 1970.

@@ -1,0 +1,145 @@
+//! What organizations and datasets have in common: tags, groups, versions, and who may see them.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use madang_kit::{Db, Id, Principal, Result, Tx};
+use sqlx::types::Json;
+
+/// The condition under which the principal `$1` (`$2`: passes every check) sees the row `t` of a thing that belongs to the
+/// organization `t.owner`. The only place where reading is decided: single reads and lists both use it.
+macro_rules! visible {
+    () => {
+        "($2 OR t.created_by = $1
+          OR EXISTS (SELECT 1 FROM membership m WHERE m.organization_id = t.owner AND m.user_id = $1)
+          OR (t.visibility <> 'private'
+              AND (NOT EXISTS (SELECT 1 FROM thing_group g WHERE g.thing_id = t.id)
+                   OR EXISTS (SELECT 1 FROM thing_group g JOIN user_group u ON u.name = g.name
+                              WHERE g.thing_id = t.id AND u.user_id = $1))))"
+    };
+}
+pub(crate) use visible;
+
+/// Who reads, as the condition wants it: id, and whether he passes every check.
+pub(crate) struct Reader {
+    pub(crate) id: String,
+    pub(crate) admin: bool,
+}
+
+impl Reader {
+    pub(crate) fn new(principal: &Principal, admin: bool) -> Self {
+        Self { id: principal.user.to_string(), admin }
+    }
+}
+
+/// Names that belong to things, by the table that holds them.
+#[derive(Clone, Copy)]
+pub(crate) enum Names {
+    Tags,
+    Groups,
+}
+
+impl Names {
+    fn table(self) -> &'static str {
+        match self {
+            Self::Tags => "thing_tag",
+            Self::Groups => "thing_group",
+        }
+    }
+}
+
+/// Replaces the names of a thing.
+pub(crate) async fn set_names(tx: &mut Tx, kind: Names, thing: &str, names: &[String]) -> Result<()> {
+    let table = kind.table();
+    let delete = sqlx::AssertSqlSafe(format!("DELETE FROM {table} WHERE thing_id = $1"));
+    tx.query(delete).bind(thing.to_owned()).run().await?;
+    for (position, name) in (0_i64..).zip(names) {
+        let insert = sqlx::AssertSqlSafe(format!("INSERT INTO {table} (thing_id, position, name) VALUES ($1, $2, $3)"));
+        tx.query(insert).bind(thing.to_owned()).bind(position).bind(name.clone()).run().await?;
+    }
+    Ok(())
+}
+
+/// The names of many things, in their order.
+pub(crate) async fn names_of(db: &Db, kind: Names, things: Vec<String>) -> Result<HashMap<String, Vec<String>>> {
+    let listed = db.pick("SELECT value FROM json_each($1)", "SELECT jsonb_array_elements_text($1)");
+    let table = kind.table();
+    let text = sqlx::AssertSqlSafe(format!("SELECT thing_id, name FROM {table} WHERE thing_id IN ({listed}) ORDER BY thing_id, position"));
+    let rows: Vec<(String, String)> = db.query(text).bind(Json(things)).all().await?;
+    let mut names: HashMap<String, Vec<String>> = HashMap::new();
+    for (thing, name) in rows {
+        names.entry(thing).or_default().push(name);
+    }
+    Ok(names)
+}
+
+/// Keeps a version of a thing.
+pub(crate) async fn keep_version(tx: &mut Tx, thing: &str, revision: i64, at: DateTime<Utc>, body: Vec<u8>) -> Result<()> {
+    tx.query("INSERT INTO object_version (thing_id, revision, at, body) VALUES ($1, $2, $3, $4)")
+        .bind(thing.to_owned())
+        .bind(revision)
+        .bind(at)
+        .bind(body)
+        .run()
+        .await?;
+    Ok(())
+}
+
+/// An old version of a thing.
+pub(crate) async fn version(db: &Db, thing: Id, revision: i64) -> Result<Option<Vec<u8>>> {
+    let row: Option<(Vec<u8>,)> = db
+        .query("SELECT body FROM object_version WHERE thing_id = $1 AND revision = $2")
+        .bind(thing.to_string())
+        .bind(revision)
+        .opt()
+        .await?;
+    Ok(row.map(|(body,)| body))
+}
+
+/// One kept version.
+#[derive(sqlx::FromRow)]
+pub(crate) struct Version {
+    pub(crate) revision: i64,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) size: i64,
+}
+
+/// Every kept version of a thing, newest first.
+pub(crate) async fn versions(db: &Db, thing: Id) -> Result<Vec<Version>> {
+    let text = "SELECT revision, at, CAST(LENGTH(body) AS BIGINT) AS size FROM object_version WHERE thing_id = $1 ORDER BY revision DESC";
+    Ok(db.query(text).bind(thing.to_string()).all().await?)
+}
+
+/// What a list is narrowed to.
+pub(crate) struct Filter {
+    pub(crate) limit: i64,
+    pub(crate) offset: i64,
+    pub(crate) after: String,
+    /// A LIKE pattern in lower case; `%` = all.
+    pub(crate) like: String,
+    pub(crate) tag: Option<String>,
+    pub(crate) organization: Option<String>,
+    pub(crate) groups: Vec<String>,
+}
+
+/// The part of a list's condition after [`visible`]: `$3` after, `$4` pattern, `$5` tag, `$6` groups, `$7` organization.
+pub(crate) fn narrowed(db: &Db) -> &'static str {
+    db.pick(
+        "t.id > $3 AND (lower(t.title) LIKE $4 ESCAPE '\\' OR lower(COALESCE(t.alias, '')) LIKE $4 ESCAPE '\\')
+         AND ($5 IS NULL OR EXISTS (SELECT 1 FROM thing_tag g WHERE g.thing_id = t.id AND g.name = $5))
+         AND ($6 = '[]' OR EXISTS (SELECT 1 FROM thing_group g WHERE g.thing_id = t.id AND g.name IN (SELECT value FROM json_each($6))))
+         AND ($7 IS NULL OR t.owner = $7)",
+        "t.id > $3 AND (lower(t.title) LIKE $4 ESCAPE '\\' OR lower(COALESCE(t.alias, '')) LIKE $4 ESCAPE '\\')
+         AND ($5::TEXT IS NULL OR EXISTS (SELECT 1 FROM thing_tag g WHERE g.thing_id = t.id AND g.name = $5))
+         AND ($6 = '[]'::JSONB OR EXISTS (SELECT 1 FROM thing_group g WHERE g.thing_id = t.id
+                                          AND g.name IN (SELECT jsonb_array_elements_text($6))))
+         AND ($7::TEXT IS NULL OR t.owner = $7)",
+    )
+}
+
+/// A LIKE pattern that finds a text anywhere.
+pub(crate) fn anywhere(text: Option<&str>) -> String {
+    let Some(text) = text else { return "%".to_owned() };
+    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
+}

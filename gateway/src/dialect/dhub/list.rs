@@ -1,0 +1,66 @@
+//! D.Hub's two kinds of list (dhub.md section 4): without a trailing slash an array with `limit` and `offset`, with one an envelope
+//! `{"items": {id: "<JSON text>"}, "token": …}`.
+
+use madang_kit::{Error, Id, Result};
+use madang_proto::catalog::v1::ListRequest;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::error::DhubError;
+
+const MAX_LIMIT: u64 = 1_000;
+
+/// Query of a list; texts, so that a wrong value is told in D.Hub's shape.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ListQuery {
+    limit: Option<String>,
+    offset: Option<String>,
+    token: Option<String>,
+    collection_id: Option<String>,
+    q: Option<String>,
+    tag: Option<String>,
+    groups: Option<String>,
+}
+
+impl ListQuery {
+    /// The request to the catalogue.
+    pub(crate) fn request(self) -> Result<ListRequest, DhubError> {
+        self.read().map_err(DhubError::in_query)
+    }
+
+    fn read(self) -> Result<ListRequest> {
+        let limit = number("limit", self.limit.as_deref(), 1, MAX_LIMIT)?.unwrap_or_default();
+        let after = self.token.map(|token| read_id("token", "next", &token)).transpose()?;
+        let organization = self.collection_id.map(|id| read_id("collection_id", "col", &id)).transpose()?;
+        Ok(ListRequest {
+            limit: u32::try_from(limit).unwrap_or_default(),
+            offset: number("offset", self.offset.as_deref(), 0, u64::from(u32::MAX))?.unwrap_or_default(),
+            after,
+            organization_id: organization,
+            q: self.q,
+            tag: self.tag,
+            groups: self.groups.iter().flat_map(|groups| groups.split(',')).map(str::to_owned).collect(),
+        })
+    }
+}
+
+fn number(name: &str, text: Option<&str>, min: u64, max: u64) -> Result<Option<u64>> {
+    let Some(text) = text else { return Ok(None) };
+    let number = text.parse().ok().filter(|number| (min..=max).contains(number));
+    number.map(Some).ok_or_else(|| Error::invalid(name, "range", format!("{name} must be a whole number from {min} to {max}")))
+}
+
+fn read_id(name: &str, prefix: &str, text: &str) -> Result<String> {
+    let id = Id::parse_prefixed(prefix, text).map_err(|_| Error::invalid(name, "id", format!("{name} is not what a list gave")))?;
+    Ok(id.to_string())
+}
+
+/// The envelope of a list with a trailing slash: each value is a text that holds JSON.
+pub(crate) fn envelope<T: Serialize>(items: Vec<(String, T)>, next: Option<String>) -> Result<Value> {
+    let mut map = Map::new();
+    for (id, item) in items {
+        map.insert(id, Value::String(serde_json::to_string(&item).map_err(Error::internal)?));
+    }
+    let token = next.map(|id| Ok::<_, Error>(id.parse::<Id>().map_err(Error::internal)?.prefixed("next"))).transpose()?;
+    Ok(json!({"items": map, "token": token}))
+}

@@ -1,0 +1,112 @@
+//! People (dhub.md section 11): for administrators.
+
+use axum::{Json, extract::State};
+use madang_kit::{Code, Error, Id, Result};
+use serde_json::{Value, json};
+
+use super::{
+    call::{Call, JsonCall, Path, Query, path_id},
+    error::DhubError,
+    fields::Fields,
+    list::{ListQuery, envelope},
+    version::VersionQuery,
+    wire,
+};
+use crate::{
+    Gateway,
+    identity::{
+        store::{self, User},
+        user::{self, Wanted},
+    },
+};
+
+/// `GET /users/`
+pub(crate) async fn list(State(gateway): State<Gateway>, call: Call, Query(query): Query<ListQuery>) -> Result<Json<Value>, DhubError> {
+    demand_admin(&call.context)?;
+    let request = query.request()?;
+    let limit = if request.limit == 0 { 100 } else { i64::from(request.limit) };
+    let mut found = store::people(&gateway.identity.db, &request.after.unwrap_or_default(), limit + 1).await?;
+    let more = found.len() > usize::try_from(limit).unwrap_or_default();
+    found.truncate(usize::try_from(limit).unwrap_or_default());
+    let next = found.last().filter(|_| more).map(|user| user.id.clone());
+    let items = found.iter().map(|user| Ok((wire::id("user", &user.id)?, shape(user)))).collect::<Result<_>>()?;
+    Ok(Json(envelope(items, next)?))
+}
+
+/// `GET /users/{id}?user_version=v2`
+pub(crate) async fn show(
+    State(gateway): State<Gateway>,
+    Path(id): Path<String>,
+    call: Call,
+    Query(query): Query<VersionQuery>,
+) -> Result<Json<Value>, DhubError> {
+    demand_admin(&call.context)?;
+    let user = user::person(&gateway.identity, read_id(&id)?).await?;
+    let Some(revision) = query.user()? else { return Ok(Json(shape(&user))) };
+    let mut versions = store::versions(&gateway.identity.db, &user.id).await?.into_iter();
+    let version = versions.find(|version| version.revision == revision);
+    let version = version.ok_or_else(|| Error::new(Code::NotFound, format!("there is no version v{revision}")))?;
+    Ok(Json(serde_json::from_str(&version.body).map_err(Error::internal)?))
+}
+
+/// `GET /users/{id}/versions`
+pub(crate) async fn versions(State(gateway): State<Gateway>, Path(id): Path<String>, call: Call) -> Result<Json<Vec<Value>>, DhubError> {
+    demand_admin(&call.context)?;
+    let user = user::person(&gateway.identity, read_id(&id)?).await?;
+    let versions = store::versions(&gateway.identity.db, &user.id).await?.into_iter();
+    let shape = |v: store::UserVersion| json!({"version_id": format!("v{}", v.revision), "last_modified": wire::iso_text(v.at), "size": v.body.len()});
+    Ok(Json(versions.map(shape).collect()))
+}
+
+/// `POST /users/`
+pub(crate) async fn create(State(gateway): State<Gateway>, call: JsonCall) -> Result<Json<Value>, DhubError> {
+    demand_admin(&call.context)?;
+    let mut fields = call.fields;
+    let wanted = Wanted {
+        email: Some(fields.text("email")),
+        full_name: Some(fields.text("name")),
+        password: Some(fields.text("password")),
+        ..read(&mut fields)
+    };
+    fields.finish()?;
+    let made = user::create(&gateway.identity, &call.context, wanted, shape).await?;
+    Ok(Json(json!({"item": wire::id("user", &made.id)?})))
+}
+
+/// `PUT /users/{id}`
+pub(crate) async fn update(State(gateway): State<Gateway>, Path(id): Path<String>, call: JsonCall) -> Result<Json<Value>, DhubError> {
+    demand_admin(&call.context)?;
+    let id = read_id(&id)?;
+    let mut fields = call.fields;
+    let (email, full_name, password) = (fields.optional_text("email"), fields.optional_text("name"), fields.optional_text("password"));
+    let wanted = Wanted { email, full_name, password, ..read(&mut fields) };
+    fields.finish()?;
+    Ok(Json(shape(&user::update(&gateway.identity, &call.context, id, wanted, shape).await?)))
+}
+
+/// `DELETE /users/{id}`
+pub(crate) async fn delete(State(gateway): State<Gateway>, Path(id): Path<String>, call: Call) -> Result<Json<Value>, DhubError> {
+    demand_admin(&call.context)?;
+    user::delete(&gateway.identity, &call.context, read_id(&id)?).await?;
+    Ok(Json(json!({"message": "User deleted successfully"})))
+}
+
+fn demand_admin(context: &madang_kit::Context) -> Result<()> {
+    if context.principal.is_admin() { Ok(()) } else { Err(Error::new(Code::Denied, "only an administrator may do this")) }
+}
+
+fn read(fields: &mut Fields) -> Wanted {
+    Wanted { alias: fields.optional_text("alias"), groups: fields.texts("groups"), tags: fields.texts("tags"), ..Wanted::default() }
+}
+
+fn read_id(text: &str) -> Result<Id, DhubError> {
+    path_id("user", "user", text)
+}
+
+fn shape(user: &User) -> Value {
+    json!({
+        "id": wire::id("user", &user.id).unwrap_or_default(), "email": user.email, "name": user.full_name, "alias": user.alias,
+        "type": "user", "groups": user.groups.0, "tags": user.tags.0, "provider": "local", "is_active": user.is_active(),
+        "roles": wire::roles(user), "created_at": wire::iso_text(user.created_at), "updated_at": wire::iso_text(user.updated_at),
+    })
+}

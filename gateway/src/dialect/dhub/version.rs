@@ -1,0 +1,81 @@
+//! Versions of metadata (dhub.md section 4), and the small queries of reads and deletes.
+
+use axum::{Json, extract::State};
+use madang_kit::{Error, Result, rpc};
+use madang_proto::catalog::v1::ListObjectVersionsRequest;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    call::{Call, Path, path_id},
+    error::DhubError,
+    wire,
+};
+use crate::Gateway;
+
+/// `?collection_version=v2`, `?dataset_version=v2`
+#[derive(Debug, Deserialize)]
+pub(crate) struct VersionQuery {
+    collection_version: Option<String>,
+    dataset_version: Option<String>,
+    user_version: Option<String>,
+}
+
+impl VersionQuery {
+    pub(crate) fn collection(self) -> Result<Option<i64>, DhubError> {
+        read("collection_version", self.collection_version)
+    }
+
+    pub(crate) fn user(self) -> Result<Option<i64>, DhubError> {
+        read("user_version", self.user_version)
+    }
+
+    pub(crate) fn dataset(self) -> Result<Option<i64>, DhubError> {
+        read("dataset_version", self.dataset_version)
+    }
+}
+
+fn read(name: &str, text: Option<String>) -> Result<Option<i64>, DhubError> {
+    let Some(text) = text else { return Ok(None) };
+    let number = text.strip_prefix('v').unwrap_or(&text).parse().ok().filter(|number: &i64| *number > 0);
+    let wrong = || DhubError::in_query(Error::invalid(name, "version", format!("{name} must read like v2")));
+    number.map(Some).ok_or_else(wrong)
+}
+
+/// `?force=true`
+#[derive(Debug, Deserialize)]
+pub(crate) struct DeleteQuery {
+    force: Option<String>,
+}
+
+impl DeleteQuery {
+    pub(crate) fn force(self) -> Result<bool, DhubError> {
+        match self.force.as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(DhubError::in_query(Error::invalid("force", "choice", "force must be true or false"))),
+        }
+    }
+}
+
+/// `GET /collections/{id}/versions`
+pub(crate) async fn of_collection(
+    State(gateway): State<Gateway>,
+    Path(id): Path<String>,
+    call: Call,
+) -> Result<Json<Vec<Value>>, DhubError> {
+    versions(&gateway, &call, path_id("collection", "col", &id)?.to_string()).await
+}
+
+/// `GET /datasets/{id}/versions`
+pub(crate) async fn of_dataset(State(gateway): State<Gateway>, Path(id): Path<String>, call: Call) -> Result<Json<Vec<Value>>, DhubError> {
+    versions(&gateway, &call, path_id("dataset", "ds", &id)?.to_string()).await
+}
+
+async fn versions(gateway: &Gateway, call: &Call, id: String) -> Result<Json<Vec<Value>>, DhubError> {
+    let request = ListObjectVersionsRequest { id };
+    let answer = gateway.catalog.clone().list_object_versions(rpc::request(&call.context, request)).await?.into_inner();
+    let versions = answer.versions.into_iter();
+    let shape = |v: madang_proto::catalog::v1::ObjectVersion| json!({"version_id": format!("v{}", v.revision), "last_modified": wire::iso(v.at), "size": v.size});
+    Ok(Json(versions.map(shape).collect()))
+}
