@@ -32,7 +32,6 @@ use crate::{
 
 /// The largest options object, in bytes.
 const MAX_OPTIONS: usize = 64 * 1024;
-const STREAM: &str = "stream";
 
 /// Makes a dataset that every signed-in user may see (design: label `signed-in`).
 pub(crate) async fn create(catalog: &Catalog, context: &Context, request: CreateDatasetRequest) -> Result<Dataset> {
@@ -42,7 +41,7 @@ pub(crate) async fn create(catalog: &Catalog, context: &Context, request: Create
     };
     demand(&catalog.db, &context.principal, Action::CreateDataset { organization: owner.as_deref() }).await?;
     let (id, now) = (Id::generate(), catalog.clock.now());
-    let kind = if request.kind() == DatasetKind::Stream { STREAM } else { "table" };
+    let kind = if request.kind() == DatasetKind::Stream { store::STREAM } else { "table" };
     let row = store::Dataset {
         id: id.to_string(),
         name: id.prefixed("ds"),
@@ -209,8 +208,8 @@ async fn wires(catalog: &Catalog, rows: Vec<store::Dataset>) -> Result<Vec<Datas
 }
 
 fn wire(row: store::Dataset, groups: Vec<String>, tags: Vec<String>) -> Result<Dataset> {
-    let schema: Schema = row.columns.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?.unwrap_or_default();
-    let kind = if row.kind == STREAM { DatasetKind::Stream } else { DatasetKind::Table };
+    let schema = row.declared()?.unwrap_or_default();
+    let kind = if row.kind == store::STREAM { DatasetKind::Stream } else { DatasetKind::Table };
     Ok(Dataset {
         id: row.id,
         title: row.title,

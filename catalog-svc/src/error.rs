@@ -17,3 +17,14 @@ pub(crate) fn lake_error(error: madang_lake::Error) -> Error {
         Lake::Storage(cause) => Error::internal(cause),
     }
 }
+
+/// What a lake error means to somebody who asked for rows: the conditions or the statement are at fault, or took too long.
+pub(crate) fn in_query(error: &madang_lake::Error) -> Error {
+    use madang_lake::Error as Lake;
+    match error {
+        Lake::Invalid(text) => Error::invalid("query", "statement", text),
+        Lake::LimitExceeded(text) => Error::new(Code::TimedOut, text),
+        Lake::NotFound(thing) => Error::new(Code::NotFound, format!("{thing} does not exist")),
+        other => Error::internal(other.to_string()),
+    }
+}

@@ -4,9 +4,9 @@ use futures::{StreamExt, stream::BoxStream};
 use madang_kit::rpc;
 use madang_proto::catalog::v1::{
     CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset, DeleteRequest, DeleteResponse,
-    DemandOrganizationRequest, DemandOrganizationResponse, GetRequest, ListDatasetsResponse, ListObjectVersionsRequest,
-    ListObjectVersionsResponse, ListOrganizationsResponse, ListRequest, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest,
-    PutUserResponse, ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, UpdateDatasetRequest,
+    DemandOrganizationRequest, DemandOrganizationResponse, GetRequest, InspectFilesResponse, ListDatasetsResponse, ListObjectVersionsRequest,
+    ListObjectVersionsResponse, ListOrganizationsResponse, ListRequest, ListTableVersionsRequest, ListTableVersionsResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest,
+    PutUserResponse, QueryTableRequest, ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, UpdateDatasetRequest,
     UpdateOrganizationRequest, UploadTableRequest, UploadTableResponse, catalog_server, permissions_server, read_table_response::Part,
     table_commits_server, users_server,
 };
@@ -21,7 +21,8 @@ type Answer<M> = std::result::Result<Response<M>, Status>;
 
 #[tonic::async_trait]
 impl catalog_server::Catalog for Catalog {
-    type ReadTableStream = BoxStream<'static, std::result::Result<ReadTableResponse, Status>>;
+    type ReadTableStream = Rows;
+    type QueryTableStream = Rows;
 
     async fn create_organization(&self, request: Request<CreateOrganizationRequest>) -> Answer<Organization> {
         let context = rpc::context(&request)?;
@@ -83,13 +84,34 @@ impl catalog_server::Catalog for Catalog {
         Ok(Response::new(upload::upload(self, &context, request.into_inner()).await?))
     }
 
+    async fn inspect_files(&self, request: Request<Streaming<UploadTableRequest>>) -> Answer<InspectFilesResponse> {
+        rpc::context(&request)?;
+        Ok(Response::new(upload::inspect(self, request.into_inner()).await?))
+    }
+
     async fn read_table(&self, request: Request<ReadTableRequest>) -> Answer<Self::ReadTableStream> {
         let context = rpc::context(&request)?;
-        let reading = table::read(self, &context, request.into_inner()).await?;
-        let header = futures::stream::iter([Ok(Part::Header(reading.header))]);
-        let rows = reading.rows.map(|piece| piece.map(Part::Rows).map_err(Status::from));
-        Ok(Response::new(header.chain(rows).map(|part| part.map(|part| ReadTableResponse { part: Some(part) })).boxed()))
+        Ok(stream(table::read(self, &context, request.into_inner()).await?))
     }
+
+    async fn query_table(&self, request: Request<QueryTableRequest>) -> Answer<Self::QueryTableStream> {
+        let context = rpc::context(&request)?;
+        Ok(stream(table::query(self, &context, request.into_inner()).await?))
+    }
+
+    async fn list_table_versions(&self, request: Request<ListTableVersionsRequest>) -> Answer<ListTableVersionsResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(table::versions(self, &context, request.into_inner()).await?))
+    }
+}
+
+type Rows = BoxStream<'static, std::result::Result<ReadTableResponse, Status>>;
+
+/// The header, then the rows as they come.
+fn stream(reading: table::Reading) -> Response<Rows> {
+    let header = futures::stream::iter([Ok(Part::Header(reading.header))]);
+    let rows = reading.rows.map(|piece| piece.map(Part::Rows).map_err(Status::from));
+    Response::new(header.chain(rows).map(|part| part.map(|part| ReadTableResponse { part: Some(part) })).boxed())
 }
 
 #[tonic::async_trait]

@@ -1,19 +1,26 @@
 //! Tables: reading pages, resolving versions for engines, committing what runs staged.
 
+use std::{collections::HashMap, time::Duration};
+
 use bytes::Bytes;
+use chrono::DateTime;
 use futures::{StreamExt, stream::BoxStream};
-use madang_kit::{Code, Context, Error, Id, Result, check};
-use madang_lake::{DataFile, Encoder, Page, ReadOptions, Snapshot, TableId, WriteMode};
+use madang_kit::{Code, Context, Error, Id, Result, check, time};
+use madang_lake::{
+    DataFile, Encoder, Filter, FilterOp, Limits, Page, ReadOptions, RowStream, Snapshot, Sort, TableId, VersionInfo, WriteMode,
+};
 use madang_proto::catalog::v1::{
-    CommitTablesRequest, CommitTablesResponse, OpenTableRequest, OpenTableResponse, ReadTableHeader, ReadTableRequest,
-    ReserveRowIdsRequest, ReserveRowIdsResponse, TableAccess, TableChange, WriteMode as WireMode,
+    CommitTablesRequest, CommitTablesResponse, OpenTableRequest, OpenTableResponse, ListTableVersionsRequest,
+    ListTableVersionsResponse, QueryTableRequest, ReadTableHeader, ReadTableRequest, ReserveRowIdsRequest, ReserveRowIdsResponse, TableAccess, TableChange, TableFilter, TableSort, TableVersion, WriteMode as WireMode,
 };
 
 use crate::{
     Catalog, dataset,
-    error::lake_error,
+    error::{in_query, lake_error},
+    permission::reader,
     publish,
     store::{
+        dataset::{self as datasets, Dataset},
         publish::{self as journal, Change, RunStep},
         table as store,
     },
@@ -21,6 +28,17 @@ use crate::{
 
 /// Rows in one page.
 const MAX_PAGE_ROWS: u64 = 10_000;
+/// Versions in one list.
+const DEFAULT_VERSIONS: u32 = 100;
+const MAX_VERSIONS: u32 = 1_000;
+/// What a read under conditions or a statement may take (dhub.md section 7).
+const QUERY_LIMITS: Limits = Limits {
+    columns: 4_096,
+    cell_bytes: 16 << 20,
+    rows: u64::MAX,
+    memory_bytes: 256 << 20,
+    time: Duration::from_secs(30),
+};
 /// Row ids in one reservation.
 const MAX_RESERVED: u64 = 1 << 24;
 /// Tables in one commit.
@@ -32,38 +50,111 @@ pub(crate) struct Reading {
     pub(crate) rows: BoxStream<'static, Result<Bytes>>,
 }
 
-/// Reads a page of a dataset's primary table in ingestion order.
+/// Reads rows of a dataset's primary table.
 pub(crate) async fn read(catalog: &Catalog, context: &Context, request: ReadTableRequest) -> Result<Reading> {
-    if request.limit > MAX_PAGE_ROWS {
-        return Err(Error::invalid("limit", "too_large", format!("a page has at most {MAX_PAGE_ROWS} rows")));
+    if request.limit.is_some_and(|limit| limit > MAX_PAGE_ROWS) {
+        return Err(Error::invalid("limit", "range", format!("a page has at most {MAX_PAGE_ROWS} rows")));
     }
+    let options = read_options(&request)?;
     let dataset = dataset::readable(catalog, context, check::id("dataset_id", &request.dataset_id)?).await?;
-    let Some(snapshot) = newest(catalog, &dataset.id).await? else {
-        let header = ReadTableHeader { columns: Vec::new(), total_rows: 0, version: None };
-        return Ok(Reading { header, rows: futures::stream::empty().boxed() });
+    dataset.demand_table()?;
+    let Some(snapshot) = resolve(catalog, &dataset.id, request.version).await? else {
+        let declared = dataset.declared()?.unwrap_or_default();
+        let columns = declared.columns.iter().map(|column| column.name.clone()).collect();
+        let empty = RowStream { schema: declared.arrow(), batches: futures::stream::empty().boxed() };
+        return Ok(Reading { header: ReadTableHeader { columns, total_rows: 0, version: None }, rows: encode(empty)?.boxed() });
     };
-    let header = ReadTableHeader {
-        columns: snapshot.schema.columns.iter().map(|column| column.name.clone()).collect(),
-        total_rows: snapshot.rows(),
-        version: Some(snapshot.version),
-    };
-    let options = ReadOptions { columns: None, page: Some(Page { offset: request.offset, limit: request.limit }) };
-    let rows = catalog.lake.read(&snapshot, &options).await.map_err(lake_error)?;
+    let total_rows = catalog.lake.count(&snapshot, &options.filters, &QUERY_LIMITS).await.map_err(|error| in_query(&error))?;
+    let rows = catalog.lake.read(&snapshot, &options, &QUERY_LIMITS).await.map_err(|error| in_query(&error))?;
+    let columns = rows.schema.fields().iter().map(|field| field.name().clone()).collect();
+    let header = ReadTableHeader { columns, total_rows, version: Some(snapshot.version) };
     Ok(Reading { header, rows: encode(rows)?.boxed() })
 }
 
-/// The newest snapshot of a dataset's primary table. Every reader of rows comes through here: it is where rows that are not in
-/// files yet will be merged in.
-async fn newest(catalog: &Catalog, dataset: &str) -> Result<Option<Snapshot>> {
+fn read_options(request: &ReadTableRequest) -> Result<ReadOptions> {
+    let filter = |filter: &TableFilter| {
+        let op = FilterOp::parse(&filter.op).ok_or_else(|| Error::invalid("filter", "choice", format!("'{}' is no comparison", filter.op)))?;
+        Ok(Filter { column: filter.column.clone(), op, values: filter.values.clone() })
+    };
+    let sort = |sort: &TableSort| Sort { column: sort.column.clone(), descending: sort.descending };
+    let page = (request.offset > 0 || request.limit.is_some())
+        .then(|| Page { offset: request.offset, limit: request.limit.unwrap_or(u64::MAX - request.offset) });
+    Ok(ReadOptions {
+        columns: (!request.columns.is_empty()).then(|| request.columns.clone()),
+        filters: request.filters.iter().map(filter).collect::<Result<_>>()?,
+        sort: request.sort.iter().map(sort).collect(),
+        page,
+    })
+}
+
+/// Runs one read-only SELECT over the tables that the caller may read.
+pub(crate) async fn query(catalog: &Catalog, context: &Context, request: QueryTableRequest) -> Result<Reading> {
+    let dataset = dataset::readable(catalog, context, check::id("dataset_id", &request.dataset_id)?).await?;
+    dataset.demand_table()?;
+    let named = catalog.lake.tables_in(&request.sql).map_err(|error| in_query(&error))?;
+    let mut tables = HashMap::new();
+    for name in named {
+        let found = if name.eq_ignore_ascii_case("table") { Some(dataset.clone()) } else { named_dataset(catalog, context, &dataset, &name).await? };
+        let Some(found) = found else { continue }; // the engine refuses the name
+        let snapshot = resolve(catalog, &found.id, None).await?;
+        let empty = || Error::new(Code::Conflict, format!("the dataset '{name}' has no data yet"));
+        tables.insert(name.clone(), snapshot.ok_or_else(empty)?);
+    }
+    let limits = Limits { rows: request.max_rows.unwrap_or(u64::MAX), ..QUERY_LIMITS };
+    let rows = catalog.lake.query(&request.sql, &tables, &limits).await.map_err(|error| in_query(&error))?;
+    let columns = rows.schema.fields().iter().map(|field| field.name().clone()).collect();
+    Ok(Reading { header: ReadTableHeader { columns, total_rows: 0, version: None }, rows: encode(rows)?.boxed() })
+}
+
+/// The dataset that a statement means by a name: its own by title, any by D.Hub id, another by title if only one that the caller
+/// sees has it.
+async fn named_dataset(catalog: &Catalog, context: &Context, own: &Dataset, name: &str) -> Result<Option<Dataset>> {
+    if own.title == name {
+        return Ok(Some(own.clone()));
+    }
+    let reader = reader(&catalog.db, &context.principal).await?;
+    if let Ok(id) = Id::parse_prefixed("ds", name) {
+        return datasets::find_visible(&catalog.db, &reader, id).await;
+    }
+    let mut found = datasets::with_title(&catalog.db, &reader, name).await?;
+    if found.len() > 1 {
+        return Err(Error::invalid("query", "ambiguous", format!("several datasets are named '{name}'; use the id")));
+    }
+    Ok(found.pop())
+}
+
+/// The versions of a dataset's primary table, newest first.
+pub(crate) async fn versions(catalog: &Catalog, context: &Context, request: ListTableVersionsRequest) -> Result<ListTableVersionsResponse> {
+    let dataset = dataset::readable(catalog, context, check::id("dataset_id", &request.dataset_id)?).await?;
+    dataset.demand_table()?;
+    let limit = if request.limit == 0 { DEFAULT_VERSIONS } else { request.limit };
+    if limit > MAX_VERSIONS {
+        return Err(Error::invalid("limit", "range", format!("limit must be 1 to {MAX_VERSIONS}")));
+    }
+    let Some(snapshot) = resolve(catalog, &dataset.id, None).await? else { return Ok(ListTableVersionsResponse::default()) };
+    let history = catalog.lake.history(&snapshot.table, request.before, limit as usize).await.map_err(lake_error)?;
+    let version = |info: VersionInfo| TableVersion {
+        version: info.version,
+        at: DateTime::from_timestamp_millis(info.timestamp_ms).map(time::wire),
+        operation: info.operation,
+        parameters: serde_json::Value::Object(info.parameters).to_string(),
+        read_version: info.read_version,
+    };
+    Ok(ListTableVersionsResponse { versions: history.into_iter().map(version).collect() })
+}
+
+/// A version of a dataset's primary table, by default the newest. Every reader of rows comes through here: it is where rows that are
+/// not in files yet will be merged in.
+async fn resolve(catalog: &Catalog, dataset: &str, version: Option<i64>) -> Result<Option<Snapshot>> {
     let Some(table) = store::primary(&catalog.db, dataset).await? else { return Ok(None) };
     if table.version.is_none() {
         return Ok(None);
     }
     let id: TableId = table.id.parse().map_err(lake_error)?;
-    catalog.lake.snapshot(&id, None).await.map(Some).map_err(lake_error)
+    catalog.lake.snapshot(&id, version).await.map(Some).map_err(lake_error)
 }
 
-fn encode(rows: madang_lake::RowStream) -> Result<impl futures::Stream<Item = Result<Bytes>> + Send + 'static> {
+fn encode(rows: RowStream) -> Result<impl futures::Stream<Item = Result<Bytes>> + Send + 'static> {
     let encoder = Encoder::new(&rows.schema).map_err(lake_error)?;
     let pieces = futures::stream::try_unfold(Some((encoder, rows.batches)), |state| async move {
         let Some((mut encoder, mut batches)) = state else { return Ok::<_, Error>(None) };
@@ -89,6 +180,7 @@ pub(crate) async fn open(catalog: &Catalog, context: &Context, request: OpenTabl
         TableAccess::Write => dataset::writable(catalog, context, id).await?,
         TableAccess::Unspecified => return Err(Error::invalid("access", "missing", "access is missing")),
     };
+    dataset.demand_table()?;
     let Some(table) = store::primary(&catalog.db, &dataset.id).await? else {
         return Ok(OpenTableResponse { table_id: Id::generate().to_string(), ..OpenTableResponse::default() });
     };

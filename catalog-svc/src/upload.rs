@@ -6,105 +6,50 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_lc_rs::digest::{Context as Hasher, SHA256};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use madang_kit::{
     Code, Context, Error, Id, Result, check,
     idempotency::{self, Claim},
 };
-use madang_lake::{Column, ColumnType, Format, Input, Inspection, Limits, RowIds, Schema, Staged, TableId, WriteMode};
+use madang_lake::{Column, ColumnType, Inspection, Limits, RowIds, Schema, Staged, TableId, WriteMode};
 use madang_proto::catalog::v1::{
-    UploadFile, UploadStart, UploadTableRequest, UploadTableResponse, WriteMode as WireMode, upload_table_request::Part,
+    InspectFilesResponse, UploadStart, UploadTableRequest, UploadTableResponse, WriteMode as WireMode, upload_table_request::Part,
 };
-use tempfile::TempPath;
 use tonic::Streaming;
 
 use crate::{
     Catalog, dataset,
     error::lake_error,
     publish,
-    spool::{Allowance, SpoolFile},
+    receive::{Received, ReceivedFile, receive},
     store::{dataset::Dataset, publish::Change, table as store},
 };
 
-/// Files in one upload.
-const MAX_FILES: usize = 100;
 /// How often staging starts again because the table changed meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// Everything that one upload sent.
-struct Received {
+/// An upload that is ready to be ingested.
+struct Upload {
     dataset: Dataset,
     mode: WriteMode,
-    files: Vec<ReceivedFile>,
-    /// Of names and contents: tells a repeated upload from another one under the same signature.
-    digest: String,
-}
-
-/// One spooled file; it is removed when dropped.
-struct ReceivedFile {
-    input: Input,
-    name: String,
-    _spooled: TempPath,
+    received: Received,
 }
 
 /// Takes an upload in and publishes it.
 pub(crate) async fn upload(catalog: &Catalog, context: &Context, mut parts: Streaming<UploadTableRequest>) -> Result<UploadTableResponse> {
-    let received = receive(catalog, context, &mut parts).await?;
-    let key = context.idempotency_key.as_ref().map(|key| format!("{key}.{}", received.digest));
+    let Some(Part::Start(start)) = parts.message().await?.and_then(|message| message.part) else {
+        return Err(Error::invalid("start", "missing", "an upload begins with its dataset"));
+    };
+    let (dataset, mode) = begin(catalog, context, start).await?;
+    let upload = Upload { dataset, mode, received: receive(catalog, &mut parts).await? };
+    let key = context.idempotency_key.as_ref().map(|key| format!("{key}.{}", upload.received.digest));
     let context = &Context { idempotency_key: key, ..context.clone() };
     for _ in 0..ATTEMPTS {
-        match ingest(catalog, context, &received).await {
+        match ingest(catalog, context, &upload).await {
             Err(error) if error.code == Code::Conflict => tracing::debug!("the table changed during an upload; staging again"),
             other => return other,
         }
     }
     Err(Error::new(Code::Conflict, "the table is being changed by others; try again"))
-}
-
-async fn receive(catalog: &Catalog, context: &Context, parts: &mut Streaming<UploadTableRequest>) -> Result<Received> {
-    let Some(Part::Start(start)) = parts.message().await?.and_then(|message| message.part) else {
-        return Err(Error::invalid("start", "missing", "an upload begins with its dataset"));
-    };
-    let (dataset, mode) = begin(catalog, context, start).await?;
-    let mut files = Vec::new();
-    let mut open: Option<(SpoolFile, UploadFile)> = None;
-    let mut allowance: Allowance = catalog.spool.allowance();
-    let mut digest = Hasher::new(&SHA256);
-    let mut ended = false;
-    while let Some(message) = parts.message().await? {
-        match message.part {
-            Some(Part::File(file)) => {
-                if files.len() + usize::from(open.is_some()) == MAX_FILES {
-                    return Err(Error::invalid("files", "too_many", format!("an upload may have at most {MAX_FILES} files")));
-                }
-                close(&mut files, open.take()).await?;
-                digest.update(file.filename.as_bytes());
-                digest.update(b"/"); // no file name holds one
-                open = Some((catalog.spool.create()?, file));
-            }
-            Some(Part::Chunk(bytes)) => match &mut open {
-                Some((spool, _)) => {
-                    digest.update(&bytes);
-                    spool.write(&bytes, &mut allowance).await?;
-                }
-                None => return Err(Error::invalid("chunk", "order", "bytes came before their file")),
-            },
-            Some(Part::End(_)) => {
-                ended = true;
-                break;
-            }
-            Some(Part::Start(_)) | None => return Err(Error::invalid("start", "order", "an upload has one beginning")),
-        }
-    }
-    if !ended {
-        return Err(Error::invalid("file", "incomplete", "the upload broke off"));
-    }
-    close(&mut files, open).await?;
-    if files.is_empty() {
-        return Err(Error::invalid("file", "missing", "the upload has no file"));
-    }
-    Ok(Received { dataset, mode, files, digest: STANDARD.encode(digest.finish().as_ref()) })
 }
 
 /// Checks the right to write before the first byte is kept.
@@ -115,59 +60,42 @@ async fn begin(catalog: &Catalog, context: &Context, start: UploadStart) -> Resu
         WireMode::Unspecified => return Err(Error::invalid("mode", "missing", "mode is missing")),
     };
     let id: Id = check::id("dataset_id", &start.dataset_id)?;
-    Ok((dataset::writable(catalog, context, id).await?, mode))
+    let dataset = dataset::writable(catalog, context, id).await?;
+    dataset.demand_table()?;
+    Ok((dataset, mode))
 }
 
-async fn close(files: &mut Vec<ReceivedFile>, open: Option<(SpoolFile, UploadFile)>) -> Result<()> {
-    let Some((spool, file)) = open else { return Ok(()) };
-    let spooled = spool.finish().await?;
-    let delimiter = delimiter(&file)?;
-    let input = Input { path: spooled.to_path_buf(), format: format(&file)?, delimiter };
-    files.push(ReceivedFile { input, name: file.filename, _spooled: spooled });
-    Ok(())
-}
-
-/// The format, from the file's name, else from its media type.
-fn format(file: &UploadFile) -> Result<Format> {
-    let extension = file.filename.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-    let media_type = file.content_type.split(';').next().unwrap_or_default().trim();
-    let by_name = extension.as_deref().is_some_and(|extension| ["csv", "tsv", "txt"].contains(&extension));
-    let by_type = ["text/csv", "text/plain", "text/tab-separated-values", "application/csv"].contains(&media_type);
-    if by_name || by_type {
-        return Ok(Format::Csv);
-    }
-    Err(Error::invalid("file", "format", format!("'{}' is not a CSV file by its name or its content type", file.filename)))
-}
-
-fn delimiter(file: &UploadFile) -> Result<Option<u8>> {
-    match file.delimiter.as_bytes() {
-        [] => Ok(None),
-        [byte] if b",;\t|".contains(byte) => Ok(Some(*byte)),
-        _ => Err(Error::invalid("delimiter", "choice", "delimiter must be one of , ; tab |")),
-    }
+/// Infers the columns of files without keeping them.
+pub(crate) async fn inspect(catalog: &Catalog, mut parts: Streaming<UploadTableRequest>) -> Result<InspectFilesResponse> {
+    let Some(Part::Start(_)) = parts.message().await?.and_then(|message| message.part) else {
+        return Err(Error::invalid("start", "missing", "an upload begins with its start"));
+    };
+    let received = receive(catalog, &mut parts).await?;
+    Ok(InspectFilesResponse { columns: (&infer(catalog, &received.files).await?).into() })
 }
 
 /// Stages every file and publishes them as one version.
-async fn ingest(catalog: &Catalog, context: &Context, received: &Received) -> Result<UploadTableResponse> {
-    let table = store::primary(&catalog.db, &received.dataset.id).await?;
+async fn ingest(catalog: &Catalog, context: &Context, upload: &Upload) -> Result<UploadTableResponse> {
+    let table = store::primary(&catalog.db, &upload.dataset.id).await?;
     let id: TableId = match &table {
         Some(table) => table.id.parse().map_err(lake_error)?,
         None => Id::generate().to_string().parse().map_err(lake_error)?,
     };
-    let schema = match &table {
-        Some(table) => table.schema.clone(),
-        None => infer(catalog, &received.files).await?,
+    let schema = match (&table, upload.dataset.declared()?) {
+        (Some(table), _) => table.schema.clone(),
+        (None, Some(declared)) => declared,
+        (None, None) => infer(catalog, &upload.received.files).await?.relaxed(),
     };
-    let staged = stage(catalog, &id, received, &schema).await?;
+    let staged = stage(catalog, &id, &upload.received, &schema).await?;
     let change = Change {
         table: id.clone(),
-        dataset: check::id("dataset_id", &received.dataset.id)?,
-        mode: received.mode,
+        dataset: check::id("dataset_id", &upload.dataset.id)?,
+        mode: upload.mode,
         made_for: table.map(|table| table.schema),
         made_from: None,
         schema,
         files: staged.files.clone(),
-        resource_name: received.files.first().map(|file| file.name.clone()).unwrap_or_default(),
+        resource_name: upload.received.files.first().map(|file| file.name.clone()).unwrap_or_default(),
     };
     let answer = UploadTableResponse { rows: staged.rows(), columns: staged.columns, version: 0 };
     match decide(catalog, context, &change, &answer).await {
@@ -239,18 +167,22 @@ async fn infer(catalog: &Catalog, files: &[ReceivedFile]) -> Result<Schema> {
             Some(known) => unify(known, next),
         });
     }
-    Ok(schema.unwrap_or_default().relaxed())
+    Ok(schema.unwrap_or_default())
 }
 
-/// Columns that hold what both files hold.
+/// Columns that hold what both files hold; a column that one of them lacks is nullable.
 fn unify(mut known: Schema, next: Schema) -> Schema {
     for column in &mut known.columns {
-        if let Some(other) = next.column(&column.name) {
-            column.kind = wider(column.kind, other.kind);
+        match next.column(&column.name) {
+            Some(other) => {
+                column.kind = wider(column.kind, other.kind);
+                column.nullable |= other.nullable;
+            }
+            None => column.nullable = true,
         }
     }
-    let new: Vec<Column> = next.columns.into_iter().filter(|column| known.column(&column.name).is_none()).collect();
-    known.columns.extend(new);
+    let new: Vec<_> = next.columns.into_iter().filter(|column| known.column(&column.name).is_none()).collect();
+    known.columns.extend(new.into_iter().map(|column| Column { nullable: true, ..column }));
     known
 }
 

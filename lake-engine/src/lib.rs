@@ -19,7 +19,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use madang_lake::{
-    Change, CommitInfo, Error, Input, Inspection, Lake, Limits, ReadOptions, Result, RowIds, RowStream, Schema, Snapshot, Staged, TableId,
+    Change, CommitInfo, Error, Filter, Input, Inspection, Lake, Limits, ReadOptions, Result, RowIds, RowStream, Schema, Snapshot, Staged, TableId, VersionInfo,
 };
 use object_store::ObjectStore;
 
@@ -105,8 +105,26 @@ impl Lake for Engine {
         self.tables.snapshot(table, version).await
     }
 
-    async fn read(&self, snapshot: &Snapshot, options: &ReadOptions) -> Result<RowStream> {
-        read::read(&self.store, &self.footers, snapshot, options)
+    async fn read(&self, snapshot: &Snapshot, options: &ReadOptions, limits: &Limits) -> Result<RowStream> {
+        if options.filters.is_empty() && options.sort.is_empty() {
+            return read::read(&self.store, &self.footers, snapshot, options);
+        }
+        query::select(&self.store, &self.scratch, snapshot, options, *limits).await
+    }
+
+    async fn count(&self, snapshot: &Snapshot, filters: &[Filter], limits: &Limits) -> Result<u64> {
+        if filters.is_empty() {
+            return Ok(snapshot.rows());
+        }
+        query::count(&self.store, &self.scratch, snapshot, filters, *limits).await
+    }
+
+    async fn history(&self, table: &TableId, before: Option<i64>, limit: usize) -> Result<Vec<VersionInfo>> {
+        self.tables.history(table, before, limit).await
+    }
+
+    fn tables_in(&self, sql: &str) -> Result<Vec<String>> {
+        query::table_names(sql)
     }
 
     async fn query(&self, sql: &str, tables: &HashMap<String, Snapshot>, limits: &Limits) -> Result<RowStream> {

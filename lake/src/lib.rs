@@ -10,6 +10,7 @@
 //! * Only catalog-svc calls [`Lake::create`] and [`Lake::commit`].
 
 mod error;
+mod export;
 mod ipc;
 mod render;
 mod schema;
@@ -17,10 +18,11 @@ mod table;
 mod wire;
 
 pub use error::{Error, Result};
+pub use export::{ExportFormat, export};
 pub use ipc::{Decoder, Encoder};
-pub use render::write_json_rows;
+pub use render::{write_csv_header, write_csv_rows, write_json_objects, write_json_rows};
 pub use schema::{Column, ColumnType, ROW_ID, Schema};
 pub use table::{
-    Change, CommitInfo, DataFile, Format, Input, Inspection, Lake, Limits, Page, ReadOptions, RowIds, RowStream, Snapshot, Staged, TableId,
-    WriteMode,
+    Change, CommitInfo, DataFile, Filter, FilterOp, Format, Input, Inspection, Lake, Limits, Page, ReadOptions, RowIds, RowStream, Snapshot,
+    Sort, Staged, TableId, VersionInfo, WriteMode,
 };

@@ -192,8 +192,74 @@ pub struct CommitInfo {
 pub struct ReadOptions {
     /// Columns in the wanted order; `None` = all.
     pub columns: Option<Vec<String>>,
-    /// Which rows; `None` = all.
+    /// Conditions that every row must meet.
+    pub filters: Vec<Filter>,
+    /// The order of the rows; ties, and everything if this is empty, stand in ingestion order.
+    pub sort: Vec<Sort>,
+    /// Which rows of those; `None` = all.
     pub page: Option<Page>,
+}
+
+/// A condition on one column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// The column.
+    pub column: String,
+    /// How it is compared.
+    pub op: FilterOp,
+    /// With what, as text; it is read as the column's type. For [`FilterOp::In`] several texts, for the others one.
+    pub values: Vec<String>,
+}
+
+/// How a column is compared (dhub.md section 7). A comparison with an empty cell is never true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterOp {
+    /// Equal.
+    Eq,
+    /// Not equal.
+    Ne,
+    /// Less.
+    Lt,
+    /// Less or equal.
+    Le,
+    /// Greater.
+    Gt,
+    /// Greater or equal.
+    Ge,
+    /// Matches a pattern with `%` and `_`.
+    Like,
+    /// Is one of several.
+    In,
+    /// Is empty (`true`, or no value) or is not (`false`).
+    IsNull,
+}
+
+impl FilterOp {
+    const ALL: [(Self, &'static str); 9] = [
+        (Self::Eq, "eq"),
+        (Self::Ne, "ne"),
+        (Self::Lt, "lt"),
+        (Self::Le, "le"),
+        (Self::Gt, "gt"),
+        (Self::Ge, "ge"),
+        (Self::Like, "like"),
+        (Self::In, "in"),
+        (Self::IsNull, "isnull"),
+    ];
+
+    /// Reads `eq`, `ne`, ….
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|row| row.1 == name).map(|row| row.0)
+    }
+}
+
+/// One column of an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sort {
+    /// The column.
+    pub column: String,
+    /// The greatest first. Empty cells come last either way.
+    pub descending: bool,
 }
 
 /// A stretch of rows in ingestion order.
@@ -203,6 +269,21 @@ pub struct Page {
     pub offset: u64,
     /// Rows to give at most.
     pub limit: u64,
+}
+
+/// One version of a table's history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VersionInfo {
+    /// The version.
+    pub version: i64,
+    /// Milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// `CREATE TABLE`, `WRITE`, `MERGE`, ….
+    pub operation: String,
+    /// The operation's parameters.
+    pub parameters: serde_json::Map<String, serde_json::Value>,
+    /// The version that it was made from.
+    pub read_version: Option<i64>,
 }
 
 /// Rows with their schema; batches come as they are read.
@@ -246,8 +327,17 @@ pub trait Lake: Send + Sync + 'static {
     /// Resolves a version, by default the newest.
     async fn snapshot(&self, table: &TableId, version: Option<i64>) -> Result<Snapshot>;
 
-    /// Reads rows in ingestion order. A page never reads what it skips.
-    async fn read(&self, snapshot: &Snapshot, options: &ReadOptions) -> Result<RowStream>;
+    /// Reads rows. In ingestion order and without conditions, a page never reads what it skips; otherwise the limits count.
+    async fn read(&self, snapshot: &Snapshot, options: &ReadOptions, limits: &Limits) -> Result<RowStream>;
+
+    /// Counts the rows that meet every condition.
+    async fn count(&self, snapshot: &Snapshot, filters: &[Filter], limits: &Limits) -> Result<u64>;
+
+    /// The versions of a table, newest first, at most `limit`, from the one below `before` on.
+    async fn history(&self, table: &TableId, before: Option<i64>, limit: usize) -> Result<Vec<VersionInfo>>;
+
+    /// The table names that a statement mentions, as written.
+    fn tables_in(&self, sql: &str) -> Result<Vec<String>>;
 
     /// Runs one read-only SELECT over the given tables and no others; the keys are the names that the statement may use.
     async fn query(&self, sql: &str, tables: &HashMap<String, Snapshot>, limits: &Limits) -> Result<RowStream>;

@@ -1,7 +1,8 @@
 //! Datasets and their resources.
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Db, Id, Result, Tx};
+use madang_kit::{Code, Db, Error, Id, Result, Tx};
+use madang_lake::Schema;
 use sqlx::types::Json;
 
 use super::thing::{self, Filter, Reader, visible};
@@ -27,6 +28,21 @@ pub(crate) struct Dataset {
     pub(crate) created_by: String,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) modified_at: DateTime<Utc>,
+}
+
+/// The kind of datasets that have no table.
+pub(crate) const STREAM: &str = "stream";
+
+impl Dataset {
+    /// The columns that its table has or will have.
+    pub(crate) fn declared(&self) -> Result<Option<Schema>> {
+        self.columns.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)
+    }
+
+    /// Refuses a dataset that is metadata only.
+    pub(crate) fn demand_table(&self) -> Result<()> {
+        if self.kind == STREAM { Err(Error::new(Code::Conflict, "a stream dataset has no table")) } else { Ok(()) }
+    }
 }
 
 /// A resource of a dataset.
@@ -113,6 +129,12 @@ pub(crate) async fn find(db: &Db, id: Id) -> Result<Option<Dataset>> {
 pub(crate) async fn find_visible(db: &Db, reader: &Reader, id: Id) -> Result<Option<Dataset>> {
     let text = sqlx::AssertSqlSafe(format!("{SELECT} t.id = $3 AND {}", visible!()));
     Ok(db.query(text).bind(reader.id.clone()).bind(reader.admin).bind(id.to_string()).opt().await?)
+}
+
+/// Up to two datasets with this title that the reader sees.
+pub(crate) async fn with_title(db: &Db, reader: &Reader, title: &str) -> Result<Vec<Dataset>> {
+    let text = sqlx::AssertSqlSafe(format!("{SELECT} t.title = $3 AND {} ORDER BY t.id LIMIT 2", visible!()));
+    Ok(db.query(text).bind(reader.id.clone()).bind(reader.admin).bind(title.to_owned()).all().await?)
 }
 
 /// The datasets that the reader sees, by id.

@@ -6,6 +6,7 @@
 mod actions;
 mod commit;
 mod evolve;
+mod history;
 
 use std::sync::Arc;
 

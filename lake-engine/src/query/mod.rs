@@ -8,6 +8,7 @@ mod failure;
 mod output;
 mod pause;
 mod run;
+mod select;
 mod session;
 mod size;
 mod statement;
@@ -16,6 +17,10 @@ mod workers;
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
+use arrow::{
+    array::{Array, AsArray},
+    datatypes::Int64Type,
+};
 use datafusion::{
     error::Result as EngineResult,
     execution::{SessionState, TaskContext},
@@ -23,7 +28,8 @@ use datafusion::{
     physical_plan::ExecutionPlan,
     sql::parser::Statement,
 };
-use madang_lake::{Error, Limits, Result, RowStream, Snapshot};
+use madang_lake::{Error, Filter, Limits, ReadOptions, Result, RowStream, Snapshot};
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 use tokio::{
     runtime::Handle,
@@ -48,17 +54,59 @@ pub(crate) async fn run(
     tables: &HashMap<String, Snapshot>,
     limits: Limits,
 ) -> Result<RowStream> {
+    let sql = sql.to_owned();
+    start(store, scratch, tables.clone(), limits, move |session| async move { plan(&session, &statement::parse(&sql)?).await }).await
+}
+
+/// Plans rows of one table under conditions, and starts it.
+pub(crate) async fn select(
+    store: &Arc<dyn ObjectStore>,
+    scratch: &Path,
+    snapshot: &Snapshot,
+    options: &ReadOptions,
+    limits: Limits,
+) -> Result<RowStream> {
+    let (snapshot, options) = (snapshot.clone(), options.clone());
+    start(store, scratch, HashMap::new(), limits, move |session| async move { built(&session, select::rows(&snapshot, &options)?).await }).await
+}
+
+/// Counts rows of one table under conditions.
+pub(crate) async fn count(store: &Arc<dyn ObjectStore>, scratch: &Path, snapshot: &Snapshot, filters: &[Filter], limits: Limits) -> Result<u64> {
+    let (snapshot, filters) = (snapshot.clone(), filters.to_vec());
+    let counted = start(store, scratch, HashMap::new(), limits, move |session| async move {
+        built(&session, select::number(&snapshot, &filters)?).await
+    });
+    let batch = counted.await?.batches.try_next().await?.ok_or_else(|| storage("a count without a row"))?;
+    let count = batch.column(0).as_primitive_opt::<Int64Type>().filter(|cells| !cells.is_empty()).map(|cells| cells.value(0));
+    count.map(i64::unsigned_abs).ok_or_else(|| storage("a count that is no number"))
+}
+
+/// The table names that a statement mentions, as written.
+pub(crate) fn table_names(sql: &str) -> Result<Vec<String>> {
+    statement::table_names(&statement::parse(sql)?, false)
+}
+
+/// Starts what a planner plans, under limits.
+async fn start<F>(
+    store: &Arc<dyn ObjectStore>,
+    scratch: &Path,
+    tables: HashMap<String, Snapshot>,
+    limits: Limits,
+    planner: impl FnOnce(Session) -> F,
+) -> Result<RowStream>
+where
+    F: Future<Output = Result<Planned>> + Send + 'static,
+{
     let running =
         Running { workers: Workers::new()?, given_up: GivenUp::default(), deadline: Instant::now().checked_add(limits.time), limits };
     let session = Session {
         store: Arc::new(ReadOnly { store: store.clone(), home: Handle::current() }),
         scratch: scratch.to_owned(),
-        tables: tables.clone(),
+        tables,
         memory_bytes: limits.memory_bytes,
         given_up: running.given_up.clone(),
     };
-    let sql = sql.to_owned();
-    let planning = running.workers.start(async move { plan(&session, &statement::parse(&sql)?).await })?;
+    let planning = running.workers.start(planner(session))?;
     let planned = within(running.deadline, &limits, planning).await?.map_err(storage)??;
     let output = Output::new(&planned.plan.schema())?;
     Ok(RowStream { schema: output.schema.clone(), batches: running.start(planned, output)? })
@@ -76,6 +124,13 @@ async fn plan(session: &Session, statement: &Statement) -> Result<Planned> {
         Ok(found) => found,
         Err(first) => logical(session, statement, true).await.map_err(|_| first)?,
     };
+    let plan = physical(session, &state, &logical).await.map_err(|error| refused(error, session.memory_bytes))?;
+    Ok(Planned { plan, context: state.task_ctx() })
+}
+
+/// A plan that was put together here.
+async fn built(session: &Session, logical: LogicalPlan) -> Result<Planned> {
+    let state = session.state(&[], false)?;
     let plan = physical(session, &state, &logical).await.map_err(|error| refused(error, session.memory_bytes))?;
     Ok(Planned { plan, context: state.task_ctx() })
 }

@@ -33,12 +33,21 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(snapshot: &Snapshot) -> Result<Self> {
+        Self::with_schema(snapshot, snapshot.schema.arrow())
+    }
+
+    /// The same with the row id as its first column.
+    pub(super) fn with_row_id(snapshot: &Snapshot) -> Result<Self> {
+        Self::with_schema(snapshot, snapshot.schema.stored())
+    }
+
+    fn with_schema(snapshot: &Snapshot, schema: SchemaRef) -> Result<Self> {
         let files = snapshot.files.iter().map(|file| {
             let path = store::data_file(&snapshot.table, &file.path)?;
             Ok(PartitionedFile::new(path, file.bytes))
         });
         let rows = usize::try_from(snapshot.rows()).map_err(crate::storage)?;
-        Ok(Self { schema: snapshot.schema.arrow(), files: files.collect::<Result<_>>()?, rows })
+        Ok(Self { schema, files: files.collect::<Result<_>>()?, rows })
     }
 }
 

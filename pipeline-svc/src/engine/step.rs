@@ -149,7 +149,7 @@ async fn stage_all(
     for open in outputs {
         let rows = match written.first() {
             None => pipelines.lake.query(query, inputs, &Limits::default()).await,
-            Some(first) => pipelines.lake.read(&first.as_snapshot(), &ReadOptions::default()).await,
+            Some(first) => pipelines.lake.read(&first.as_snapshot(), &ReadOptions::default(), &Limits::default()).await,
         };
         let rows = rows.map_err(step_error)?;
         let schema = match (&open.snapshot, step.write_mode) {

@@ -1,6 +1,4 @@
-//! Rows as JSON text, straight from Arrow columns, without an object per row.
-//!
-//! Each column is downcast once per batch; a cell then costs one match and its digits.
+//! Cells as text, straight from Arrow columns. Each column is downcast once per batch; a cell then costs one match and its digits.
 
 use std::io::Write;
 
@@ -16,33 +14,8 @@ use serde::Serialize;
 
 use crate::{ColumnType, Error, Result};
 
-/// Appends the rows of a batch as positional JSON arrays: `[1,"a",null],[2,"b",true]`.
-///
-/// The caller writes the outer brackets, and a comma between two batches that both have rows; a batch without rows
-/// adds nothing. Numbers are shortest round-trip text (`5.0` keeps its fraction, NaN and infinities are `null`), text is
-/// raw UTF-8, days are `2026-03-01`, instants `2026-03-01T05:00:00Z` with a fraction only where it is not zero, local
-/// times the same without `Z`.
-///
-/// # Errors
-/// [`Error::Invalid`] names a column whose type no table can hold. `out` is then unchanged.
-pub fn write_json_rows(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
-    let plain = plain_columns(batch)?;
-    let cells: Vec<Cells<'_>> = plain.iter().map(Cells::of).collect();
-    for row in 0..batch.num_rows() {
-        out.extend_from_slice(if row == 0 { b"[" } else { b",[" });
-        for (index, column) in cells.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            column.write(row, out);
-        }
-        out.push(b']');
-    }
-    Ok(())
-}
-
 /// The columns in the nine types of [`ColumnType`]; other spellings of them (views, dictionaries, small integers) are cast.
-fn plain_columns(batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+pub(super) fn plain_columns(batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
     let schema = batch.schema_ref();
     schema
         .fields()
@@ -59,7 +32,7 @@ fn plain_columns(batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
 }
 
 /// One downcast column.
-enum Cells<'a> {
+pub(super) enum Cells<'a> {
     Bool(&'a BooleanArray),
     Int32(&'a Int32Array),
     Int64(&'a Int64Array),
@@ -76,7 +49,7 @@ enum Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    fn of(array: &'a ArrayRef) -> Self {
+    pub(super) fn of(array: &'a ArrayRef) -> Self {
         match ColumnType::from_arrow(array.data_type()) {
             Some(ColumnType::Bool) => Self::Bool(array.as_boolean()),
             Some(ColumnType::Int32) => Self::Int32(array.as_primitive::<Int32Type>()),
@@ -91,7 +64,8 @@ impl<'a> Cells<'a> {
         }
     }
 
-    fn write(&self, row: usize, out: &mut Vec<u8>) {
+    /// Appends a cell as JSON.
+    pub(super) fn write_json(&self, row: usize, out: &mut Vec<u8>) {
         if self.is_null(row) {
             return out.extend_from_slice(b"null");
         }
@@ -105,6 +79,21 @@ impl<'a> Cells<'a> {
             Self::Date(array) => quoted(out, |out| write_date(i64::from(array.value(row)), out)),
             Self::Timestamp { array, zone } => quoted(out, |out| write_timestamp(array.value(row), zone, out)),
             Self::Nothing => {}
+        }
+    }
+
+    /// Appends a cell as CSV (RFC 4180): null is nothing, the empty text is two quotes.
+    pub(super) fn write_csv(&self, row: usize, out: &mut Vec<u8>) {
+        if self.is_null(row) {
+            return;
+        }
+        match self {
+            Self::Text(array) => write_csv_text(array.value(row), out),
+            Self::Float(array) if !array.value(row).is_finite() => drop(write!(out, "{}", array.value(row))),
+            Self::Double(array) if !array.value(row).is_finite() => drop(write!(out, "{}", array.value(row))),
+            Self::Date(array) => write_date(i64::from(array.value(row)), out),
+            Self::Timestamp { array, zone } => write_timestamp(array.value(row), zone, out),
+            _ => self.write_json(row, out),
         }
     }
 
@@ -123,8 +112,22 @@ impl<'a> Cells<'a> {
     }
 }
 
+/// Appends a text as a CSV field; it is quoted where it must be.
+pub(super) fn write_csv_text(text: &str, out: &mut Vec<u8>) {
+    let plain = !text.is_empty() && !text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
+    if plain {
+        return out.extend_from_slice(text.as_bytes());
+    }
+    out.push(b'"');
+    for (at, part) in text.split('"').enumerate() {
+        out.extend_from_slice(if at == 0 { b"" } else { b"\"\"" });
+        out.extend_from_slice(part.as_bytes());
+    }
+    out.push(b'"');
+}
+
 /// Writes a scalar; into a `Vec` this can't fail.
-fn json<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+pub(super) fn json<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, value);
 }
 
@@ -189,70 +192,5 @@ fn push_digits(value: u64, width: u32, out: &mut Vec<u8>) {
     for place in (0..width).rev() {
         let digit = value / 10_u64.pow(place) % 10;
         out.push(b'0' + u8::try_from(digit).unwrap_or_default());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use arrow::datatypes::{DataType, Field, Schema};
-
-    use super::*;
-
-    fn rendered(column: ArrayRef) -> String {
-        let schema = Schema::new(vec![Field::new("c", column.data_type().clone(), true)]);
-        let batch = RecordBatch::try_new(Arc::new(schema), vec![column]).expect("one column");
-        let mut out = Vec::new();
-        write_json_rows(&batch, &mut out).expect("a type that tables hold");
-        String::from_utf8(out).expect("UTF-8")
-    }
-
-    #[test]
-    fn numbers_are_shortest_and_nan_is_null() {
-        assert_eq!(rendered(Arc::new(Int64Array::from(vec![Some(i64::MIN), None, Some(7)]))), "[-9223372036854775808],[null],[7]");
-        assert_eq!(
-            rendered(Arc::new(Float64Array::from(vec![5.0, 0.1, -0.0, f64::NAN, f64::INFINITY, 1e300]))),
-            "[5.0],[0.1],[-0.0],[null],[null],[1e+300]"
-        );
-        assert_eq!(rendered(Arc::new(Float32Array::from(vec![0.1_f32]))), "[0.1]");
-        assert_eq!(rendered(Arc::new(BooleanArray::from(vec![Some(true), Some(false), None]))), "[true],[false],[null]");
-    }
-
-    #[test]
-    fn text_is_escaped_but_korean_stays_raw() {
-        assert_eq!(rendered(Arc::new(StringArray::from(vec!["강남대로 \"a\"\n\u{1}"]))), "[\"강남대로 \\\"a\\\"\\n\\u0001\"]");
-        let views = cast(&StringArray::from(vec!["가"]), &DataType::Utf8View).expect("views");
-        assert_eq!(rendered(views), "[\"가\"]");
-    }
-
-    #[test]
-    fn days_and_times_are_iso() {
-        let days = vec![0, 20_513, -1, -719_528, 11_016, i32::MAX, i32::MIN];
-        assert_eq!(
-            rendered(Arc::new(Date32Array::from(days))),
-            "[\"1970-01-01\"],[\"2026-03-01\"],[\"1969-12-31\"],[\"0000-01-01\"],[\"2000-02-29\"],[\"+5881580-07-11\"],[\"-5877641-06-23\"]"
-        );
-        let micros = vec![1_772_341_200_000_000, 1_772_341_200_250_000, -1];
-        let local = TimestampMicrosecondArray::from(micros);
-        assert_eq!(
-            rendered(Arc::new(local.clone())),
-            "[\"2026-03-01T05:00:00\"],[\"2026-03-01T05:00:00.25\"],[\"1969-12-31T23:59:59.999999\"]"
-        );
-        assert!(rendered(Arc::new(local.with_timezone("UTC"))).starts_with("[\"2026-03-01T05:00:00Z\"],[\"2026-03-01T05:00:00.25Z\"]"));
-    }
-
-    #[test]
-    fn rows_are_separated_and_an_empty_batch_adds_nothing() {
-        let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, false), Field::new("b", DataType::Utf8, true)]));
-        let batch = RecordBatch::try_new(
-            schema.clone(),
-            vec![Arc::new(Int64Array::from(vec![1, 2])), Arc::new(StringArray::from(vec![Some("x"), None]))],
-        )
-        .expect("two columns");
-        let mut out = b"[".to_vec();
-        write_json_rows(&batch, &mut out).expect("rows");
-        write_json_rows(&RecordBatch::new_empty(schema), &mut out).expect("no rows");
-        assert_eq!(out, b"[[1,\"x\"],[2,null]");
     }
 }
