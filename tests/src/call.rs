@@ -106,7 +106,7 @@ impl Answer {
     }
 
     /// Demands a status.
-    #[must_use]
+    #[expect(clippy::return_self_not_must_use, reason = "often the demand is all")]
     #[track_caller]
     pub fn is(self, status: u16) -> Self {
         assert!(self.status == status, "expected {status}; {self}");

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{Call, Hub};
 
 /// Longer than any answer may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How requests travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

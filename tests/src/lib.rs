@@ -22,6 +22,7 @@ mod client;
 pub mod delimited;
 mod form;
 mod hub;
+pub mod raw;
 pub mod scenario;
 pub mod signature;
 pub mod token;

@@ -15,6 +15,7 @@
 //! file = "a,b\n1,2\n"             # or a form with one file, or [[step.files]] with part, name, type, text or base64
 //! body = "plain"                  # or any text, with
 //! type = "text/plain"             # its content type
+//! send = { x-other = "1" }        # more headers
 //! status = 200
 //! answer = '{"id":"<any>"}'       # the whole body; `<any>` stands for any text
 //! headers = { allow = "POST" }    # headers that it must have

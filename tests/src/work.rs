@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{Answer, Client, FilePart};
 
 /// How long a run may take.
-const RUN_WITHIN: Duration = Duration::from_secs(60);
+const RUN_WITHIN: Duration = Duration::from_mins(1);
 /// How often it is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The largest page.

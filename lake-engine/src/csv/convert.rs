@@ -142,7 +142,7 @@ impl Builder {
                 cell::timestamp(text).filter(|(_, has)| has == zoned).map(|(value, _)| builder.append_value(value))
             }
         };
-        fits.ok_or_else(|| format!("column '{}': {} is not a {}", self.column.name, excerpt(text), self.column.kind.name()))
+        fits.ok_or_else(|| format!("column '{}': {} does not fit {}", self.column.name, excerpt(text), self.column.kind.name()))
     }
 
     fn push_null(&mut self) -> std::result::Result<(), String> {

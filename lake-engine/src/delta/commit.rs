@@ -51,7 +51,8 @@ impl Tables {
     /// Commits one version on top of `change.base`, unless the table has this publish already.
     pub(crate) async fn commit(&self, table: &TableId, change: Change) -> Result<Snapshot> {
         let before = self.latest(table).await?;
-        if self.holds(&before, change.info.publish).await? {
+        let last = self.last_publish(&before).await?;
+        if is_done(change.info.publish, last) {
             return Ok(before.snapshot.clone());
         }
         if before.snapshot.version != change.base {
@@ -66,7 +67,7 @@ impl Tables {
         if let Err(unpublished) = publish(&log, Some(&before.state), actions, operation).await {
             return self.settle(table, &change, unpublished).await;
         }
-        self.publishes.insert(table.clone(), (after.version, Some(change.info.publish)));
+        self.publishes.insert(table.clone(), (after.version, change.info.publish.max(last)));
         if after.version % CHECKPOINT_EVERY == 0 {
             checkpoint(&log, after.version).await;
         }
@@ -77,35 +78,35 @@ impl Tables {
     /// that applied the same publish.
     async fn settle(&self, table: &TableId, change: &Change, unpublished: Unpublished) -> Result<Snapshot> {
         let latest = match (self.latest(table).await, unpublished) {
-            (Err(_), Unpublished::Failed(error)) => return Err(error),
-            (Ok(latest), Unpublished::Failed(error)) => {
-                if !self.holds(&latest, change.info.publish).await.unwrap_or(false) {
-                    return Err(error);
-                }
-                latest
-            }
-            (latest, Unpublished::Taken) => latest?,
+            (Ok(latest), Unpublished::Taken) => latest,
+            (Ok(latest), Unpublished::Failed(error)) => match self.last_publish(&latest).await {
+                Ok(last) if is_done(change.info.publish, last) => latest,
+                _ => return Err(error),
+            },
+            (Err(_), Unpublished::Failed(error)) | (Err(error), Unpublished::Taken) => return Err(error),
         };
-        if self.holds(&latest, change.info.publish).await? {
+        if is_done(change.info.publish, self.last_publish(&latest).await?) {
             return Ok(latest.snapshot.clone());
         }
         Err(Error::Conflict { expected: change.base, actual: latest.snapshot.version })
     }
 
-    /// Whether a version holds this publish or a later one. Only the first look at a version reads the log.
-    async fn holds(&self, resolved: &Resolved, publish: i64) -> Result<bool> {
+    /// The number of the last publish that a version holds, 0 for none. Only the first look at a version reads the log.
+    async fn last_publish(&self, resolved: &Resolved) -> Result<i64> {
         let Snapshot { table, version, .. } = &resolved.snapshot;
-        let last = match self.publishes.get(table) {
-            Some((known, last)) if known == *version => last,
-            _ => {
-                let log = self.log_store(table)?;
-                let last = resolved.state.transaction_version(log.as_ref(), APPLICATION).await.map_err(storage)?;
-                self.publishes.insert(table.clone(), (*version, last));
-                last
-            }
-        };
-        Ok(publish > 0 && last.is_some_and(|last| last >= publish))
+        if let Some((_, last)) = self.publishes.get(table).filter(|(known, _)| known == version) {
+            return Ok(last);
+        }
+        let log = self.log_store(table)?;
+        let last = resolved.state.transaction_version(log.as_ref(), APPLICATION).await.map_err(storage)?.unwrap_or(0);
+        self.publishes.insert(table.clone(), (*version, last));
+        Ok(last)
     }
+}
+
+/// Whether a publish is among those up to `last`. Publishes count from 1; 0 is a commit that nobody counts.
+fn is_done(publish: i64, last: i64) -> bool {
+    publish > 0 && publish <= last
 }
 
 /// What the table holds once the change is committed.

@@ -29,8 +29,8 @@ pub(crate) struct Tables {
     store: Arc<dyn ObjectStore>,
     latest: Cache<TableId, Arc<Resolved>>,
     older: Cache<(TableId, i64), Arc<Snapshot>>,
-    /// The last publish that a version holds, for the newest version looked at.
-    publishes: Cache<TableId, (i64, Option<i64>)>,
+    /// The newest version looked at, and the last publish that it holds.
+    publishes: Cache<TableId, (i64, i64)>,
 }
 
 /// One version of a table, in Delta's words and in ours.
@@ -43,7 +43,7 @@ struct Resolved {
 impl Tables {
     /// Tables of `store`, nothing resolved yet.
     pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, latest: Cache::new(4_096), older: Cache::new(1_024), publishes: Cache::new(4_096) }
+        Self { store, latest: Cache::new(1_024), older: Cache::new(1_024), publishes: Cache::new(4_096) }
     }
 
     /// Resolves a version, by default the newest.

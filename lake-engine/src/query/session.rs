@@ -21,6 +21,9 @@ use url::Url;
 use super::{pause::GivenUp, statement::unknown, table::Table};
 use crate::storage;
 
+/// Memory below which another partition hinders more than it helps.
+const PARTITION_BYTES: usize = 64 << 20;
+
 /// What a query has.
 pub(super) struct Session {
     pub(super) store: Arc<dyn ObjectStore>,
@@ -60,8 +63,10 @@ impl Session {
         options.sql_parser.map_string_types_to_utf8view = false;
         options.execution.parquet.schema_force_view_types = false;
         options.execution.time_zone = Some("UTC".to_owned());
-        let reserved = &mut options.execution.sort_spill_reservation_bytes; // what a sort keeps free for merging, in each partition
-        *reserved = (self.memory_bytes / 4).min(*reserved);
+        // Partitions share the memory, and a sort keeps some free in each for merging what it spilled.
+        let execution = &mut options.execution;
+        execution.target_partitions = (self.memory_bytes / PARTITION_BYTES).clamp(1, execution.target_partitions.max(1));
+        execution.sort_spill_reservation_bytes = (self.memory_bytes / 4).min(execution.sort_spill_reservation_bytes);
         config
     }
 

@@ -10,7 +10,7 @@ use std::{pin::pin, sync::Arc};
 
 use arrow::array::RecordBatch;
 use futures::{Stream, StreamExt, stream};
-use madang_lake::{DataFile, Error, Result, RowIds, Schema, Staged, TableId};
+use madang_lake::{DataFile, Result, RowIds, Schema, Staged, TableId};
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking};
 
@@ -110,8 +110,7 @@ impl Target {
         let path = store::data_file(&self.table, &file.path)?;
         match self.store.head(&path).await {
             Ok(found) if found.size == file.bytes => Ok(()),
-            Ok(_) => Err(Error::invalid(format!("the staged file {} has another size", file.path))),
-            Err(object_store::Error::NotFound { .. }) => Err(Error::NotFound(format!("the staged file {}", file.path))),
+            Ok(_) => Err(storage(format!("the staged file {path} has another size"))),
             Err(error) => Err(storage(error)),
         }
     }

@@ -80,7 +80,7 @@ async fn create_leaves_a_table_alone() {
     let engines = [lake.again(), lake.again(), lake.again(), lake.again()];
     let info = CommitInfo::default();
     let made = futures::future::join_all(engines.iter().map(|engine| engine.create(&table, &columns, &info))).await;
-    made.into_iter().for_each(|snapshot| assert_eq!(snapshot.unwrap().version, 0));
+    assert!(made.into_iter().all(|snapshot| snapshot.unwrap().version == 0));
     let empty = lake.engine.snapshot(&table, None).await.unwrap();
     lake.append(&empty, "a\n1\n").await.unwrap();
     let other = schema(&[("b", ColumnType::String, true)]);
@@ -110,9 +110,9 @@ async fn staged_files_must_be_there_whole_and_apart() {
     assert_eq!(refusal(lake.commit(&one, WriteMode::Append, twice).await), "the staged files have overlapping ranges of row ids");
     let mut other = staged.clone();
     other.files[0].bytes += 1;
-    assert!(refusal(lake.commit(&one, WriteMode::Append, other).await).ends_with("has another size"));
+    assert!(matches!(lake.commit(&one, WriteMode::Append, other).await, Err(Error::Storage(_))));
     lake.engine.discard(&one.table, &staged).await.unwrap();
-    assert!(matches!(lake.commit(&one, WriteMode::Append, staged).await, Err(Error::NotFound(_))));
+    assert!(matches!(lake.commit(&one, WriteMode::Append, staged).await, Err(Error::Storage(_))));
     assert_eq!(lake.engine.snapshot(&one.table, None).await.unwrap().version, 1);
 }
 
@@ -245,6 +245,7 @@ async fn a_publish_is_applied_once() {
     let three = lake.append(&two, "a\n3\n").await.unwrap(); // counted by nobody
     for publish in [6, 7] {
         wanted.info.publish = publish;
+        assert_eq!(lake.engine.commit(&one.table, wanted.clone()).await.unwrap(), three);
         assert_eq!(lake.again().commit(&one.table, wanted.clone()).await.unwrap(), three);
     }
     wanted.info.publish = 8;
@@ -253,27 +254,5 @@ async fn a_publish_is_applied_once() {
     wanted.staged = lake.stage(&one.table, "a\n4\n", &one.schema).await.unwrap();
     let engines = [lake.again(), lake.again(), lake.again()];
     let all = futures::future::join_all(engines.iter().map(|engine| engine.commit(&one.table, wanted.clone()))).await;
-    all.into_iter().for_each(|snapshot| assert_eq!(snapshot.unwrap().version, 4));
-}
-
-#[tokio::test]
-async fn tmp_for_outsiders() {
-    let lake = TestLake::new();
-    let one = lake.load("번호,도로 이름(°C),값,날,순간,현지,참\n1,강남대로,0.5,2026-03-01,2026-03-01T14:00:00+09:00,2026-03-01 14:00:00,true\n2,,,,,,\n").await;
-    let two = lake.append(&one, "번호\n3\n").await.unwrap();
-    let mut grown = two.schema.clone();
-    grown.columns.push(column("새 열", ColumnType::Int64, true));
-    let staged = lake.stage(&one.table, "번호,새 열\n4,44\n", &grown).await.unwrap();
-    let mut wanted = change(&two, WriteMode::Append, staged);
-    wanted.schema = grown.clone();
-    let three = lake.engine.commit(&one.table, wanted).await.unwrap();
-    let staged = lake.stage(&one.table, "번호,새 열\n9,99\n", &grown).await.unwrap();
-    let mut four = lake.commit(&three, WriteMode::Overwrite, staged).await.unwrap();
-    for n in 0..50 {
-        four = lake.append(&four, format!("번호\n{n}\n")).await.unwrap();
-    }
-    let plain = lake.load("a,b\n1,x\n2,y\n").await;
-    println!("{}", lake.table_folder(&one.table).display());
-    println!("{}", lake.table_folder(&plain.table).display());
-    std::mem::forget(lake.folder);
+    assert!(all.into_iter().all(|snapshot| snapshot.unwrap().version == 4));
 }

@@ -29,7 +29,10 @@ const BODIES: [(&str, &str); 4] = [
     ("application/json", "{}"),
     ("application/json", r#"{"name": "#),
     ("application/json", r#"{"name":"훔친 것"}"#),
-    ("multipart/form-data; boundary=x", "--x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\na\n1\n\r\n--x--\r\n"),
+    (
+        "multipart/form-data; boundary=x",
+        "--x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\na\n1\n\r\n--x--\r\n",
+    ),
 ];
 
 #[test]

@@ -92,7 +92,15 @@ async fn every_part_of_a_token_counts() {
         let parts: Vec<&str> = good.split('.').collect();
         let other = token::unsigned(HS256, &with(&token::claims(&good), &json!({"roles": ["admin", "user", "god"]})));
         let stolen = format!("{}{}", other, parts[2]);
-        let texts = [stolen, parts[..2].join("."), format!("{good}."), format!("{good}.x"), "a.b.c".to_owned(), "..".to_owned(), "x".repeat(20_000)];
+        let texts = [
+            stolen,
+            parts[..2].join("."),
+            format!("{good}."),
+            format!("{good}.x"),
+            "a.b.c".to_owned(),
+            "..".to_owned(),
+            "x".repeat(20_000),
+        ];
         for text in texts {
             assert_opens(&admin, Login::bearer(&text), 401, &text[..text.len().min(60)]).await;
         }

@@ -223,3 +223,17 @@ async fn too_many_failures_must_wait() {
     })
     .await;
 }
+
+/// Guessing with many hands at once is no way around it.
+#[tokio::test]
+async fn failures_at_the_same_time_are_counted_too() {
+    on_every_hub(|hub| async move {
+        let visitor = hub.visitor();
+        let name = format!("nobody-at-once-{}", signature::now_ms());
+        let attempt = |_| visitor.post(LOGIN).json(&json!({"username": name, "password": "wrong"})).send();
+        let answers = futures::future::join_all((0..30).map(attempt)).await;
+        let checked = answers.iter().filter(|answer| answer.status == 401).count();
+        assert!(answers.iter().all(|answer| matches!(answer.status, 401 | 429)) && checked <= 10, "{checked} passwords were tried");
+    })
+    .await;
+}

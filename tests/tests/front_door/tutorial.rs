@@ -43,7 +43,7 @@ async fn the_curl_lines_work() {
 
 async fn curl(hub: &Hub, base: &str) {
     let folder = folder(hub, base);
-    let mut exports = BTreeMap::new();
+    let mut exports: BTreeMap<&str, String> = BTreeMap::new();
     let mut answers = Vec::new();
     for line in CURL.split("\n\n").filter(|block| block.starts_with("curl ")) {
         let line = line.replace("https://{host}", base).replace("your-username", &hub.credentials().username);

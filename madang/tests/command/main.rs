@@ -1,0 +1,12 @@
+//! Tests of the `madang` command: each starts the program itself, in a folder of its own, as a person would.
+
+mod clock;
+mod config;
+mod crash;
+mod demo;
+mod first_start;
+mod hub;
+mod log;
+mod program;
+mod sign;
+mod stop;
