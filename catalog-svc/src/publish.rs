@@ -10,9 +10,10 @@ use std::time::Duration;
 use madang_kit::{
     Code, Context, Drain, Error, Id, Result, Tx,
     audit::{self, Record},
+    error::chain,
     housekeeping,
 };
-use madang_lake::{CommitInfo, Snapshot, Staged, TableId};
+use madang_lake::{CommitInfo, Schema, Snapshot, Staged, TableId, WriteMode};
 use serde_json::json;
 
 use crate::{
@@ -61,13 +62,17 @@ async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result
         None => None,
     };
     let number = match (there, &change.made_for) {
-        (Some(table), Some(schema)) if table.id == change.table.as_str() && table.schema == *schema => {
-            if change.made_from.is_some_and(|version| table.version != Some(version)) {
+        (Some(table), Some(schema)) if table.id == change.table.as_str() => {
+            let read_another = change.made_from.is_some_and(|version| table.version != Some(version));
+            let other_columns = change.mode == WriteMode::Append && table.schema != *schema;
+            if read_another || other_columns {
                 return Err(moved());
             }
+            check_columns(change, &table.schema)?;
             table.publishes + 1
         }
         (None, None) => {
+            change.schema.check().map_err(lake_error)?;
             let resource = dataset::Resource {
                 id: change.table.to_string(),
                 dataset_id: dataset,
@@ -83,6 +88,12 @@ async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result
     };
     table::set_decided(tx, change.table.as_str(), &change.schema, number).await?;
     Ok(number)
+}
+
+/// Whatever could be refused is refused here, before the commit record: after it there is no way back.
+fn check_columns(change: &Change, there: &Schema) -> Result<()> {
+    change.schema.check().map_err(lake_error)?;
+    if change.mode == WriteMode::Append { there.check_growth(&change.schema).map_err(lake_error) } else { Ok(()) }
 }
 
 fn moved() -> Error {
@@ -102,10 +113,27 @@ pub(crate) async fn roll_forward(catalog: &Catalog, table: &TableId) -> Result<S
         match apply(catalog, open.change, open.number).await {
             Ok(snapshot) => newest = Some(snapshot),
             Err(madang_lake::Error::Conflict { .. }) => {}
-            Err(error) => return Err(lake_error(error)),
+            Err(madang_lake::Error::Storage(cause)) => return Err(not_applied(cause)),
+            Err(impossible) => {
+                set_aside(catalog, table, open.number, &impossible).await?;
+                return Err(not_applied(impossible.into()));
+            }
         }
     }
     Err(Error::new(Code::Unavailable, "the table is too busy"))
+}
+
+/// A decided change that can't be applied yet. Not a refusal: it stands.
+fn not_applied(cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error { code: Code::Unavailable, message: "the table can't be written now".to_owned(), fields: Vec::new(), cause: Some(cause) }
+}
+
+/// A change that can never be applied must not hold up those behind it. That it was decided is a defect; its files stay.
+async fn set_aside(catalog: &Catalog, table: &TableId, number: i64, why: &madang_lake::Error) -> Result<()> {
+    tracing::error!(table = %table, number, error = %why, "a decided publish can't be applied and was set aside");
+    let mut tx = catalog.db.begin().await?;
+    store::set_aside(&mut tx, table.as_str(), number).await?;
+    Ok(tx.commit().await?)
 }
 
 async fn apply(catalog: &Catalog, change: Change, number: i64) -> madang_lake::Result<Snapshot> {
@@ -134,12 +162,14 @@ async fn note_applied(catalog: &Catalog, table: &TableId, number: i64, version: 
     Ok(tx.commit().await?)
 }
 
-/// Applies everything that is decided, as after a crash.
+/// Applies everything that is decided, as after a crash. One table that can't be written now holds up no other.
 pub(crate) async fn roll_forward_all(catalog: &Catalog) -> Result<()> {
     for id in store::open_tables(&catalog.db).await? {
         let table = id.parse().map_err(lake_error)?;
-        roll_forward(catalog, &table).await?;
-        tracing::info!(table = %table, "rolled a publish forward");
+        match roll_forward(catalog, &table).await {
+            Ok(_) => tracing::info!(table = %table, "rolled a publish forward"),
+            Err(error) => tracing::warn!(table = %table, error = %chain(&error), "a publish is not applied yet"),
+        }
     }
     Ok(())
 }

@@ -50,7 +50,14 @@ struct Receiver<'a> {
     allowance: Allowance,
     digest: Hasher,
     files: Vec<ReceivedFile>,
-    open: Option<(SpoolFile, UploadFile)>,
+    open: Option<OpenFile>,
+}
+
+/// A file whose bytes are coming.
+struct OpenFile {
+    spool: SpoolFile,
+    file: UploadFile,
+    digest: Hasher,
 }
 
 impl<'a> Receiver<'a> {
@@ -63,16 +70,14 @@ impl<'a> Receiver<'a> {
         if self.files.len() == MAX_FILES {
             return Err(Error::invalid("files", "too_many", format!("an upload may have at most {MAX_FILES} files")));
         }
-        self.digest.update(file.filename.as_bytes());
-        self.digest.update(b"/"); // no file name holds one
-        self.open = Some((self.spool.create()?, file));
+        self.open = Some(OpenFile { spool: self.spool.create()?, file, digest: Hasher::new(&SHA256) });
         Ok(())
     }
 
     async fn chunk(&mut self, bytes: &Bytes) -> Result<()> {
-        let Some((spool, _)) = &mut self.open else { return Err(Error::invalid("chunk", "order", "bytes came before their file")) };
-        self.digest.update(bytes);
-        spool.write(bytes, &mut self.allowance).await
+        let Some(open) = &mut self.open else { return Err(Error::invalid("chunk", "order", "bytes came before their file")) };
+        open.digest.update(bytes);
+        open.spool.write(bytes, &mut self.allowance).await
     }
 
     async fn end(mut self) -> Result<Received> {
@@ -84,7 +89,10 @@ impl<'a> Receiver<'a> {
     }
 
     async fn close(&mut self) -> Result<()> {
-        let Some((spool, file)) = self.open.take() else { return Ok(()) };
+        let Some(OpenFile { spool, file, digest }) = self.open.take() else { return Ok(()) };
+        self.digest.update(&file.filename.len().to_le_bytes());
+        self.digest.update(file.filename.as_bytes());
+        self.digest.update(digest.finish().as_ref());
         let (format, delimiter) = (format(&file)?, delimiter(&file)?);
         let spooled = spool.finish().await?;
         let input = Input { path: spooled.to_path_buf(), format, delimiter };

@@ -7,7 +7,7 @@ use chrono::DateTime;
 use futures::{StreamExt, stream::BoxStream};
 use madang_kit::{Code, Context, Error, Id, Result, check, time};
 use madang_lake::{
-    DataFile, Encoder, Filter, FilterOp, Limits, Page, ReadOptions, RowStream, Snapshot, Sort, TableId, VersionInfo, WriteMode,
+    DataFile, Encoder, Filter, FilterOp, Limits, Page, ReadOptions, RowStream, Schema, Snapshot, Sort, TableId, VersionInfo, WriteMode,
 };
 use madang_proto::catalog::v1::{
     CommitTablesRequest, CommitTablesResponse, OpenTableRequest, OpenTableResponse, ListTableVersionsRequest,
@@ -143,15 +143,16 @@ pub(crate) async fn versions(catalog: &Catalog, context: &Context, request: List
     Ok(ListTableVersionsResponse { versions: history.into_iter().map(version).collect() })
 }
 
-/// A version of a dataset's primary table, by default the newest. Every reader of rows comes through here: it is where rows that are
+/// A version of a dataset's primary table, by default the newest with everything that was decided. Every reader of rows comes through here: it is where rows that are
 /// not in files yet will be merged in.
 async fn resolve(catalog: &Catalog, dataset: &str, version: Option<i64>) -> Result<Option<Snapshot>> {
     let Some(table) = store::primary(&catalog.db, dataset).await? else { return Ok(None) };
-    if table.version.is_none() {
-        return Ok(None);
-    }
     let id: TableId = table.id.parse().map_err(lake_error)?;
-    catalog.lake.snapshot(&id, version).await.map(Some).map_err(lake_error)
+    let newest = publish::roll_forward(catalog, &id).await?;
+    match version {
+        Some(version) => catalog.lake.snapshot(&id, Some(version)).await.map(Some).map_err(lake_error),
+        None => Ok(Some(newest)),
+    }
 }
 
 fn encode(rows: RowStream) -> Result<impl futures::Stream<Item = Result<Bytes>> + Send + 'static> {
@@ -241,12 +242,12 @@ async fn read_change(catalog: &Catalog, context: &Context, change: TableChange) 
     };
     let id = check::id("dataset_id", &change.dataset_id)?;
     let dataset = dataset::writable(catalog, context, id).await?;
-    let there = store::primary(&catalog.db, &dataset.id).await?;
+    let made_for: Schema = change.made_for.try_into().map_err(lake_error)?;
     Ok(Change {
         table: change.table_id.parse().map_err(lake_error)?,
         dataset: id,
         mode,
-        made_for: there.map(|table| table.schema),
+        made_for: (!made_for.columns.is_empty()).then_some(made_for),
         made_from: change.base_version,
         schema: change.columns.try_into().map_err(lake_error)?,
         files: change.files.into_iter().map(DataFile::from).collect(),

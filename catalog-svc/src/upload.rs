@@ -3,11 +3,10 @@
 //! The bytes are spooled to the local disk, because types are inferred over the whole file. Then they are staged as Parquet and
 //! published. If somebody else changed the table meanwhile, staging starts again from the spooled files.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use madang_kit::{
     Code, Context, Error, Id, Result, check,
+    error::chain,
     idempotency::{self, Claim},
 };
 use madang_lake::{Column, ColumnType, Inspection, Limits, RowIds, Schema, Staged, TableId, WriteMode};
@@ -95,7 +94,7 @@ async fn ingest(catalog: &Catalog, context: &Context, upload: &Upload) -> Result
         made_from: None,
         schema,
         files: staged.files.clone(),
-        resource_name: upload.received.files.first().map(|file| file.name.clone()).unwrap_or_default(),
+        resource_name: upload.received.files.first().map(|file| resource_name(&file.name)).unwrap_or_default(),
     };
     let answer = UploadTableResponse { rows: staged.rows(), columns: staged.columns, version: 0 };
     match decide(catalog, context, &change, &answer).await {
@@ -111,8 +110,21 @@ async fn ingest(catalog: &Catalog, context: &Context, upload: &Upload) -> Result
             return Err(error);
         }
     }
-    let snapshot = publish::roll_forward(catalog, &id).await?;
-    Ok(UploadTableResponse { version: snapshot.version, ..answer })
+    // From here on the upload stands. If its table can't be written now, readers and retries will roll it forward.
+    let version = match publish::roll_forward(catalog, &id).await {
+        Ok(snapshot) => snapshot.version,
+        Err(error) => {
+            tracing::warn!(table = %id, error = %chain(&error), "a publish is not applied yet");
+            0
+        }
+    };
+    Ok(UploadTableResponse { version, ..answer })
+}
+
+/// A file's name as the name of a resource: its last part, of bounded length.
+fn resource_name(filename: &str) -> String {
+    let last = filename.rsplit(['/', '\\']).next().unwrap_or_default();
+    last.chars().filter(|c| !c.is_control()).take(check::TITLE_CHARS).collect()
 }
 
 /// Writes the commit record; gives the earlier answer if this very upload was done before.
@@ -153,7 +165,7 @@ async fn stage(catalog: &Catalog, table: &TableId, received: &Received, schema: 
 
 async fn discard(catalog: &Catalog, table: &TableId, staged: &Staged) {
     if let Err(error) = catalog.lake.discard(table, staged).await {
-        tracing::warn!(table = %table, error = %madang_kit::error::chain(&error), "staged files were left behind");
+        tracing::warn!(table = %table, error = %chain(&error), "staged files were left behind");
     }
 }
 
@@ -207,6 +219,6 @@ impl RowIds for Ids {
         let count = i64::try_from(count).map_err(madang_lake::Error::storage)?;
         store::reserve_row_ids(&self.catalog.db, self.table, count)
             .await
-            .map_err(|error| madang_lake::Error::Storage(Arc::new(error).to_string().into()))
+            .map_err(|error| madang_lake::Error::storage(error))
     }
 }

@@ -22,9 +22,9 @@ use crate::db::Durability;
 const PREFIX: &str = "MADANG_";
 const SECTIONS: [&str; 5] = ["gateway", "catalog", "pipeline", "tokens", "logins"];
 
-/// What is logged unless the operator says otherwise: our own news, and what libraries warn of. The Delta kernel reports an absent
-/// table as an error although it is the usual answer to "is it there?".
-pub const DEFAULT_FILTER: &str = "warn,madang=info,buoyant_kernel=off";
+/// What is logged unless the operator says otherwise: our own news, and what libraries warn of. The Delta libraries report an absent
+/// table and a lost race for a version as errors, although both are usual answers.
+pub const DEFAULT_FILTER: &str = "warn,madang=info,buoyant_kernel=off,deltalake_core=off";
 
 /// Everything that an operator can set.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -116,7 +116,7 @@ impl Db {
     /// Starts a transaction that may write.
     pub async fn begin(&self) -> sqlx::Result<Tx> {
         Ok(match self {
-            Self::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite { writer, .. } => Tx::Sqlite(begin_on(writer).await?),
             Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
     }
@@ -129,9 +129,9 @@ impl Db {
         }
     }
 
-    /// Whether it answers a trivial statement soon.
+    /// Whether it answers a trivial statement soon, on a connection that may write.
     pub async fn answers(&self) -> bool {
-        let asked = self.query("SELECT CAST(1 AS BIGINT)").one::<(i64,)>();
+        let asked = async { self.begin().await?.query("SELECT CAST(1 AS BIGINT)").one::<(i64,)>().await };
         matches!(tokio::time::timeout(Duration::from_secs(1), asked).await, Ok(Ok(_)))
     }
 
@@ -249,6 +249,19 @@ impl Query<'_> {
 /// Whether a write failed because a unique key is taken.
 pub fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+/// Begins on the writing connection. SQLite ends a transaction by itself when the disk is full, without the library's knowledge;
+/// such a connection begins no other, so it is replaced.
+async fn begin_on(writer: &SqlitePool) -> sqlx::Result<Transaction<'static, Sqlite>> {
+    const BEGIN: &str = "BEGIN IMMEDIATE";
+    match writer.begin_with(BEGIN).await {
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            writer.acquire().await?.close().await?;
+            writer.begin_with(BEGIN).await
+        }
+        other => other,
+    }
 }
 
 fn merged(kit: &Migrator, own: &Migrator) -> Migrator {

@@ -130,7 +130,7 @@ impl Error {
 impl From<sqlx::Error> for Error {
     /// A database that is away is [`Code::Unavailable`]; everything else is ours.
     fn from(error: sqlx::Error) -> Self {
-        let away = matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_));
+        let away = matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_)) || is_out_of_service(&error);
         let mut mapped = Self::internal(error);
         if away {
             mapped.code = Code::Unavailable;
@@ -138,6 +138,12 @@ impl From<sqlx::Error> for Error {
         }
         mapped
     }
+}
+
+/// PostgreSQL that shuts down or starts (57P), has lost the connection (08) or has no room (53); SQLite on a full disk (13).
+fn is_out_of_service(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+    code == "13" || ["57P", "08", "53"].iter().any(|class| code.len() == 5 && code.starts_with(class))
 }
 
 impl From<Error> for Status {

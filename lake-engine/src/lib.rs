@@ -6,7 +6,6 @@
 //!   `csv/`), and one commit makes them a version (`delta/`).
 //! * Reading: a page seeks by row counts (`read.rs`); a query is planned over resolved file lists only (`query/`).
 
-mod columns;
 mod csv;
 mod delta;
 mod query;
@@ -19,7 +18,8 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use madang_lake::{
-    Change, CommitInfo, Error, Filter, Input, Inspection, Lake, Limits, ReadOptions, Result, RowIds, RowStream, Schema, Snapshot, Staged, TableId, VersionInfo,
+    Change, CommitInfo, Error, Filter, Input, Inspection, Lake, Limits, ReadOptions, Result, RowIds, RowStream, Schema, Snapshot, Staged,
+    TableId, VersionInfo,
 };
 use object_store::ObjectStore;
 
@@ -70,14 +70,14 @@ impl Lake for Engine {
     }
 
     async fn stage(&self, table: &TableId, input: &Input, schema: &Schema, limits: &Limits, ids: &dyn RowIds) -> Result<Staged> {
-        columns::check(schema)?;
+        schema.check()?;
         let (columns, batches) = csv::convert(input, schema, *limits, &self.scratch).await;
         let files = write::write(self.target(table), schema, batches, ids).await?;
         Ok(Staged { files, columns })
     }
 
     async fn stage_rows(&self, table: &TableId, rows: RowStream, schema: &Schema, ids: &dyn RowIds) -> Result<Staged> {
-        columns::check(schema)?;
+        schema.check()?;
         let columns = u32::try_from(rows.schema.fields().len()).map_err(storage)?;
         let files = write::write(self.target(table), schema, rows::fit(rows, schema)?, ids).await?;
         Ok(Staged { files, columns })
@@ -92,12 +92,12 @@ impl Lake for Engine {
     }
 
     async fn create(&self, table: &TableId, schema: &Schema, info: &CommitInfo) -> Result<Snapshot> {
-        columns::check(schema)?;
+        schema.check()?;
         self.tables.create(table, schema, info).await
     }
 
     async fn commit(&self, table: &TableId, change: Change) -> Result<Snapshot> {
-        columns::check(&change.schema)?;
+        change.schema.check()?;
         self.tables.commit(table, change).await
     }
 

@@ -9,14 +9,14 @@ pub enum Error {
     /// The uploaded bytes, the query or the wanted change is wrong; the text is for the caller.
     #[error("{0}")]
     Invalid(String),
-    /// One row of the input is wrong. `row` counts data rows from 1; `line` counts lines of the file from 1 when known.
-    #[error("row {row}: {reason}")]
+    /// One row of the input is wrong. Written out, the row comes first, then the column if one is at fault.
+    #[error("row {row}{}: {reason}", in_column(column.as_deref()))]
     BadRow {
         /// Data row, the header not counted, from 1.
         row: u64,
         /// The column's name, when one column is at fault.
         column: Option<String>,
-        /// What is wrong, for the caller.
+        /// What is wrong, for the caller; it repeats neither row nor column.
         reason: String,
     },
     /// The table or the version does not exist.
@@ -48,4 +48,8 @@ impl Error {
     pub fn invalid(text: impl Into<String>) -> Self {
         Self::Invalid(text.into())
     }
+}
+
+fn in_column(column: Option<&str>) -> String {
+    column.map_or_else(String::new, |column| format!(", column '{column}'"))
 }

@@ -9,8 +9,8 @@ use crate::{Error, Result};
 
 /// The hidden column that numbers rows in ingestion order, from 1. It never appears in a [`Schema`].
 pub const ROW_ID: &str = "_id";
-/// Bytes of a column's name.
-const MAX_NAME: usize = 255;
+/// Characters of a column's name.
+const MAX_NAME: usize = 1_000;
 
 /// What one column holds. The serialized name is the Arrow-like one of dhub.md section 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -166,22 +166,41 @@ impl Schema {
         self
     }
 
-    /// Checks names: none empty, none twice, none reserved, not too long.
+    /// Checks that a table can have these columns: at least one, under names that [`Self::check_names`] takes.
     ///
     /// # Errors
     /// [`Error::Invalid`] names the first column that breaks a rule.
     pub fn check(&self) -> Result<()> {
+        if self.columns.is_empty() {
+            return Err(Error::invalid("a table needs at least one column"));
+        }
+        Self::check_names(self.columns.iter().map(|column| column.name.as_str()))
+    }
+
+    /// Checks names: none empty, none twice, none reserved, not too long. Delta compares names without case, so `a` and
+    /// `A` can't both be columns, nor can any spelling of [`ROW_ID`].
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first column that breaks a rule.
+    pub fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
         let mut seen = HashSet::new();
-        for column in &self.columns {
-            let name = column.name.as_str();
-            if name.is_empty() || name.chars().any(char::is_control) {
-                return Err(Error::invalid("a column's name must not be empty and must not hold control characters"));
+        for (index, name) in names.enumerate() {
+            let number = index + 1;
+            if name.trim().is_empty() {
+                return Err(Error::invalid(format!("column {number} has no name")));
             }
-            if name.len() > MAX_NAME {
-                return Err(Error::invalid(format!("a column's name has at most {MAX_NAME} bytes")));
+            if name.chars().any(char::is_control) {
+                return Err(Error::invalid(format!("the name of column {number} holds a control character")));
             }
-            if name == ROW_ID || !seen.insert(name) {
-                return Err(Error::invalid(format!("the column name '{name}' is reserved or used twice")));
+            if name.chars().count() > MAX_NAME {
+                return Err(Error::invalid(format!("the name of column {number} is longer than {MAX_NAME} characters")));
+            }
+            let folded = name.to_lowercase();
+            if folded == ROW_ID {
+                return Err(Error::invalid(format!("the column name '{name}' is reserved")));
+            }
+            if !seen.insert(folded) {
+                return Err(Error::invalid(format!("the column name '{name}' appears twice (upper and lower case count as equal)")));
             }
         }
         Ok(())
@@ -199,7 +218,7 @@ impl Schema {
                 return Err(Error::invalid(format!("column '{name}' can't change from {} to {}", column.kind.name(), next.kind.name())));
             }
             if column.nullable && !next.nullable {
-                return Err(Error::invalid(format!("column '{name}' can't become mandatory")));
+                return Err(Error::invalid(format!("column '{name}' may be empty already and can't become mandatory")));
             }
         }
         let mandatory = wanted.columns.iter().find(|column| self.column(&column.name).is_none() && !column.nullable);

@@ -103,9 +103,20 @@ pub struct Limits {
     pub time: std::time::Duration,
 }
 
+impl Limits {
+    /// What one input or one step of a pipeline may take; questions asked at the front door get less.
+    pub const STEP: Self = Self {
+        columns: 4_096,
+        cell_bytes: 16 << 20,
+        rows: 1_000_000_000,
+        memory_bytes: 1 << 30,
+        time: std::time::Duration::from_mins(10),
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { columns: 4_096, cell_bytes: 16 << 20, rows: u64::MAX, memory_bytes: 1 << 30, time: std::time::Duration::from_hours(1) }
+        Self::STEP
     }
 }
 

@@ -67,8 +67,8 @@ fn read_step(at: &str, step: wire::Step) -> Result<Step> {
     let Some(Work::Sql(sql)) = step.work else {
         return Err(Error::invalid(format!("{at}.script"), "missing", "the step does nothing"));
     };
-    if sql.query.trim().is_empty() || sql.query.len() > MAX_QUERY {
-        let rule = format!("the query must not be empty and have at most {MAX_QUERY} bytes");
+    if sql.query.trim().is_empty() || sql.query.len() > MAX_QUERY || sql.query.contains('\0') {
+        let rule = format!("the query must not be empty, must have at most {MAX_QUERY} bytes and no NUL");
         return Err(Error::invalid(format!("{at}.options.query"), "length", rule));
     }
     let inputs = read_edges(&format!("{at}.inputs"), step.inputs)?;

@@ -97,6 +97,20 @@ pub(crate) async fn set_applied(tx: &mut Tx, table: &str, number: i64, version: 
     Ok(())
 }
 
+/// The version of a change that was set aside.
+const SET_ASIDE: i64 = -1;
+
+/// Takes a change that can never be applied out of the way; what it wanted stays for whoever looks into it.
+pub(crate) async fn set_aside(tx: &mut Tx, table: &str, number: i64) -> Result<()> {
+    tx.query("UPDATE publish_change SET version = $3 WHERE table_id = $1 AND number = $2")
+        .bind(table.to_owned())
+        .bind(number)
+        .bind(SET_ASIDE)
+        .run()
+        .await?;
+    Ok(())
+}
+
 /// The tables of the publish that a run's step already made.
 pub(crate) async fn tables_of(tx: &mut Tx, run: &RunStep) -> Result<Option<Vec<String>>> {
     let rows: Vec<(String,)> = tx
@@ -116,7 +130,7 @@ pub(crate) async fn versions_of(db: &Db, run: &RunStep) -> Result<Vec<(String, i
     Ok(db
         .query(
             "SELECT c.table_id, c.version FROM publish p JOIN publish_change c ON c.publish_id = p.id
-             WHERE p.run_id = $1 AND p.step = $2 AND c.version IS NOT NULL",
+             WHERE p.run_id = $1 AND p.step = $2 AND c.version >= 0",
         )
         .bind(run.run.to_string())
         .bind(run.step.clone())

@@ -142,12 +142,12 @@ impl Builder {
                 cell::timestamp(text).filter(|(_, has)| has == zoned).map(|(value, _)| builder.append_value(value))
             }
         };
-        fits.ok_or_else(|| format!("column '{}': {} does not fit {}", self.column.name, excerpt(text), self.column.kind.name()))
+        fits.ok_or_else(|| format!("{} does not fit {}", excerpt(text), self.column.kind.name()))
     }
 
     fn push_null(&mut self) -> std::result::Result<(), String> {
         if !self.column.nullable {
-            return Err(format!("column '{}' must not be empty", self.column.name));
+            return Err("it must not be empty".to_owned());
         }
         match &mut self.cells {
             Cells::Bool(builder) => builder.append_null(),

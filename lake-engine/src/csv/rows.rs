@@ -2,10 +2,8 @@
 
 use std::{borrow::Cow, fs::File};
 
-use madang_lake::{Error, Limits, Result};
-
+use madang_lake::{Error, Limits, Result, Schema};
 use super::records::{Record, Records};
-use crate::columns;
 
 /// The rows of a file, read from the first one on.
 pub(super) struct Rows {
@@ -26,7 +24,7 @@ impl Rows {
             return Err(Error::invalid("the file is empty"));
         }
         let header = records.current().cells().map(|cell| cell.map(Cow::into_owned)).collect::<Result<Vec<_>>>()?;
-        columns::check_names(header.iter().map(String::as_str))?;
+        Schema::check_names(header.iter().map(String::as_str))?;
         Ok(Self { header, records, cell_bytes: limits.cell_bytes, count: 0 })
     }
 

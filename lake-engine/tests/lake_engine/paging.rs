@@ -42,7 +42,7 @@ async fn columns_come_in_the_wanted_order() {
     let snapshot = lake.load("a,b,c\n1,2,3\n4,5,6\n").await;
     let read = async |columns: &[&str]| {
         let columns = Some(columns.iter().map(|name| (*name).to_owned()).collect());
-        lake.read(&snapshot, &ReadOptions { columns, page: None }).await
+        lake.read(&snapshot, &ReadOptions { columns, ..ReadOptions::default() }).await
     };
     assert_eq!(read(&["c", "a"]).await.unwrap(), [json!([3, 1]), json!([6, 4])]);
     assert_eq!(read(&["b", "_id"]).await.unwrap(), [json!([2, 1]), json!([5, 2])]);
@@ -62,7 +62,7 @@ async fn row_ids_have_no_gaps_and_interleaved_uploads_stay_apart() {
     assert!(third.files.windows(2).all(|pair| pair[0].last_row_id < pair[1].first_row_id));
     assert!(third.files.iter().all(|file| file.rows == u64::try_from(file.last_row_id - file.first_row_id + 1).unwrap()));
     let columns = Some(vec!["_id".to_owned()]);
-    let ids = lake.read(&third, &ReadOptions { columns, page: None }).await.unwrap();
+    let ids = lake.read(&third, &ReadOptions { columns, ..ReadOptions::default() }).await.unwrap();
     assert!(ids.iter().enumerate().all(|(index, row)| row[0] == json!(index + 1)));
     assert_eq!(ids.len(), 600_010);
 }
@@ -73,8 +73,8 @@ async fn a_snapshot_is_enough_for_another_engine() {
     let snapshot = lake.load(numbers(0, 100)).await;
     let text = serde_json::to_string(&snapshot).unwrap();
     let copied = serde_json::from_str(&text).unwrap();
-    let options = ReadOptions { columns: None, page: Some(Page { offset: 98, limit: 5 }) };
-    let rows = crate::support::json(lake.again().read(&copied, &options).await.unwrap()).await.unwrap();
+    let options = ReadOptions { page: Some(Page { offset: 98, limit: 5 }), ..ReadOptions::default() };
+    let rows = crate::support::json(lake.again().read(&copied, &options, &Limits::default()).await.unwrap()).await.unwrap();
     assert_eq!(rows, [json!([98, "r98"]), json!([99, "r99"])]);
 }
 

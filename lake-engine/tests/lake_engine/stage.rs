@@ -161,7 +161,7 @@ proptest! {
                 text += &(columns.iter().map(|column| quote(&column[row])).collect::<Vec<_>>().join(",") + "\n");
             }
             let snapshot = lake.load(&text).await;
-            let found = raw(lake.engine.read(&snapshot, &ReadOptions::default()).await.unwrap()).await;
+            let found = raw(lake.engine.read(&snapshot, &ReadOptions::default(), &Limits::default()).await.unwrap()).await;
             assert_eq!(found.len(), rows);
             for (row, values) in found.iter().enumerate() {
                 for (column, value) in columns.iter().zip(values) {

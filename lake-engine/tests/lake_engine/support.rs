@@ -100,11 +100,11 @@ impl TestLake {
     }
 
     pub async fn read(&self, snapshot: &Snapshot, options: &ReadOptions) -> Result<Vec<Value>> {
-        json(self.engine.read(snapshot, options).await?).await
+        json(self.engine.read(snapshot, options, &Limits::default()).await?).await
     }
 
     pub async fn page(&self, snapshot: &Snapshot, offset: u64, limit: u64) -> Vec<Value> {
-        self.read(snapshot, &ReadOptions { columns: None, page: Some(Page { offset, limit }) }).await.unwrap()
+        self.read(snapshot, &ReadOptions { page: Some(Page { offset, limit }), ..ReadOptions::default() }).await.unwrap()
     }
 }
 

@@ -139,18 +139,18 @@ async fn an_append_may_not_bend_columns() {
     let lake = TestLake::new();
     let one = lake.load("a,b\n1,\n").await; // a: int64, b: string, may be null
     let refused = [
-        (schema(&[("a", ColumnType::Int64, false)]), "column 'b' can't be dropped by an append"),
+        (schema(&[("a", ColumnType::Int64, false)]), "column 'b' can't be removed"),
         (
             schema(&[("a", ColumnType::String, false), ("b", ColumnType::String, true)]),
-            "column 'a' is int64 and can't become string by an append",
+            "column 'a' can't change from int64 to string",
         ),
         (
             schema(&[("a", ColumnType::Int64, false), ("b", ColumnType::String, false)]),
-            "column 'b' may hold nulls already and can't forbid them",
+            "column 'b' may be empty already and can't become mandatory",
         ),
         (
             schema(&[("a", ColumnType::Int64, false), ("b", ColumnType::String, true), ("c", ColumnType::Bool, false)]),
-            "column 'c' is new, so it must allow nulls",
+            "the new column 'c' must be nullable",
         ),
         (
             schema(&[("a", ColumnType::Int64, false), ("b", ColumnType::String, true), ("B", ColumnType::Bool, true)]),

@@ -22,6 +22,11 @@ use crate::{
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LAST_WAIT: Duration = Duration::from_secs(3);
 
+/// Characters of a message that are kept.
+const MESSAGE_CHARS: usize = 2_000;
+/// How often a step is staged again because an output was changed by somebody else meanwhile.
+const ATTEMPTS: usize = 3;
+
 /// Rows that went in and out of a step.
 #[derive(Clone, Copy, Default)]
 struct Moved {
@@ -62,10 +67,16 @@ fn ended(pipelines: &Pipelines, position: i64, started_at: DateTime<Utc>, result
             if let Some(cause) = &error.cause {
                 tracing::error!(step = name, error = %chain(cause.as_ref()), "step failed");
             }
-            let comment = Some(error.message.clone());
-            (record(position, RunState::Failed, Moved::default(), comment, started_at, now), error.message)
+            let message = told(&error.message);
+            (record(position, RunState::Failed, Moved::default(), Some(message.clone()), started_at, now), message)
         }
     }
+}
+
+/// A message as it is kept: of bounded length and without what PostgreSQL can't store.
+fn told(message: &str) -> String {
+    let cut: String = message.chars().filter(|c| *c != '\0').take(MESSAGE_CHARS).collect();
+    if cut.len() + message.matches('\0').count() < message.len() { cut + "…" } else { cut }
 }
 
 fn record(
@@ -93,7 +104,19 @@ async fn write(pipelines: &Pipelines, claim: &Claim, record: StepRecord, log: Op
     Ok(true)
 }
 
+/// Works a step through. If an output that it did not read was changed meanwhile, it is staged again for what is there now.
 async fn work(pipelines: &Pipelines, context: &Context, claim: &Claim, step: &Step) -> Result<Moved> {
+    let reads_output = step.outputs.values().any(|output| step.inputs.values().any(|input| input == output));
+    for _ in 1..ATTEMPTS {
+        match work_once(pipelines, context, claim, step).await {
+            Err(error) if error.code == Code::Conflict && !reads_output => {}
+            other => return other,
+        }
+    }
+    work_once(pipelines, context, claim, step).await
+}
+
+async fn work_once(pipelines: &Pipelines, context: &Context, claim: &Claim, step: &Step) -> Result<Moved> {
     let inputs = open_inputs(pipelines, context, step).await?;
     let outputs = open_outputs(pipelines, context, step).await?;
     let rows_in = inputs.values().map(Snapshot::rows).sum();
@@ -115,7 +138,7 @@ async fn open_inputs(pipelines: &Pipelines, context: &Context, step: &Step) -> R
     let mut inputs = HashMap::new();
     for (name, dataset) in &step.inputs {
         let open = pipelines.catalog.open(context, *dataset, TableAccess::Read).await?;
-        let empty = || Error::new(Code::Conflict, format!("input '{name}': dataset '{}' has no data yet", dataset.prefixed("ds")));
+        let empty = || Error::new(Code::Invalid, format!("input '{name}': dataset '{}' has no data yet", dataset.prefixed("ds")));
         inputs.insert(name.clone(), open.snapshot.ok_or_else(empty)?);
     }
     Ok(inputs)
@@ -190,6 +213,7 @@ async fn publish(
         columns: (&output.schema).into(),
         files: output.staged.files.iter().cloned().map(TableFile::from).collect(),
         dataset_id: output.open.dataset.to_string(),
+        made_for: output.open.snapshot.as_ref().map(|snapshot| (&snapshot.schema).into()).unwrap_or_default(),
     };
     let request = CommitTablesRequest {
         run_id: claim.run.to_string(),
@@ -219,6 +243,6 @@ async fn discard(pipelines: &Pipelines, written: &[Output]) {
 fn step_error(error: madang_lake::Error) -> Error {
     match error {
         madang_lake::Error::Storage(cause) => Error::internal(cause),
-        other => Error::new(Code::Conflict, other.to_string()),
+        other => Error::new(Code::Invalid, other.to_string()),
     }
 }

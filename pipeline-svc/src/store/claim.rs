@@ -5,7 +5,10 @@ use chrono::{DateTime, Utc};
 use madang_kit::{Db, Error, Id, Principal, Result, Tx};
 use madang_proto::pipeline::v1::RunState;
 
-use crate::{definition::Step, store::run::STATES};
+use crate::{
+    definition::Step,
+    store::run::{self, STATES},
+};
 
 /// A run that is claimed by a worker.
 #[derive(Clone, Debug)]
@@ -63,26 +66,42 @@ pub(crate) async fn claim(db: &Db, now: DateTime<Utc>, lease_until: DateTime<Utc
     row.map(Claim::try_from).transpose()
 }
 
-/// Fails runs whose worker was lost once too often; returns their number.
-pub(crate) async fn give_up(db: &Db, now: DateTime<Utc>, max_attempts: i64) -> Result<u64> {
-    let lost: Option<(String,)> = db
-        .query("SELECT id FROM run WHERE state = 'running' AND lease_until < $1 AND attempts >= $2 LIMIT 1")
-        .bind(now)
-        .bind(max_attempts)
-        .opt()
-        .await?;
-    if lost.is_none() {
-        return Ok(0);
+/// Why a run failed whose workers were lost.
+const LOST: &str = "the worker was lost once too often";
+
+/// Fails runs whose worker was lost once too often, with their open steps; returns their number.
+pub(crate) async fn give_up(db: &Db, now: DateTime<Utc>, max_attempts: i64) -> Result<usize> {
+    let text = "SELECT id FROM run WHERE state = 'running' AND lease_until < $1 AND attempts >= $2 LIMIT 100";
+    let lost: Vec<(String,)> = db.query(text).bind(now).bind(max_attempts).all().await?;
+    for (id,) in &lost {
+        fail_lost(db, id, now, max_attempts).await?;
     }
+    Ok(lost.len())
+}
+
+async fn fail_lost(db: &Db, id: &str, now: DateTime<Utc>, max_attempts: i64) -> Result<()> {
     let mut tx = db.begin().await?;
-    let given_up = tx
-        .query("UPDATE run SET state = 'failed', finished_at = $1, lease_until = NULL WHERE state = 'running' AND lease_until < $1 AND attempts >= $2")
+    let failed = tx
+        .query(
+            "UPDATE run SET state = 'failed', finished_at = $1, lease_until = NULL
+             WHERE id = $3 AND state = 'running' AND lease_until < $1 AND attempts >= $2",
+        )
         .bind(now)
         .bind(max_attempts)
+        .bind(id.to_owned())
         .run()
         .await?;
-    tx.commit().await?;
-    Ok(given_up)
+    if failed == 0 {
+        return Ok(()); // its worker was only slow, or another one was quicker here
+    }
+    tx.query("UPDATE step_run SET state = 'failed', comment = $3, finished_at = $2 WHERE run_id = $1 AND state = 'running'")
+        .bind(id.to_owned())
+        .bind(now)
+        .bind(LOST.to_owned())
+        .run()
+        .await?;
+    run::log(&mut tx, id.parse().map_err(Error::internal)?, now, "ERROR", "", LOST).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Prolongs a lease; false if it was lost.

@@ -20,11 +20,13 @@ pub(crate) struct DhubError {
     error: Error,
     /// Where the fields at fault stand: `body`, `query` or `path`.
     place: &'static str,
+    /// Instead of 422.
+    bad_request: bool,
 }
 
 impl From<Error> for DhubError {
     fn from(error: Error) -> Self {
-        Self { error, place: "body" }
+        Self { error, place: "body", bad_request: false }
     }
 }
 
@@ -35,9 +37,14 @@ impl From<tonic::Status> for DhubError {
 }
 
 impl DhubError {
+    /// 400 with one text.
+    pub(crate) fn bad_request(error: Error) -> Self {
+        Self { error, place: "body", bad_request: true }
+    }
+
     /// The fields at fault stand in the query string.
     pub(crate) fn in_query(error: Error) -> Self {
-        Self { error, place: "query" }
+        Self { error, place: "query", bad_request: false }
     }
 }
 
@@ -63,8 +70,9 @@ impl IntoResponse for DhubError {
         if let Some(cause) = cause {
             tracing::error!(code = code.name(), error = %chain(cause.as_ref()), "request failed");
         }
-        let detail = if fields.is_empty() { Value::String(message) } else { problems(self.place, &fields) };
-        let mut response = (status(code), Json(json!({"detail": detail}))).into_response();
+        let detail = if fields.is_empty() || self.bad_request { Value::String(message) } else { problems(self.place, &fields) };
+        let status = if self.bad_request { StatusCode::BAD_REQUEST } else { status(code) };
+        let mut response = (status, Json(json!({"detail": detail}))).into_response();
         if code == Code::Unauthenticated {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -6,7 +6,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{auth, batch, collection, dataset, pipeline, table, trace, user, version};
+use super::{auth, batch, collection, dataset, pipeline, table, trace, upload, user, version};
 use crate::Gateway;
 
 pub(crate) fn routes() -> Router<Gateway> {
@@ -25,14 +25,17 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route("/api/v1/datasets/", get(dataset::list_items).post(dataset::create_item))
         .route("/api/v1/datasets/{id}", get(dataset::show).put(dataset::update).delete(dataset::delete))
         .route("/api/v1/datasets/{id}/versions", get(version::of_dataset))
-        .route("/api/v1/datasets/{id}/upload", post(table::upload))
+        .route("/api/v1/datasets/{id}/upload", post(upload::upload))
         // people
         .route("/api/v1/users/", get(user::list).post(user::create))
         .route("/api/v1/users/{id}", get(user::show).put(user::update).delete(user::delete))
         .route("/api/v1/users/{id}/versions", get(user::versions))
         // tables
-        .route("/api/v1/tables/{id}", get(table::page))
-        .route("/api/v1/tables/{id}/upload", post(table::upload))
+        .route("/api/v1/tables/schema", post(upload::schema))
+        .route("/api/v1/tables/{id}", get(table::show))
+        .route("/api/v1/tables/{id}/upload", post(upload::upload))
+        .route("/api/v1/tables/{id}/versions", get(table::versions))
+        .route("/api/v1/tables/{id}/query", post(table::query))
         // pipelines
         .route("/api/v1/pipelines", post(pipeline::create))
         .route("/api/v1/pipelines/{id}/run", post(pipeline::run))

@@ -1,157 +1,102 @@
-//! Tables (dhub.md section 7): upload and paged read.
-
-use std::time::Duration;
+//! Tables (dhub.md section 7): pages, whole tables in four formats, versions, SQL.
 
 use axum::{
     Json,
     body::Body,
-    extract::{
-        Multipart, State,
-        multipart::{MultipartError, MultipartRejection},
-    },
+    extract::State,
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures::{StreamExt, stream};
-use madang_kit::{Code, Error, Id, rpc};
-use madang_lake::{Decoder, write_json_rows};
-use madang_proto::catalog::v1::{
-    ReadTableHeader, ReadTableRequest, ReadTableResponse, UploadEnd, UploadFile, UploadStart, UploadTableRequest, WriteMode,
-    read_table_response, upload_table_request::Part,
-};
+use futures::{StreamExt, TryStreamExt, stream};
+use madang_kit::{Code, Context, Error, rpc};
+use madang_lake::{ExportFormat, FilterOp, RowStream, export, write_json_rows};
+use madang_proto::catalog::v1::{ListTableVersionsRequest, QueryTableRequest, ReadTableHeader, ReadTableRequest, TableFilter, TableSort};
 use serde::Deserialize;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use serde_json::{Value, json};
 
 use super::{
     call::{Call, Path, Query, path_id},
     error::DhubError,
+    fields::Fields,
+    rows::{Rows, read},
     wire,
 };
-use crate::Gateway;
+use crate::{Gateway, dialect::request};
 
 const DEFAULT_PAGE_SIZE: u64 = 100;
 const MAX_PAGE_SIZE: u64 = 10_000;
-/// Pieces of an upload on their way to the catalogue; a full channel slows the sender down.
-const PIECES_IN_FLIGHT: usize = 16;
-/// How long a sender may pause in the middle of an upload.
-const PAUSE: Duration = Duration::from_mins(1);
+/// Rows that a statement may give as JSON; streamed formats have no such limit (dhub.md section 7).
+const MAX_QUERY_ROWS: u64 = 10_000;
 
-/// Query of an upload.
-#[derive(Debug, Deserialize)]
-pub(crate) struct UploadQuery {
-    mode: Option<String>,
-    delimiter: Option<String>,
-}
-
-/// `POST /tables/{id}/upload`: the parts `file` and `files` go to the catalogue as they arrive.
-pub(crate) async fn upload(
-    State(gateway): State<Gateway>,
-    Path(id): Path<String>,
-    call: Call,
-    Query(query): Query<UploadQuery>,
-    form: Result<Multipart, MultipartRejection>,
-) -> Result<Json<wire::Upload>, DhubError> {
+/// `GET /tables/{id}`: without `format` a page of positional rows, with it the whole table as a file.
+pub(crate) async fn show(State(gateway): State<Gateway>, call: Call, Path(id): Path<String>, Query(query): Query<Pairs>) -> Result<Response, DhubError> {
     let dataset = path_id("dataset", "ds", &id)?;
-    let mode = write_mode(query.mode.as_deref()).map_err(DhubError::in_query)?;
-    let form = form.map_err(|_| Error::invalid("file", "multipart", "the body must be multipart/form-data with a part 'file'"))?;
-    let (pieces, received) = mpsc::channel(PIECES_IN_FLIGHT);
-    let start = UploadStart { dataset_id: dataset.to_string(), mode: mode.into() };
-    let mut catalog = gateway.catalog.clone();
-    let answer = catalog.upload_table(rpc::request(&call.context, ReceiverStream::new(received)));
-    let sending = send(form, start, query.delimiter.unwrap_or_default(), pieces);
-    let (answer, sent) = tokio::join!(answer, sending);
-    sent?; // what is wrong with the form is known better here
-    let taken = answer?.into_inner();
-    Ok(Json(wire::Upload { message: "Upload successful", rows: taken.rows, columns: taken.columns }))
-}
-
-fn write_mode(mode: Option<&str>) -> Result<WriteMode, Error> {
-    match mode {
-        None | Some("append") => Ok(WriteMode::Append),
-        Some("overwrite") => Ok(WriteMode::Overwrite),
-        Some(_) => Err(Error::invalid("mode", "choice", "mode must be append or overwrite")),
+    let (request, format) = read_request(&query, dataset.to_string()).map_err(DhubError::in_query)?;
+    let answer = gateway.catalog.clone().read_table(rpc::request(&call.context, request)).await?.into_inner();
+    let (header, rows) = read(answer).await?;
+    match format {
+        Some(format) => file(rows, format).await,
+        None => Ok(page(&header, rows, header.total_rows)?),
     }
 }
 
-/// Sends the form on, part by part. A form that breaks off is never ended with [`Part::End`], so nothing of it is kept.
-async fn send(mut form: Multipart, start: UploadStart, delimiter: String, pieces: mpsc::Sender<UploadTableRequest>) -> Result<(), Error> {
-    let message = |part| UploadTableRequest { part: Some(part) };
-    if pieces.send(message(Part::Start(start))).await.is_err() {
-        return Ok(()); // the catalogue has answered already
-    }
-    while let Some(mut part) = in_time(form.next_field()).await? {
-        if !matches!(part.name(), Some("file" | "files")) {
-            continue;
-        }
-        let file = UploadFile {
-            filename: part.file_name().unwrap_or_default().to_owned(),
-            content_type: part.content_type().unwrap_or_default().to_owned(),
-            delimiter: delimiter.clone(),
-        };
-        if pieces.send(message(Part::File(file))).await.is_err() {
-            return Ok(());
-        }
-        while let Some(bytes) = in_time(part.chunk()).await? {
-            if pieces.send(message(Part::Chunk(bytes))).await.is_err() {
-                return Ok(());
-            }
-        }
-    }
-    let _ = pieces.send(message(Part::End(UploadEnd {}))).await;
-    Ok(())
-}
+/// The query string as it stands: `filter` may be repeated.
+type Pairs = Vec<(String, String)>;
 
-async fn in_time<T>(next: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Error> {
-    match tokio::time::timeout(PAUSE, next).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Error::invalid("file", "multipart", format!("the form can't be read: {}", error.body_text()))),
-        Err(_) => Err(Error::new(Code::TimedOut, "the upload paused for too long")),
-    }
-}
-
-/// Query of a page; texts, so that a wrong number is told in D.Hub's shape.
-#[derive(Debug, Deserialize)]
-pub(crate) struct PageQuery {
-    page: Option<String>,
-    page_size: Option<String>,
-}
-
-/// `GET /tables/{id}?page=1&page_size=10`: positional rows in ingestion order.
-pub(crate) async fn page(
-    State(gateway): State<Gateway>,
-    Path(id): Path<String>,
-    call: Call,
-    Query(query): Query<PageQuery>,
-) -> Result<Response, DhubError> {
-    let dataset = path_id("dataset", "ds", &id)?;
-    let page = number("page", query.page.as_deref(), 1, u64::from(u32::MAX)).map_err(DhubError::in_query)?;
-    let page_size = number("page_size", query.page_size.as_deref(), DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE).map_err(DhubError::in_query)?;
-    let request = read_request(dataset, page, page_size);
-    let mut answer = gateway.catalog.clone().read_table(rpc::request(&call.context, request)).await?.into_inner();
-    let Some(read_table_response::Part::Header(header)) = answer.message().await?.and_then(|message| message.part) else {
-        return Err(Error::internal("a table without a header").into());
+fn read_request(query: &Pairs, dataset_id: String) -> Result<(ReadTableRequest, Option<ExportFormat>), Error> {
+    let one = |name: &str| one(query, name);
+    let format = one("format")?.map(|name| read_format(&name)).transpose()?;
+    let (page, size) = (one("page")?, one("page_size")?);
+    let paged = format.is_none() || page.is_some() || size.is_some();
+    let page = number("page", page.as_deref(), 1, u64::from(u32::MAX))?;
+    let size = number("page_size", size.as_deref(), DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)?;
+    let version = one("version")?.map(|text| text.parse().map_err(|_| Error::invalid("version", "range", "version must be a whole number")));
+    let names = |text: String| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+    let filters = query.iter().filter(|(name, _)| name == "filter").map(|(_, text)| read_filter(text));
+    let request = ReadTableRequest {
+        dataset_id,
+        offset: if paged { (page - 1).saturating_mul(size) } else { 0 },
+        limit: paged.then_some(size),
+        columns: one("columns")?.map(names).unwrap_or_default(),
+        version: version.transpose()?,
+        filters: filters.collect::<Result<_, _>>()?,
+        sort: one("sort")?.map(names).unwrap_or_default().into_iter().map(read_sort).collect(),
     };
-    let body = stream::try_unfold(Some(Rows::new(answer)), |rows| async move {
-        let Some(mut rows) = rows else { return Ok::<_, Error>(None) };
-        let text = rows.next().await?;
-        Ok(text.map(|text| (text, Some(rows))))
-    });
-    let start = stream::iter([Ok(Bytes::from(opening(&header)?))]);
-    let end = stream::iter([Ok(Bytes::from(format!("],\"total_rows\":{}}}", header.total_rows)))]);
-    let body = Body::from_stream(start.chain(body).chain(end));
-    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+    Ok((request, format))
 }
 
-fn read_request(dataset: Id, page: u64, page_size: u64) -> ReadTableRequest {
-    ReadTableRequest { dataset_id: dataset.to_string(), offset: (page - 1).saturating_mul(page_size), limit: page_size }
+/// The value of a parameter that may be given once.
+fn one(query: &Pairs, name: &str) -> Result<Option<String>, Error> {
+    let mut values = query.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let value = values.next();
+    if values.next().is_some() {
+        return Err(Error::invalid(name, "repeated", format!("{name} may be given once")));
+    }
+    Ok(value)
 }
 
-fn opening(header: &ReadTableHeader) -> Result<String, Error> {
-    let columns = serde_json::to_string(&header.columns).map_err(Error::internal)?;
-    Ok(format!("{{\"columns\":{columns},\"data\":["))
+fn read_format(name: &str) -> Result<ExportFormat, Error> {
+    ExportFormat::parse(name).ok_or_else(|| Error::invalid("format", "choice", "format must be csv, json, parquet or arrow"))
+}
+
+/// `column:op:value`; the value may hold colons.
+fn read_filter(text: &str) -> Result<TableFilter, Error> {
+    let mut parts = text.splitn(3, ':');
+    let (Some(column), Some(op)) = (parts.next(), parts.next()) else {
+        return Err(Error::invalid("filter", "form", "a filter reads column:op:value"));
+    };
+    let known = FilterOp::parse(op).ok_or_else(|| Error::invalid("filter", "choice", "op must be eq, ne, lt, le, gt, ge, like, in or isnull"))?;
+    let value = parts.next().unwrap_or_default();
+    let values = if known == FilterOp::In { value.split(',').map(str::to_owned).collect() } else { vec![value.to_owned()] };
+    Ok(TableFilter { column: column.to_owned(), op: op.to_owned(), values })
+}
+
+fn read_sort(text: String) -> TableSort {
+    match text.strip_prefix('-') {
+        Some(column) => TableSort { column: column.to_owned(), descending: true },
+        None => TableSort { column: text, descending: false },
+    }
 }
 
 /// A whole number from 1.
@@ -161,36 +106,101 @@ fn number(name: &str, text: Option<&str>, default: u64, max: u64) -> Result<u64,
     number.ok_or_else(|| Error::invalid(name, "range", format!("{name} must be a whole number from 1 to {max}")))
 }
 
-/// Rows on their way from Arrow to JSON text.
-struct Rows {
-    answer: Streaming<ReadTableResponse>,
-    decoder: Decoder,
-    first: bool,
+/// `{"columns": […], "data": [[…], …], "total_rows": n}`, written as the rows come.
+fn page(header: &ReadTableHeader, rows: RowStream, total_rows: u64) -> Result<Response, Error> {
+    let columns = serde_json::to_string(&header.columns).map_err(Error::internal)?;
+    let start = stream::iter([Ok(Bytes::from(format!("{{\"columns\":{columns},\"data\":[")))]);
+    let end = stream::iter([Ok(Bytes::from(format!("],\"total_rows\":{total_rows}}}")))]);
+    let mut first = true;
+    let body = rows.batches.map(move |batch| {
+        let batch = batch?;
+        let mut text = Vec::new();
+        if batch.num_rows() > 0 && !std::mem::take(&mut first) {
+            text.push(b',');
+        }
+        write_json_rows(&batch, &mut text)?;
+        Ok(Bytes::from(text))
+    });
+    let body = body.map_err(|error: madang_lake::Error| Error::internal(error));
+    Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(start.chain(body).chain(end))).into_response())
 }
 
-impl Rows {
-    fn new(answer: Streaming<ReadTableResponse>) -> Self {
-        Self { answer, decoder: Decoder::default(), first: true }
-    }
+/// A table as a file. The first piece is awaited, so that what fails at once still gets its status.
+async fn file(rows: RowStream, format: ExportFormat) -> Result<Response, DhubError> {
+    let mut pieces = export(rows, format);
+    let first = pieces.next().await.transpose().map_err(Error::internal)?.unwrap_or_default();
+    let body = stream::iter([Ok(first)]).chain(pieces);
+    Ok(([(CONTENT_TYPE, format.media_type())], Body::from_stream(body)).into_response())
+}
 
-    /// The JSON text of the next rows, commas between them included.
-    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        while let Some(message) = self.answer.message().await? {
-            let Some(read_table_response::Part::Rows(piece)) = message.part else { continue };
-            let mut text = Vec::new();
-            for batch in self.decoder.decode(piece).map_err(Error::internal)? {
-                if batch.num_rows() == 0 {
-                    continue;
-                }
-                if !std::mem::take(&mut self.first) {
-                    text.push(b',');
-                }
-                write_json_rows(&batch, &mut text).map_err(Error::internal)?;
-            }
-            if !text.is_empty() {
-                return Ok(Some(text.into()));
-            }
-        }
-        Ok(None)
-    }
+/// Query of a statement.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StatementQuery {
+    format: Option<String>,
+    limit: Option<String>,
+}
+
+/// `POST /tables/{id}/query`: one SELECT, as `{"query": "…"}` or as plain text.
+pub(crate) async fn query(
+    State(gateway): State<Gateway>,
+    call: Call,
+    Path(id): Path<String>,
+    Query(query): Query<StatementQuery>,
+    headers: axum::http::HeaderMap,
+    body: Body,
+) -> Result<Response, DhubError> {
+    let dataset = path_id("dataset", "ds", &id)?;
+    let format = query.format.map(|name| read_format(&name)).transpose().map_err(DhubError::in_query)?;
+    let limit = number("limit", query.limit.as_deref(), MAX_QUERY_ROWS, MAX_QUERY_ROWS).map_err(DhubError::in_query)?;
+    let body = request::body(body, gateway.config.body_bytes).await?;
+    let plain = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    let sql = if plain { read_plain(&body)? } else { read_statement(&body)? };
+    let tabular = matches!(format, None | Some(ExportFormat::Json));
+    let sql_request = QueryTableRequest { dataset_id: dataset.to_string(), sql, max_rows: tabular.then_some(limit) };
+    run(&gateway, &call.context, sql_request, format.filter(|_| !tabular)).await
+}
+
+async fn run(gateway: &Gateway, context: &Context, request: QueryTableRequest, format: Option<ExportFormat>) -> Result<Response, DhubError> {
+    let answer = gateway.catalog.clone().query_table(rpc::request(context, request)).await.map_err(refused)?.into_inner();
+    let (header, rows) = read(answer).await.map_err(refused)?;
+    let Some(format) = format else {
+        let batches: Vec<_> = rows.batches.try_collect().await.map_err(Rows::error)?;
+        let total = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        let rows = RowStream { schema: rows.schema, batches: stream::iter(batches.into_iter().map(Ok)).boxed() };
+        return Ok(page(&header, rows, total)?);
+    };
+    file(rows, format).await
+}
+
+/// A statement at fault is 400 here, not 422: the page says so (dhub.md section 7).
+fn refused(error: impl Into<Error>) -> DhubError {
+    let error = error.into();
+    if error.code == Code::Invalid { DhubError::bad_request(error) } else { error.into() }
+}
+
+fn read_plain(body: &[u8]) -> Result<String, Error> {
+    std::str::from_utf8(body).map(str::to_owned).map_err(|_| Error::invalid("query", "encoding", "the statement is not UTF-8"))
+}
+
+fn read_statement(body: &[u8]) -> Result<String, Error> {
+    let mut fields = Fields::read(body)?;
+    let sql = fields.optional_text("sql");
+    let sql = if sql.is_some() { sql.unwrap_or_default() } else { fields.text("query") };
+    fields.finish()?;
+    Ok(sql)
+}
+
+/// `GET /tables/{id}/versions`: newest first.
+pub(crate) async fn versions(State(gateway): State<Gateway>, call: Call, Path(id): Path<String>) -> Result<Json<Vec<Value>>, DhubError> {
+    let dataset = path_id("dataset", "ds", &id)?;
+    let request = ListTableVersionsRequest { dataset_id: dataset.to_string(), before: None, limit: 1_000 };
+    let answer = gateway.catalog.clone().list_table_versions(rpc::request(&call.context, request)).await?.into_inner();
+    let shape = |version: madang_proto::catalog::v1::TableVersion| {
+        let parameters: Value = serde_json::from_str(&version.parameters).unwrap_or_default();
+        json!({
+            "version": version.version, "timestamp": wire::iso(version.at), "operation": version.operation,
+            "operationParameters": parameters, "readVersion": version.read_version,
+        })
+    };
+    Ok(Json(answer.versions.into_iter().map(shape).collect()))
 }
