@@ -44,7 +44,9 @@ impl Id {
             return Err(NotAnId);
         }
         let id = Ulid::from_string(&ulid.to_ascii_uppercase()).map_err(|_| NotAnId)?;
-        Ok(Self(Uuid::from_u128(id.0)))
+        let id = Self(Uuid::from_u128(id.0));
+        // The decoder takes look-alike letters and drops bits beyond 128; an id has one spelling.
+        if id.ulid_lower() == ulid { Ok(id) } else { Err(NotAnId) }
     }
 
     /// 26 characters of lowercase ULID text.

@@ -5,6 +5,7 @@ mod concurrency;
 mod flights;
 mod forged_token;
 mod health;
+mod identifier;
 mod limits;
 mod replay;
 mod scenarios;
