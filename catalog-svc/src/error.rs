@@ -22,7 +22,7 @@ pub(crate) fn lake_error(error: madang_lake::Error) -> Error {
 pub(crate) fn in_query(error: &madang_lake::Error) -> Error {
     use madang_lake::Error as Lake;
     match error {
-        Lake::Invalid(text) => Error::invalid("query", "statement", text),
+        Lake::Invalid(text) => Error::invalid("filter", "statement", text),
         Lake::LimitExceeded(text) => Error::new(Code::TimedOut, text),
         Lake::NotFound(thing) => Error::new(Code::NotFound, format!("{thing} does not exist")),
         other => Error::internal(other.to_string()),

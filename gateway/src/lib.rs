@@ -54,6 +54,7 @@ pub struct Options {
 pub(crate) struct Gateway {
     identity: Identity,
     tokens: Arc<Tokens>,
+    users: Arc<outbox::Relay>,
     shared: Arc<dyn shared_state::SharedState>,
     catalog: CatalogClient<Channel>,
     pipelines: PipelinesClient<Channel>,
@@ -78,11 +79,12 @@ pub async fn bootstrap(
 pub async fn start(options: Options, config: Config, listeners: Listeners, drain: &Drain) -> Result<()> {
     let (identity, tokens) = open(&options.database, &options.secrets, options.clock).await?;
     housekeeping::spawn(&identity.db, &identity.clock, drain);
-    outbox::Relay::new(identity.clone(), options.catalog.clone()).start(drain).await;
+    let users = outbox::Relay::new(identity.clone(), options.catalog.clone()).start(drain).await;
     spawn_sweeps(identity.clone(), drain);
     let gateway = Gateway {
         identity,
         tokens: Arc::new(tokens),
+        users,
         shared: Arc::new(shared_state::Memory::default()),
         catalog: CatalogClient::new(options.catalog.clone()).max_decoding_message_size(MESSAGE_BYTES),
         pipelines: PipelinesClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),

@@ -320,13 +320,21 @@ fn printable(value: &Value) -> String {
     }
 }
 
-/// A URL with its password hidden; any other text as it is.
+/// A URL with its password hidden, wherever it stands; any other text as it is.
 fn masked(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let Some(at) = rest[..authority_end].rfind('@') else { return text.to_owned() };
-    let user = rest[..at].split(':').next().unwrap_or_default();
-    format!("{scheme}://{user}:***{}", &rest[at..])
+    let (address, query) = rest.split_once('?').map_or((rest, None), |(address, query)| (address, Some(query)));
+    let authority_end = address.find('/').unwrap_or(address.len());
+    let address = match address[..authority_end].rfind('@') {
+        None => address.to_owned(),
+        Some(at) => format!("{}:***{}", address[..at].split(':').next().unwrap_or_default(), &address[at..]),
+    };
+    let masked_pair = |pair: &str| match pair.split_once('=') {
+        Some((name, _)) if name.to_ascii_lowercase().contains("pass") => format!("{name}=***"),
+        _ => pair.to_owned(),
+    };
+    let query = query.map(|query| format!("?{}", query.split('&').map(masked_pair).collect::<Vec<_>>().join("&")));
+    format!("{scheme}://{address}{}", query.unwrap_or_default())
 }
 
 impl fmt::Display for Setting {
@@ -365,6 +373,8 @@ mod tests {
     #[test]
     fn passwords_are_masked() {
         assert_eq!(masked("postgres://hub:p@ss@db/x"), "postgres://hub:***@db/x");
+        assert_eq!(masked("postgresql://db/hub?user=hub&password=hunter2"), "postgresql://db/hub?user=hub&password=***");
+        assert_eq!(masked("postgres://db/hub"), "postgres://db/hub");
         assert_eq!(masked("sqlite:data/gateway.db"), "sqlite:data/gateway.db");
     }
 }

@@ -1,6 +1,13 @@
 //! A process of ours: configuration, keys, clock, databases, ways to others, and the loop around a gRPC service.
 
-use std::{io::Write, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fs::File,
+    io::Write,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::net::TcpListener;
 
@@ -26,6 +33,8 @@ pub struct Process {
     pub clock: Clock,
     /// Ends the process well.
     pub drain: Drain,
+    /// Held while the process lives.
+    locks: Arc<Mutex<Vec<File>>>,
 }
 
 impl Process {
@@ -33,7 +42,22 @@ impl Process {
     pub fn open(config: Config) -> Result<Self> {
         let secrets = Secrets::load(&config.secrets_path()).map_err(Error::internal)?;
         let clock = Clock::with_offset_file(config.clock_offset_file.clone());
-        Ok(Self { config, secrets, clock, drain: Drain::default() })
+        Ok(Self { config, secrets, clock, drain: Drain::default(), locks: Arc::default() })
+    }
+
+    /// Claims a part's files in the data folder for this process.
+    ///
+    /// # Errors
+    /// [`crate::Code::Conflict`] if another process has them.
+    pub fn lock(&self, name: &str) -> Result<()> {
+        let path = self.config.data_dir.join(format!("{name}.lock"));
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(Error::internal)?;
+        if file.try_lock().is_err() {
+            let text = format!("another process runs {name} on {}", self.config.data_dir.display());
+            return Err(Error::new(crate::Code::Conflict, text));
+        }
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+        Ok(())
     }
 
     /// Opens the database of a part.

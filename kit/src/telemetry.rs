@@ -11,7 +11,8 @@ use crate::config::{DEFAULT_FILTER, Environment};
 
 /// Starts logging; a second call is ignored.
 pub fn start_logging(filter: &str, environment: Environment) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    // The parser of statements logs literals, which may be personal values; nobody may turn that on by accident.
+    let filter = EnvFilter::try_new(format!("{filter},sqlparser=info")).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let colours = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     let started = match environment {

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -32,6 +32,7 @@ pub(crate) fn prepare(config: Config) -> anyhow::Result<Process> {
     let mut folder = fs::DirBuilder::new();
     folder.recursive(true).mode(0o700);
     folder.create(&config.data_dir).with_context(|| format!("data folder {}", config.data_dir.display()))?;
+    fs::set_permissions(&config.data_dir, fs::Permissions::from_mode(0o700)).context("the data folder must be ours")?;
     let secrets = config.secrets_path();
     if !secrets.exists() {
         anyhow::ensure!(

@@ -26,6 +26,7 @@ pub(crate) type Part = (Served, AllowList);
 
 /// The catalogue.
 pub(crate) async fn catalog(process: &Process) -> Result<Part> {
+    process.lock("catalog")?;
     let options = madang_catalog::Options {
         database: process.database(process.config.catalog.database_url.as_ref(), "catalog").await?,
         lake: lake(process)?,
@@ -38,6 +39,7 @@ pub(crate) async fn catalog(process: &Process) -> Result<Part> {
 
 /// Pipelines and the run engine.
 pub(crate) async fn pipeline(process: &Process, catalog: Channel) -> Result<Part> {
+    process.lock("pipeline")?;
     let options = madang_pipeline::Options {
         database: process.database(process.config.pipeline.database_url.as_ref(), "pipeline").await?,
         lake: lake(process)?,
@@ -48,8 +50,9 @@ pub(crate) async fn pipeline(process: &Process, catalog: Channel) -> Result<Part
     Ok((madang_pipeline::service(options, &process.drain).await?, madang_pipeline::allow_list()))
 }
 
-/// The gateway, serving when this returns. Gives the addresses for the ready line.
-pub(crate) async fn gateway(process: &Process, database: Db, catalog: Channel, pipeline: Channel) -> Result<madang_gateway::Addresses> {
+/// The gateway's sockets: bound first, so that an address that is taken costs nothing.
+pub(crate) async fn listeners(process: &Process) -> Result<madang_gateway::Listeners> {
+    process.lock("gateway")?;
     let tls = match process.config.https {
         Listen::Off => None,
         Listen::At(_) => {
@@ -57,7 +60,17 @@ pub(crate) async fn gateway(process: &Process, database: Db, catalog: Channel, p
             Some(madang_gateway::tls::server_config(&folder, &process.config.tls_names).map_err(Error::internal)?)
         }
     };
-    let listeners = madang_gateway::Listeners::bind(&process.config, tls).await.map_err(Error::internal)?;
+    madang_gateway::Listeners::bind(&process.config, tls).await.map_err(Error::internal)
+}
+
+/// The gateway, serving when this returns. Gives the addresses for the ready line.
+pub(crate) async fn gateway(
+    process: &Process,
+    listeners: madang_gateway::Listeners,
+    database: Db,
+    catalog: Channel,
+    pipeline: Channel,
+) -> Result<madang_gateway::Addresses> {
     let addresses = listeners.addresses().map_err(Error::internal)?;
     let metrics = telemetry::start_metrics().map(|handle| Arc::new(move || handle.render()) as Arc<dyn Fn() -> String + Send + Sync>);
     let options =

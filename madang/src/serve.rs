@@ -41,8 +41,9 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Part::Gateway => {
             let catalog = process.connect("gateway", "catalog", config.catalog.url.as_ref())?;
             let pipeline = process.connect("gateway", "pipeline", config.pipeline.url.as_ref())?;
+            let listeners = parts::listeners(&process).await?;
             let database = parts::gateway_database(&process).await?;
-            let addresses = parts::gateway(&process, database, catalog, pipeline).await?;
+            let addresses = parts::gateway(&process, listeners, database, catalog, pipeline).await?;
             parts::announce(&process, addresses)?;
             process.run().await?;
         }

@@ -17,6 +17,7 @@ pub(crate) struct Arguments {
 /// Runs the hub until the process is told to stop.
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let process = init::prepare(arguments.settings.start()?)?;
+    let listeners = parts::listeners(&process).await?;
     let database = parts::gateway_database(&process).await?;
     init::administrator(&process, &database).await?;
 
@@ -25,7 +26,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (served, allowed) = parts::pipeline(&process, from_pipeline).await?;
     let to_pipeline = process.embed(&["gateway"], served, allowed).await?;
     let to_pipeline = to_pipeline.into_iter().next().ok_or_else(|| anyhow::anyhow!("no way to pipeline-svc"))?;
-    let addresses = parts::gateway(&process, database, to_catalog, to_pipeline).await?;
+    let addresses = parts::gateway(&process, listeners, database, to_catalog, to_pipeline).await?;
     parts::announce(&process, addresses)?;
 
     if arguments.demo {

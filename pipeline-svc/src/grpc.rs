@@ -23,10 +23,12 @@ impl pipelines_server::Pipelines for Pipelines {
     }
 
     async fn get_run(&self, request: Request<GetRunRequest>) -> Answer<Run> {
-        Ok(Response::new(run::get(self, request.into_inner()).await?))
+        let context = rpc::context(&request)?;
+        Ok(Response::new(run::get(self, &context, request.into_inner()).await?))
     }
 
     async fn list_runs(&self, request: Request<ListRunsRequest>) -> Answer<ListRunsResponse> {
-        Ok(Response::new(run::list(self, request.into_inner()).await?))
+        let context = rpc::context(&request)?;
+        Ok(Response::new(run::list(self, &context, request.into_inner()).await?))
     }
 }

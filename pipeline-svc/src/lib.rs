@@ -7,6 +7,7 @@ mod catalogue;
 mod definition;
 mod engine;
 mod grpc;
+mod permission;
 mod pipeline;
 mod run;
 mod store;

@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::{
     Pipelines,
     definition::{self, Step},
+    permission::{self, Sight},
     store::pipeline as store,
 };
 
@@ -65,12 +66,10 @@ async fn check_datasets(pipelines: &Pipelines, context: &Context, steps: &[Step]
 /// A pipeline that the caller may start.
 pub(crate) async fn startable(pipelines: &Pipelines, context: &Context, id: Id) -> Result<store::Pipeline> {
     let pipeline = store::find(&pipelines.db, id).await?.ok_or_else(|| Error::not_found("pipeline", id.prefixed("pl")))?;
-    let own = pipeline.created_by == context.principal.user || context.principal.is_admin();
-    match pipeline.organization {
-        _ if own => {}
-        Some(organization) => pipelines.catalog.demand_organization(context, organization, OrganizationAccess::Write).await?,
-        None => return Err(Error::new(Code::Denied, "you are not allowed to do this")),
+    if !Sight::new(pipelines, context).of(pipeline.organization).await? {
+        return Err(Error { code: Code::NotVisible, ..Error::not_found("pipeline", id.prefixed("pl")) });
     }
+    permission::demand_write(pipelines, context, &pipeline).await?;
     Ok(pipeline)
 }
 

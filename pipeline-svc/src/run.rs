@@ -10,7 +10,7 @@ use madang_kit::{
 use madang_proto::pipeline::v1::{GetRunRequest, ListRunsRequest, ListRunsResponse, Run, StartRunRequest};
 use serde_json::json;
 
-use crate::{Pipelines, pipeline, store::run as store};
+use crate::{Pipelines, permission::Sight, pipeline, store::run as store};
 
 const DEFAULT_LIST: u32 = 100;
 const MAX_LIST: u32 = 1_000;
@@ -43,14 +43,14 @@ pub(crate) async fn start(pipelines: &Pipelines, context: &Context, request: Sta
 }
 
 /// One run with its steps and logs.
-pub(crate) async fn get(pipelines: &Pipelines, request: GetRunRequest) -> Result<Run> {
+pub(crate) async fn get(pipelines: &Pipelines, context: &Context, request: GetRunRequest) -> Result<Run> {
     let id = check::id("run_id", &request.run_id)?;
-    let found = store::list(&pipelines.db, &store::Filter { run: Some(id), pipeline: None, limit: 1 }).await?;
+    let found = visible(pipelines, context, &store::Filter { run: Some(id), pipeline: None, limit: 1 }).await?;
     found.into_iter().next().ok_or_else(|| Error::not_found("batch", id.prefixed("batch")))
 }
 
 /// Runs, newest first.
-pub(crate) async fn list(pipelines: &Pipelines, request: ListRunsRequest) -> Result<ListRunsResponse> {
+pub(crate) async fn list(pipelines: &Pipelines, context: &Context, request: ListRunsRequest) -> Result<ListRunsResponse> {
     let limit = if request.limit == 0 { DEFAULT_LIST } else { request.limit };
     if limit > MAX_LIST {
         return Err(Error::invalid("limit", "too_large", format!("a list has at most {MAX_LIST} runs")));
@@ -60,5 +60,17 @@ pub(crate) async fn list(pipelines: &Pipelines, request: ListRunsRequest) -> Res
         pipeline: check::optional_id("pipeline_id", request.pipeline_id.as_deref())?,
         limit: i64::from(limit),
     };
-    Ok(ListRunsResponse { runs: store::list(&pipelines.db, &filter).await? })
+    Ok(ListRunsResponse { runs: visible(pipelines, context, &filter).await? })
+}
+
+/// The runs that the caller may see.
+async fn visible(pipelines: &Pipelines, context: &Context, filter: &store::Filter) -> Result<Vec<Run>> {
+    let mut sight = Sight::new(pipelines, context);
+    let mut seen = Vec::new();
+    for found in store::list(&pipelines.db, filter).await? {
+        if sight.of(found.organization).await? {
+            seen.push(found.run);
+        }
+    }
+    Ok(seen)
 }

@@ -4,6 +4,7 @@ mod dhub;
 mod madang;
 mod request;
 mod unknown;
+mod upload_form;
 
 use axum::Router;
 

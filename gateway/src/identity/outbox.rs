@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use madang_kit::{
-    Context, Drain, Principal, Result, housekeeping,
+    Context, Drain, Principal, Result,
+    error::chain,
+    housekeeping,
     rpc::{self, Channel},
 };
 use madang_proto::catalog::v1::{PutUserRequest, users_client::UsersClient};
@@ -12,7 +14,7 @@ use super::{Identity, store};
 
 const AT_ONCE: i64 = 200;
 const PUSH_EVERY: Duration = Duration::from_secs(1);
-const FIRST_WITHIN: Duration = Duration::from_secs(2);
+const NOW: Duration = Duration::from_secs(2);
 
 /// Pushes changed users until the process drains.
 pub(crate) struct Relay {
@@ -27,16 +29,25 @@ impl Relay {
 
     /// Pushes the waiting users, so that a new hub knows its first user when it says that it is ready; then goes on in the
     /// background. A catalogue that is away does not hold the gateway up.
-    pub(crate) async fn start(self, drain: &Drain) {
-        let first = tokio::time::timeout(FIRST_WITHIN, self.push()).await;
-        if !matches!(first, Ok(Ok(()))) {
-            tracing::warn!("users not pushed to the catalogue yet");
-        }
+    pub(crate) async fn start(self, drain: &Drain) -> Arc<Self> {
         let relay = Arc::new(self);
+        relay.push_now().await;
+        let pushing = relay.clone();
         housekeeping::every(PUSH_EVERY, drain, "users not pushed to the catalogue yet", move || {
-            let relay = relay.clone();
+            let relay = pushing.clone();
             async move { relay.push().await }
         });
+        relay
+    }
+
+    /// Pushes the waiting users, so that whoever changed one finds the change everywhere; if the catalogue is away, they are pushed
+    /// later.
+    pub(crate) async fn push_now(&self) {
+        match tokio::time::timeout(NOW, self.push()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = %chain(&error), "users not pushed to the catalogue yet"),
+            Err(_) => tracing::warn!("users not pushed to the catalogue yet: it does not answer"),
+        }
     }
 
     async fn push(&self) -> Result<()> {

@@ -175,6 +175,12 @@ pub(crate) async fn keep_version(tx: &mut Tx, user: &User, body: String) -> Resu
     Ok(())
 }
 
+/// Removes the kept versions of a person.
+pub(crate) async fn forget_versions(tx: &mut Tx, user: &str) -> Result<()> {
+    tx.query("DELETE FROM user_version WHERE user_id = $1").bind(user.to_owned()).run().await?;
+    Ok(())
+}
+
 /// One kept version of a person.
 #[derive(sqlx::FromRow)]
 pub(crate) struct UserVersion {

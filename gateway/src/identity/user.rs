@@ -84,7 +84,7 @@ pub(crate) async fn update(identity: &Identity, context: &Context, id: Id, wante
     Ok(user)
 }
 
-/// Deletes a person: the row stays for those who refer to it, the e-mail and the password go.
+/// Deletes a person: the row stays for those who refer to it; the e-mail, the password and the kept versions go.
 pub(crate) async fn delete(identity: &Identity, context: &Context, id: Id) -> Result<()> {
     let user = person(identity, id).await?;
     if id == context.principal.user {
@@ -98,7 +98,16 @@ pub(crate) async fn delete(identity: &Identity, context: &Context, id: Id) -> Re
         updated_at: identity.clock.now(),
         ..user
     };
-    write(identity, context, &user, "user.delete", json!({"state": "deleted"})).await
+    let mut tx = identity.db.begin().await?;
+    if !store::update_user(&mut tx, &user).await? {
+        return Err(changed_meanwhile());
+    }
+    store::forget_versions(&mut tx, &user.id).await?;
+    let record = Record { action: "user.delete", thing: user.id, detail: json!({}) };
+    audit::write(&mut tx, &identity.clock, context, record).await?;
+    tx.commit().await?;
+    identity.forget();
+    Ok(())
 }
 
 /// A person that is not deleted.
@@ -111,7 +120,7 @@ pub(crate) async fn person(identity: &Identity, id: Id) -> Result<User> {
 async fn write(identity: &Identity, context: &Context, user: &User, action: &str, body: Value) -> Result<()> {
     let mut tx = identity.db.begin().await?;
     if !store::update_user(&mut tx, user).await.map_err(taken)? {
-        return Err(Error::new(Code::Conflict, "it was changed by somebody else meanwhile; try again"));
+        return Err(changed_meanwhile());
     }
     keep(identity, context, &mut tx, user, action, body).await?;
     tx.commit().await?;
@@ -123,6 +132,10 @@ async fn keep(identity: &Identity, context: &Context, tx: &mut madang_kit::Tx, u
     store::keep_version(tx, user, body.to_string()).await?;
     let record = Record { action, thing: user.id.clone(), detail: json!({"revision": user.revision}) };
     audit::write(tx, &identity.clock, context, record).await
+}
+
+fn changed_meanwhile() -> Error {
+    Error::new(Code::Conflict, "it was changed by somebody else meanwhile; try again")
 }
 
 fn taken(error: sqlx::Error) -> Error {

@@ -4,6 +4,7 @@
 //! that it mentions become tables of a session of its own (`session.rs`, `table.rs`). Rows stream out in the types that
 //! tables can hold (`output.rs`) under limits on time, rows and memory (`run.rs`).
 
+mod amplify;
 mod failure;
 mod output;
 mod pause;
@@ -23,13 +24,16 @@ use arrow::{
 };
 use datafusion::{
     error::Result as EngineResult,
-    execution::{SessionState, TaskContext},
+    execution::{
+        SessionState, TaskContext,
+        memory_pool::{FairSpillPool, MemoryPool},
+    },
     logical_expr::LogicalPlan,
     physical_plan::ExecutionPlan,
     sql::parser::Statement,
 };
-use madang_lake::{Error, Filter, Limits, ReadOptions, Result, RowStream, Snapshot};
 use futures::TryStreamExt;
+use madang_lake::{Error, Filter, Limits, ReadOptions, Result, RowStream, Snapshot};
 use object_store::ObjectStore;
 use tokio::{
     runtime::Handle,
@@ -37,6 +41,7 @@ use tokio::{
 };
 
 use self::{
+    amplify::Meter,
     failure::refused,
     output::Output,
     pause::GivenUp,
@@ -67,16 +72,21 @@ pub(crate) async fn select(
     limits: Limits,
 ) -> Result<RowStream> {
     let (snapshot, options) = (snapshot.clone(), options.clone());
-    start(store, scratch, HashMap::new(), limits, move |session| async move { built(&session, select::rows(&snapshot, &options)?).await }).await
+    let planner = move |session| async move { built(&session, &select::rows(&snapshot, &options)?).await };
+    start(store, scratch, HashMap::new(), limits, planner).await
 }
 
 /// Counts rows of one table under conditions.
-pub(crate) async fn count(store: &Arc<dyn ObjectStore>, scratch: &Path, snapshot: &Snapshot, filters: &[Filter], limits: Limits) -> Result<u64> {
+pub(crate) async fn count(
+    store: &Arc<dyn ObjectStore>,
+    scratch: &Path,
+    snapshot: &Snapshot,
+    filters: &[Filter],
+    limits: Limits,
+) -> Result<u64> {
     let (snapshot, filters) = (snapshot.clone(), filters.to_vec());
-    let counted = start(store, scratch, HashMap::new(), limits, move |session| async move {
-        built(&session, select::number(&snapshot, &filters)?).await
-    });
-    let batch = counted.await?.batches.try_next().await?.ok_or_else(|| storage("a count without a row"))?;
+    let planner = move |session| async move { built(&session, &select::number(&snapshot, &filters)?).await };
+    let batch = start(store, scratch, HashMap::new(), limits, planner).await?.batches.try_next().await?.ok_or_else(|| storage("a count without a row"))?;
     let count = batch.column(0).as_primitive_opt::<Int64Type>().filter(|cells| !cells.is_empty()).map(|cells| cells.value(0));
     count.map(i64::unsigned_abs).ok_or_else(|| storage("a count that is no number"))
 }
@@ -99,23 +109,26 @@ where
 {
     let running =
         Running { workers: Workers::new()?, given_up: GivenUp::default(), deadline: Instant::now().checked_add(limits.time), limits };
+    let pool: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(limits.memory_bytes));
     let session = Session {
         store: Arc::new(ReadOnly { store: store.clone(), home: Handle::current() }),
         scratch: scratch.to_owned(),
         tables,
         memory_bytes: limits.memory_bytes,
+        meter: Meter::new(pool.clone(), limits.memory_bytes),
+        pool,
         given_up: running.given_up.clone(),
     };
     let planning = running.workers.start(planner(session))?;
     let planned = within(running.deadline, &limits, planning).await?.map_err(storage)??;
-    let output = Output::new(&planned.plan.schema())?;
-    Ok(RowStream { schema: output.schema.clone(), batches: running.start(planned, output)? })
+    Ok(RowStream { schema: planned.output.schema.clone(), batches: running.start(planned)? })
 }
 
 /// A statement ready to run.
 struct Planned {
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
+    output: Output,
 }
 
 /// Names are taken as they are written. Only if that finds nothing, unquoted ones are tried in lower case, as SQL has it.
@@ -125,18 +138,19 @@ async fn plan(session: &Session, statement: &Statement) -> Result<Planned> {
         Err(first) => logical(session, statement, true).await.map_err(|_| first)?,
     };
     let plan = physical(session, &state, &logical).await.map_err(|error| refused(error, session.memory_bytes))?;
-    Ok(Planned { plan, context: state.task_ctx() })
+    Ok(Planned { output: Output::new(&plan.schema())?, plan, context: state.task_ctx() })
 }
 
 /// A plan that was put together here.
-async fn built(session: &Session, logical: LogicalPlan) -> Result<Planned> {
+async fn built(session: &Session, logical: &LogicalPlan) -> Result<Planned> {
     let state = session.state(&[], false)?;
-    let plan = physical(session, &state, &logical).await.map_err(|error| refused(error, session.memory_bytes))?;
-    Ok(Planned { plan, context: state.task_ctx() })
+    let plan = physical(session, &state, logical).await.map_err(|error| refused(error, session.memory_bytes))?;
+    Ok(Planned { output: Output::of_table(plan.schema()), plan, context: state.task_ctx() })
 }
 
 async fn physical(session: &Session, state: &SessionState, logical: &LogicalPlan) -> EngineResult<Arc<dyn ExecutionPlan>> {
     let optimized = pause::watch_conditions(state.optimize(logical)?, &session.given_up)?;
+    let optimized = session.meter.keep_literals(optimized)?;
     let plan = state.query_planner().create_physical_plan(&optimized, state).await?;
     pause::pause_joins(plan)
 }

@@ -3,13 +3,17 @@
 use std::{collections::HashSet, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, RecordBatch, RecordBatchOptions},
+    array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions},
     compute::{CastOptions, cast_with_options},
-    datatypes::{DataType, Field, Schema, SchemaRef},
+    datatypes::{DataType, Field, Float64Type, Schema, SchemaRef},
+    util::display::FormatOptions,
 };
 use madang_lake::{ColumnType, Error, ROW_ID, Result};
 
 use crate::storage;
+
+/// A value that does not fit is an error.
+const STRICT: CastOptions<'static> = CastOptions { safe: false, format_options: FormatOptions::new() };
 
 /// How the engine's batches are given out.
 pub(super) struct Output {
@@ -33,6 +37,11 @@ impl Output {
         Ok(Self { schema: Arc::new(Schema::new(fields)) })
     }
 
+    /// The columns of a table, which are right as they are.
+    pub(super) fn of_table(schema: SchemaRef) -> Self {
+        Self { schema }
+    }
+
     /// A batch in the output's types. A value that does not fit its type is an error, never null.
     pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let columns = self.schema.fields().iter().zip(batch.columns()).map(|(field, column)| typed(column, field));
@@ -54,9 +63,35 @@ fn typed(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     if column.data_type() == field.data_type() {
         return Ok(column.clone());
     }
-    let strict = CastOptions { safe: false, ..CastOptions::default() };
-    cast_with_options(column, field.data_type(), &strict)
-        .map_err(|_| Error::invalid(format!("column '{}': a value does not fit {}", field.name(), field.data_type())))
+    let unfit = |_| Error::invalid(format!("column '{}': a value does not fit {}", field.name(), field.data_type()));
+    let converted = cast_with_options(column, field.data_type(), &STRICT).map_err(unfit)?;
+    if is_decimal(column.data_type()) { exact(column, &converted, field).map(|()| converted) } else { Ok(converted) }
+}
+
+/// Refuses decimals that a double does not give back.
+fn exact(decimals: &ArrayRef, doubles: &ArrayRef, field: &Field) -> Result<()> {
+    let Some(doubles) = doubles.as_primitive_opt::<Float64Type>() else { return Ok(()) };
+    let texts = cast_with_options(decimals, &DataType::Utf8, &STRICT).map_err(storage)?;
+    let texts = texts.as_string_opt::<i32>().ok_or_else(|| storage("a decimal without a text"))?;
+    let lost = texts.iter().zip(doubles).find_map(|(text, double)| text.zip(double).filter(|(text, double)| !gives_back(*double, text)));
+    match lost {
+        Some((text, _)) => Err(Error::invalid(format!("column '{}': {text} is no exact double; convert it to text", field.name()))),
+        None => Ok(()),
+    }
+}
+
+/// Whether a double, written with as many digits as tell it apart from its neighbours, is the decimal.
+fn gives_back(double: f64, decimal: &str) -> bool {
+    plain_digits(&double.to_string()) == plain_digits(decimal)
+}
+
+/// The text without zeros that say nothing.
+fn plain_digits(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+}
+
+fn is_decimal(kind: &DataType) -> bool {
+    matches!(kind, DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..))
 }
 
 /// The name, with a number behind it if it is taken. Tables compare names without case.

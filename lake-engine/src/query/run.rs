@@ -1,9 +1,12 @@
 //! A planned query while it runs, on its own threads, under its limits. Dropping the stream ends it.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use datafusion::{
     error::{DataFusionError, Result as EngineResult},
-    physical_plan::execute_stream,
+    execution::TaskContext,
+    physical_plan::{ExecutionPlan, execute_stream},
 };
 use futures::{
     StreamExt,
@@ -25,9 +28,10 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts the query.
-    pub(super) fn start(self, planned: Planned, output: Output) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    pub(super) fn start(self, planned: Planned) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let (send, receive) = mpsc::channel(2);
-        let task = self.workers.start(drive(planned, send))?;
+        let Planned { plan, context, output } = planned;
+        let task = self.workers.start(drive(plan, context, send))?;
         let rows = Rows { running: self, receive, task: Some(task), output, given: 0 };
         Ok(stream::try_unfold(rows, Rows::next).boxed())
     }
@@ -39,8 +43,12 @@ impl Drop for Running {
     }
 }
 
-async fn drive(planned: Planned, send: mpsc::Sender<EngineResult<RecordBatch>>) -> EngineResult<()> {
-    let mut batches = execute_stream(planned.plan, planned.context)?;
+async fn drive(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    send: mpsc::Sender<EngineResult<RecordBatch>>,
+) -> EngineResult<()> {
+    let mut batches = execute_stream(plan, context)?;
     while let Some(batch) = batches.next().await {
         if send.send(batch).await.is_err() {
             break; // the stream was dropped

@@ -1,43 +1,51 @@
 //! Rows of one table under conditions, in an order: the same engine as a statement, without a text.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
+use arrow::datatypes::DataType;
 use datafusion::{
     catalog::TableProvider,
     datasource::provider_as_source,
-    error::Result as EngineResult,
+    error::DataFusionError,
     functions_aggregate::expr_fn::count,
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, ident, lit},
     scalar::ScalarValue,
 };
-use madang_lake::{Error, Filter, FilterOp, ROW_ID, ReadOptions, Result, Schema, Snapshot};
+use madang_lake::{ColumnType, Error, Filter, FilterOp, ROW_ID, ReadOptions, Result, Schema, Snapshot, Sort};
 
 use super::{failure::refused, table::Table};
 
 /// The plan that gives the wanted rows.
 pub(super) fn rows(snapshot: &Snapshot, options: &ReadOptions) -> Result<LogicalPlan> {
-    let columns = match &options.columns {
-        Some(columns) => columns.clone(),
-        None => snapshot.schema.columns.iter().map(|column| column.name.clone()).collect(),
-    };
-    for name in columns.iter().chain(options.sort.iter().map(|sort| &sort.column)) {
-        known(&snapshot.schema, name)?;
-    }
-    let mut order: Vec<SortExpr> = options.sort.iter().map(|sort| ident(&sort.column).sort(!sort.descending, false)).collect();
-    order.push(ident(ROW_ID).sort(true, false));
-    let wanted: Vec<Expr> = columns.iter().map(ident).collect();
-    let (skip, fetch) = match options.page {
-        Some(page) => (size(page.offset), Some(size(page.limit))),
-        None => (0, None),
-    };
-    let filtered = filtered(snapshot, &options.filters)?;
-    filtered.sort(order).and_then(|plan| plan.limit(skip, fetch)).and_then(|plan| plan.project(wanted)).and_then(LogicalPlanBuilder::build).map_err(planning)
+    let wanted = columns(&snapshot.schema, options.columns.as_deref())?;
+    let order = order(&snapshot.schema, &options.sort)?;
+    let (skip, fetch) = options.page.map_or((0, None), |page| (size(page.offset), Some(size(page.limit))));
+    let sorted = filtered(snapshot, &options.filters)?.sort(order).and_then(|plan| plan.limit(skip, fetch));
+    sorted.and_then(|plan| plan.project(wanted)).and_then(LogicalPlanBuilder::build).map_err(planning)
 }
 
 /// The plan that gives the number of rows, as one cell.
 pub(super) fn number(snapshot: &Snapshot, filters: &[Filter]) -> Result<LogicalPlan> {
     let counted = vec![count(lit(1_i64))];
     filtered(snapshot, filters)?.aggregate(Vec::<Expr>::new(), counted).and_then(LogicalPlanBuilder::build).map_err(planning)
+}
+
+/// The output columns, each once. [`ROW_ID`] comes only if it is named.
+fn columns(schema: &Schema, names: Option<&[String]>) -> Result<Vec<Expr>> {
+    let Some(names) = names else { return Ok(schema.columns.iter().map(|column| ident(&column.name)).collect()) };
+    let mut seen = HashSet::new();
+    let columns = names.iter().map(|name| {
+        kind(schema, name)?;
+        if seen.insert(name) { Ok(ident(name)) } else { Err(Error::invalid(format!("column '{name}' is wanted twice"))) }
+    });
+    columns.collect()
+}
+
+/// The wanted order, then the order of ingestion.
+fn order(schema: &Schema, sort: &[Sort]) -> Result<Vec<SortExpr>> {
+    let wanted = sort.iter().map(|by| kind(schema, &by.column).map(|_| ident(&by.column).sort(!by.descending, false)));
+    let ties = std::iter::once(Ok(ident(ROW_ID).sort(true, false)));
+    wanted.chain(ties).collect()
 }
 
 fn filtered(snapshot: &Snapshot, filters: &[Filter]) -> Result<LogicalPlanBuilder> {
@@ -50,48 +58,57 @@ fn filtered(snapshot: &Snapshot, filters: &[Filter]) -> Result<LogicalPlanBuilde
 }
 
 fn condition(schema: &Schema, filter: &Filter) -> Result<Expr> {
-    let name = &filter.column;
-    let kind = if name == ROW_ID { madang_lake::ColumnType::Int64 } else { known(schema, name)? };
-    let column = ident(name);
-    let values = filter.values.iter().map(|text| typed(name, text, kind)).collect::<EngineResult<Vec<_>>>();
-    if filter.op == FilterOp::IsNull {
-        return match filter.values.first().map_or("true", String::as_str) {
-            "" | "true" => Ok(column.is_null()),
-            "false" => Ok(column.is_not_null()),
-            _ => Err(Error::invalid(format!("filter on '{name}': isnull takes true or false"))),
-        };
-    }
-    if filter.op == FilterOp::Like {
-        let pattern = filter.values.first().cloned().unwrap_or_default();
-        return Ok(cast(column, arrow::datatypes::DataType::Utf8).like(lit(pattern)));
-    }
-    let values = values.map_err(|_| Error::invalid(format!("filter on '{name}': a value is not a {}", kind.name())))?;
-    let first = || values.first().cloned().ok_or_else(|| Error::invalid(format!("filter on '{name}' has no value")));
+    let kind = kind(schema, &filter.column)?;
+    let column = ident(&filter.column);
+    let value = || typed(filter, one(filter)?, kind);
     Ok(match filter.op {
-        FilterOp::Eq => column.eq(first()?),
-        FilterOp::Ne => column.not_eq(first()?),
-        FilterOp::Lt => column.lt(first()?),
-        FilterOp::Le => column.lt_eq(first()?),
-        FilterOp::Gt => column.gt(first()?),
-        FilterOp::Ge => column.gt_eq(first()?),
-        FilterOp::In => column.in_list(values, false),
-        FilterOp::Like | FilterOp::IsNull => return Err(Error::invalid("unknown comparison")),
+        FilterOp::Eq => column.eq(value()?),
+        FilterOp::Ne => column.not_eq(value()?),
+        FilterOp::Lt => column.lt(value()?),
+        FilterOp::Le => column.lt_eq(value()?),
+        FilterOp::Gt => column.gt(value()?),
+        FilterOp::Ge => column.gt_eq(value()?),
+        FilterOp::Like => cast(column, DataType::Utf8).like(lit(one(filter)?)),
+        FilterOp::In => {
+            let values = filter.values.iter().map(|text| typed(filter, text, kind));
+            column.in_list(values.collect::<Result<_>>()?, false)
+        }
+        FilterOp::IsNull => match filter.values.first().map(String::as_str) {
+            None | Some("" | "true") => column.is_null(),
+            Some("false") => column.is_not_null(),
+            Some(_) => return Err(bad(filter, "isnull takes true or false")),
+        },
     })
 }
 
-/// A text as a value of the column's type.
-fn typed(_: &str, text: &str, kind: madang_lake::ColumnType) -> EngineResult<Expr> {
-    Ok(lit(ScalarValue::Utf8(Some(text.to_owned())).cast_to(&kind.arrow())?))
+/// The first value, which every comparison but `in` and `isnull` needs.
+fn one(filter: &Filter) -> Result<&str> {
+    filter.values.first().map(String::as_str).ok_or_else(|| bad(filter, "a value is missing"))
 }
 
-fn known(schema: &Schema, name: &str) -> Result<madang_lake::ColumnType> {
-    schema.column(name).map(|column| column.kind).ok_or_else(|| Error::invalid(format!("the table has no column '{name}'")))
+/// A text as a value of the column's type.
+fn typed(filter: &Filter, text: &str, kind: ColumnType) -> Result<Expr> {
+    let value = ScalarValue::from(text).cast_to(&kind.arrow());
+    value.map(lit).map_err(|_| bad(filter, &format!("a value is no {}", kind.name())))
+}
+
+fn bad(filter: &Filter, why: &str) -> Error {
+    Error::invalid(format!("filter on '{}': {why}", filter.column))
+}
+
+/// What a column holds that may be [`ROW_ID`].
+fn kind(schema: &Schema, name: &str) -> Result<ColumnType> {
+    match schema.column(name) {
+        Some(column) => Ok(column.kind),
+        None if name == ROW_ID => Ok(ColumnType::Int64),
+        None => Err(Error::invalid(format!("the table has no column '{name}'"))),
+    }
 }
 
 fn size(rows: u64) -> usize {
     usize::try_from(rows).unwrap_or(usize::MAX)
 }
 
-fn planning(error: datafusion::error::DataFusionError) -> Error {
+fn planning(error: DataFusionError) -> Error {
     refused(error, 0)
 }

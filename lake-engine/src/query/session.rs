@@ -8,7 +8,7 @@ use datafusion::{
     execution::{
         SessionState, SessionStateBuilder,
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
-        memory_pool::FairSpillPool,
+        memory_pool::MemoryPool,
         object_store::ObjectStoreRegistry,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
@@ -18,11 +18,20 @@ use madang_lake::{Result, Snapshot};
 use object_store::ObjectStore;
 use url::Url;
 
-use super::{pause::GivenUp, statement::unknown, table::Table};
+use super::{
+    amplify::{CountJoined, Meter},
+    pause::GivenUp,
+    statement::unknown,
+    table::Table,
+};
 use crate::storage;
 
 /// Memory below which another partition hinders more than it helps.
 const PARTITION_BYTES: usize = 64 << 20;
+/// Rows of a batch. Wide cells and what functions make of them are in memory for a batch at a time, in each partition.
+const BATCH_ROWS: usize = 2_048;
+/// Bytes that one query may have on the local disk when memory is not enough.
+const MAX_SPILL_BYTES: u64 = 20 << 30;
 
 /// What a query has.
 pub(super) struct Session {
@@ -30,6 +39,8 @@ pub(super) struct Session {
     pub(super) scratch: PathBuf,
     pub(super) tables: HashMap<String, Snapshot>,
     pub(super) memory_bytes: usize,
+    pub(super) pool: Arc<dyn MemoryPool>,
+    pub(super) meter: Meter,
     pub(super) given_up: GivenUp,
 }
 
@@ -50,6 +61,9 @@ impl Session {
             .with_config(config)
             .with_runtime_env(self.runtime()?)
             .with_table_functions(HashMap::new())
+            .with_scalar_functions(self.meter.functions())
+            .with_higher_order_functions(Vec::new())
+            .with_analyzer_rule(Arc::new(CountJoined(self.meter.clone())))
             .build();
         state.mark_start_execution(); // now() is the same everywhere in the statement
         state.catalog_list().register_catalog(catalog_name, Arc::new(catalog));
@@ -65,6 +79,7 @@ impl Session {
         options.execution.time_zone = Some("UTC".to_owned());
         // Partitions share the memory, and a sort keeps some free in each for merging what it spilled.
         let execution = &mut options.execution;
+        execution.batch_size = BATCH_ROWS;
         execution.target_partitions = (self.memory_bytes / PARTITION_BYTES).clamp(1, execution.target_partitions.max(1));
         execution.sort_spill_reservation_bytes = (self.memory_bytes / 4).min(execution.sort_spill_reservation_bytes);
         config
@@ -84,9 +99,11 @@ impl Session {
     }
 
     fn runtime(&self) -> Result<Arc<RuntimeEnv>> {
-        let spill = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![self.scratch.clone()]));
+        let spill = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![self.scratch.clone()]))
+            .with_max_temp_directory_size(MAX_SPILL_BYTES);
         RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(self.memory_bytes)))
+            .with_memory_pool(self.pool.clone())
             .with_disk_manager_builder(spill)
             .with_object_store_registry(Arc::new(OnlyStore(self.store.clone())))
             .build_arc()

@@ -26,6 +26,8 @@ CREATE TABLE run (
     finished_at TIMESTAMPTZ
 );
 CREATE INDEX run_pipeline ON run (pipeline_id, id);
+-- Runs of one pipeline are worked off one after the other.
+CREATE UNIQUE INDEX run_one_running ON run (pipeline_id) WHERE state = 'running';
 CREATE INDEX run_open ON run (id) WHERE state IN ('queued', 'running');
 
 CREATE TABLE step_run (

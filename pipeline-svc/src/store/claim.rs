@@ -2,7 +2,7 @@
 //! worker that lost its lease changes nothing any more.
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Db, Error, Id, Principal, Result, Tx};
+use madang_kit::{Db, Error, Id, Principal, Result, Tx, db::is_unique_violation};
 use madang_proto::pipeline::v1::RunState;
 
 use crate::{
@@ -41,7 +41,8 @@ impl TryFrom<Row> for Claim {
     }
 }
 
-/// The oldest run that waits or whose worker was lost, unless an older run of the same pipeline is still open.
+/// The oldest run that waits or whose worker was lost, unless another run of the same pipeline is running or waits longer. Two workers
+/// that see the same moment are told apart by the unique index on running pipelines.
 macro_rules! claim {
     ($lock:literal) => {
         concat!(
@@ -49,7 +50,8 @@ macro_rules! claim {
              WHERE id = (
                  SELECT r.id FROM run r
                  WHERE (r.state = 'queued' OR (r.state = 'running' AND r.lease_until < $2))
-                   AND NOT EXISTS (SELECT 1 FROM run o WHERE o.pipeline_id = r.pipeline_id AND o.id < r.id AND o.state IN ('queued', 'running'))
+                   AND NOT EXISTS (SELECT 1 FROM run o WHERE o.pipeline_id = r.pipeline_id AND o.id <> r.id
+                       AND (o.state = 'running' OR (r.state = 'queued' AND o.state = 'queued' AND o.id < r.id)))
                  ORDER BY r.id LIMIT 1",
             $lock,
             ") RETURNING id, definition, run_as, attempts"
@@ -61,7 +63,10 @@ macro_rules! claim {
 pub(crate) async fn claim(db: &Db, now: DateTime<Utc>, lease_until: DateTime<Utc>) -> Result<Option<Claim>> {
     let mut tx = db.begin().await?;
     let text = tx.pick(claim!(""), claim!(" FOR UPDATE OF r SKIP LOCKED"));
-    let row: Option<Row> = tx.query(text).bind(lease_until).bind(now).opt().await?;
+    let row: Option<Row> = match tx.query(text).bind(lease_until).bind(now).opt().await {
+        Err(error) if is_unique_violation(&error) => return Ok(None), // another worker took a run of this pipeline just now
+        row => row?,
+    };
     tx.commit().await?;
     row.map(Claim::try_from).transpose()
 }

@@ -1,5 +1,7 @@
 //! Runs, their steps and their logs.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use madang_kit::{Db, Error, Id, Principal, Result, Tx, time};
 use madang_proto::pipeline::v1::{LogLine, Run, RunState, StepRun};
@@ -83,8 +85,15 @@ pub(crate) struct Filter {
     pub(crate) limit: i64,
 }
 
+/// A run with the organization that its pipeline belongs to.
+pub(crate) struct Found {
+    pub(crate) run: Run,
+    pub(crate) organization: Option<Id>,
+}
+
 #[derive(sqlx::FromRow)]
 struct RunRow {
+    organization_id: Option<String>,
     id: String,
     pipeline_id: String,
     title: String,
@@ -121,7 +130,7 @@ const SELECTED: &str = "SELECT id FROM run WHERE id = COALESCE($1, id) AND pipel
     ORDER BY id DESC LIMIT $3";
 
 /// Runs with their steps and logs, newest first, in three statements whatever their number.
-pub(crate) async fn list(db: &Db, filter: &Filter) -> Result<Vec<Run>> {
+pub(crate) async fn list(db: &Db, filter: &Filter) -> Result<Vec<Found>> {
     let select = |columns: &str, from: &str, order: &str| {
         sqlx::AssertSqlSafe(format!("SELECT {columns} FROM {from} IN ({SELECTED}) ORDER BY {order}"))
     };
@@ -129,22 +138,23 @@ pub(crate) async fn list(db: &Db, filter: &Filter) -> Result<Vec<Run>> {
         let (run, pipeline) = (filter.run.map(|id| id.to_string()), filter.pipeline.map(|id| id.to_string()));
         db.query(text).bind(run).bind(pipeline).bind(filter.limit)
     };
-    let runs = select("id, pipeline_id, title, trigger_kind, state, queued_at, started_at, finished_at", "run WHERE id", "id DESC");
+    let columns = "p.organization_id, r.id, r.pipeline_id, r.title, r.trigger_kind, r.state, r.queued_at, r.started_at, r.finished_at";
+    let runs = select(columns, "run r JOIN pipeline p ON p.id = r.pipeline_id WHERE r.id", "r.id DESC");
     let runs: Vec<RunRow> = filled(runs).all().await?;
     let steps =
         select("run_id, name, state, rows_in, rows_out, comment, started_at, finished_at", "step_run WHERE run_id", "run_id, position");
     let steps: Vec<StepRow> = filled(steps).all().await?;
     let logs: Vec<LogRow> = filled(select("run_id, time, level, step, message", "run_log WHERE run_id", "run_id, id")).all().await?;
-    let mut runs: Vec<Run> = runs.into_iter().map(Run::from).collect();
-    let place: std::collections::HashMap<String, usize> = runs.iter().enumerate().map(|(at, run)| (run.id.clone(), at)).collect();
+    let mut runs: Vec<Found> = runs.into_iter().map(Found::try_from).collect::<Result<_>>()?;
+    let place: HashMap<String, usize> = runs.iter().enumerate().map(|(at, found)| (found.run.id.clone(), at)).collect();
     for step in steps {
-        if let Some(run) = place.get(&step.run_id).and_then(|at| runs.get_mut(*at)) {
-            run.steps.push(step.into());
+        if let Some(found) = place.get(&step.run_id).and_then(|at| runs.get_mut(*at)) {
+            found.run.steps.push(step.into());
         }
     }
     for log in logs {
-        if let Some(run) = place.get(&log.run_id).and_then(|at| runs.get_mut(*at)) {
-            run.logs.push(log.into());
+        if let Some(found) = place.get(&log.run_id).and_then(|at| runs.get_mut(*at)) {
+            found.run.logs.push(log.into());
         }
     }
     Ok(runs)
@@ -166,6 +176,15 @@ pub(crate) async fn log(tx: &mut Tx, run: Id, now: DateTime<Utc>, level: &str, s
     .run()
     .await?;
     Ok(())
+}
+
+impl TryFrom<RunRow> for Found {
+    type Error = Error;
+
+    fn try_from(row: RunRow) -> Result<Self> {
+        let organization = row.organization_id.as_ref().map(|id| id.parse()).transpose().map_err(Error::internal)?;
+        Ok(Self { organization, run: row.into() })
+    }
 }
 
 impl From<RunRow> for Run {

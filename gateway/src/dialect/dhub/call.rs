@@ -3,11 +3,13 @@
 use axum::{
     extract::{
         FromRequest, FromRequestParts, Request,
+        path::ErrorKind,
         rejection::{PathRejection, QueryRejection},
     },
     http::request::Parts,
 };
-use madang_kit::{Context, Error, Id, principal::Scheme};
+use madang_kit::{Code, Context, Error, Id, principal::Scheme};
+use serde::de::DeserializeOwned;
 
 use super::{error::DhubError, fields::Fields};
 use crate::{Gateway, dialect::request};
@@ -50,19 +52,39 @@ impl FromRequest<Gateway> for JsonCall {
     }
 }
 
-/// The path's parameter.
-#[derive(FromRequestParts)]
-#[from_request(via(axum::extract::Path), rejection(DhubError))]
+/// The path's parameter. Callers without a credential learn nothing about it, wherever it stands among the extractors.
 pub(crate) struct Path<T>(pub(crate) T);
 
-/// The query string.
-#[derive(FromRequestParts)]
-#[from_request(via(axum::extract::Query), rejection(DhubError))]
+impl<T: DeserializeOwned + Send> FromRequestParts<Gateway> for Path<T> {
+    type Rejection = DhubError;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, DhubError> {
+        request::caller(&parts.extensions, &ACCEPTED)?;
+        Ok(Self(axum::extract::Path::from_request_parts(parts, gateway).await?.0))
+    }
+}
+
+/// The query string. Callers without a credential learn nothing about it either.
 pub(crate) struct Query<T>(pub(crate) T);
 
+impl<T: DeserializeOwned + Send> FromRequestParts<Gateway> for Query<T> {
+    type Rejection = DhubError;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, DhubError> {
+        request::caller(&parts.extensions, &ACCEPTED)?;
+        Ok(Self(axum::extract::Query::from_request_parts(parts, gateway).await?.0))
+    }
+}
+
 impl From<PathRejection> for DhubError {
+    /// What is not UTF-8 names nothing.
     fn from(rejection: PathRejection) -> Self {
-        Error::invalid("path", "encoding", rejection.body_text()).into()
+        match &rejection {
+            PathRejection::FailedToDeserializePathParams(failed) if matches!(failed.kind(), ErrorKind::InvalidUtf8InPathParam { .. }) => {
+                Error::new(Code::NotFound, "Not Found").into()
+            }
+            _ => Self::in_path(Error::invalid("path", "encoding", rejection.body_text())),
+        }
     }
 }
 

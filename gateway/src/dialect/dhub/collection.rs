@@ -1,7 +1,7 @@
 //! Collections (dhub.md section 5).
 
 use axum::{Json, extract::State};
-use madang_kit::{Id, Result, rpc};
+use madang_kit::{Id, Result, check, rpc};
 use madang_proto::catalog::v1::{
     CreateOrganizationRequest, DeleteRequest, GetRequest, ListRequest, Organization, UpdateOrganizationRequest,
 };
@@ -41,8 +41,8 @@ async fn make(gateway: &Gateway, call: JsonCall, unique_title: bool) -> Result<O
         description: description(&mut fields),
         alias: fields.optional_text("alias"),
         kind: fields.optional_text("type"),
-        groups: fields.texts("groups").unwrap_or_default(),
-        tags: fields.texts("tags").unwrap_or_default(),
+        groups: fields.texts("groups", check::NAMES).unwrap_or_default(),
+        tags: fields.texts("tags", check::NAMES).unwrap_or_default(),
         unique_title,
     };
     fields.finish()?;
@@ -77,8 +77,8 @@ pub(crate) async fn update(State(gateway): State<Gateway>, Path(id): Path<String
         description: description(&mut fields),
         alias: fields.optional_text("alias"),
         kind: fields.optional_text("type"),
-        groups: wire::texts(fields.texts("groups")),
-        tags: wire::texts(fields.texts("tags")),
+        groups: wire::texts(fields.texts("groups", check::NAMES)),
+        tags: wire::texts(fields.texts("tags", check::NAMES)),
     };
     fields.finish()?;
     let changed = gateway.catalog.clone().update_organization(rpc::request(&call.context, request)).await?.into_inner();

@@ -1,7 +1,7 @@
 //! Datasets (dhub.md section 6).
 
 use axum::{Json, extract::State};
-use madang_kit::{Id, Result, rpc};
+use madang_kit::{Id, Result, check, rpc};
 use madang_lake::ColumnType;
 use madang_proto::catalog::v1::{
     CreateDatasetRequest, Dataset, DatasetKind, DeleteRequest, GetRequest, ListRequest, TableColumn, UpdateDatasetRequest,
@@ -18,6 +18,11 @@ use super::{
     wire,
 };
 use crate::Gateway;
+
+/// Columns of a schema.
+const COLUMNS: usize = 4_096;
+/// Entries of the options of a dataset, and of the object around a schema.
+const OPTIONS: usize = 100;
 
 /// `POST /datasets`: the object.
 pub(crate) async fn create(State(gateway): State<Gateway>, call: JsonCall) -> Result<Json<Value>, DhubError> {
@@ -40,8 +45,8 @@ async fn make(gateway: &Gateway, call: JsonCall, unique_title: bool) -> Result<D
         kind: read_kind(&mut fields).into(),
         columns: read_schema(&mut fields),
         options: options(&mut fields).unwrap_or_default(),
-        groups: fields.texts("groups").unwrap_or_default(),
-        tags: fields.texts("tags").unwrap_or_default(),
+        groups: fields.texts("groups", check::NAMES).unwrap_or_default(),
+        tags: fields.texts("tags", check::NAMES).unwrap_or_default(),
         unique_title,
     };
     fields.finish()?;
@@ -71,8 +76,8 @@ pub(crate) async fn update(State(gateway): State<Gateway>, Path(id): Path<String
         alias: fields.optional_text("alias"),
         columns: read_schema(&mut fields),
         options: options(&mut fields),
-        groups: wire::texts(fields.texts("groups")),
-        tags: wire::texts(fields.texts("tags")),
+        groups: wire::texts(fields.texts("groups", check::NAMES)),
+        tags: wire::texts(fields.texts("tags", check::NAMES)),
     };
     fields.finish()?;
     let changed = gateway.catalog.clone().update_dataset(rpc::request(&call.context, request)).await?.into_inner();
@@ -129,15 +134,15 @@ fn read_kind(fields: &mut Fields) -> DatasetKind {
 }
 
 fn options(fields: &mut Fields) -> Option<String> {
-    let options = fields.optional_object("options")?;
+    let options = fields.optional_object("options", OPTIONS)?;
     Some(Value::Object(options).to_string())
 }
 
 /// `{"type": "struct", "fields": [{"name", "type", "nullable"?, "metadata"?}]}`
 fn read_schema(fields: &mut Fields) -> Vec<TableColumn> {
-    let Some(schema) = fields.optional_object("schema") else { return Vec::new() };
+    let Some(schema) = fields.optional_object("schema", OPTIONS) else { return Vec::new() };
     let mut schema = Fields::nested("schema", Value::Object(schema));
-    let columns = schema.list("fields").into_iter().enumerate();
+    let columns = schema.list("fields", COLUMNS).into_iter().enumerate();
     let columns = columns.map(|(at, column)| read_column(&mut schema, at, column)).collect();
     fields.absorb(schema);
     columns

@@ -42,6 +42,11 @@ impl DhubError {
         Self { error, place: "body", bad_request: true }
     }
 
+    /// The fields at fault stand in the path.
+    pub(crate) fn in_path(error: Error) -> Self {
+        Self { error, place: "path", bad_request: false }
+    }
+
     /// The fields at fault stand in the query string.
     pub(crate) fn in_query(error: Error) -> Self {
         Self { error, place: "query", bad_request: false }

@@ -3,6 +3,11 @@
 use madang_kit::{Code, Error, Id, Result, error::FieldProblem};
 use serde_json::{Map, Value};
 
+/// Problems told at once; of a body with more, one last problem says so.
+const MAX_PROBLEMS: usize = 100;
+/// Characters of a caller's own key in the path of a problem; the rest is cut off.
+const MAX_KEY_CHARS: usize = 100;
+
 /// An object being read. Problems are collected; [`Fields::finish`] tells them all.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
@@ -51,6 +56,10 @@ impl Fields {
     pub(crate) fn optional_text(&mut self, name: &str) -> Option<String> {
         match self.object.remove(name) {
             None | Some(Value::Null) => None,
+            Some(Value::String(text)) if text.contains('\0') => {
+                self.control_character(name);
+                None
+            }
             Some(Value::String(text)) => Some(text),
             Some(_) => {
                 self.problem(name, "string_type", "must be a string");
@@ -69,10 +78,14 @@ impl Fields {
         id.ok()
     }
 
-    /// A list that may be absent or null.
-    pub(crate) fn list(&mut self, name: &str) -> Vec<Value> {
+    /// A list of at most `max` entries that may be absent or null. Of a longer one no entry is read.
+    pub(crate) fn list(&mut self, name: &str, max: usize) -> Vec<Value> {
         match self.object.remove(name) {
             None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(values)) if values.len() > max => {
+                self.too_many(name, max);
+                Vec::new()
+            }
             Some(Value::Array(values)) => values,
             Some(_) => {
                 self.problem(name, "list_type", "must be a list");
@@ -81,15 +94,23 @@ impl Fields {
         }
     }
 
-    /// An object; absent or null is an empty one.
-    pub(crate) fn object(&mut self, name: &str) -> Map<String, Value> {
-        self.optional_object(name).unwrap_or_default()
+    /// An object of at most `max` entries; absent or null is an empty one.
+    pub(crate) fn object(&mut self, name: &str, max: usize) -> Map<String, Value> {
+        self.optional_object(name, max).unwrap_or_default()
     }
 
-    /// An object that may be absent or null.
-    pub(crate) fn optional_object(&mut self, name: &str) -> Option<Map<String, Value>> {
+    /// An object of at most `max` entries that may be absent or null. Of a larger one no entry is read.
+    pub(crate) fn optional_object(&mut self, name: &str, max: usize) -> Option<Map<String, Value>> {
         match self.object.remove(name) {
             None | Some(Value::Null) => None,
+            Some(Value::Object(object)) if object.len() > max => {
+                self.too_many(name, max);
+                None
+            }
+            Some(Value::Object(object)) if object.keys().any(|key| key.contains('\0')) => {
+                self.control_character(name);
+                None
+            }
             Some(Value::Object(object)) => Some(object),
             Some(_) => {
                 self.problem(name, "object_type", "must be an object");
@@ -110,25 +131,27 @@ impl Fields {
         }
     }
 
-    /// A list of texts that may be absent or null.
-    pub(crate) fn texts(&mut self, name: &str) -> Option<Vec<String>> {
-        let values = match self.object.remove(name) {
-            None | Some(Value::Null) => return None,
-            Some(Value::Array(values)) => values,
-            Some(_) => {
-                self.problem(name, "list_type", "must be a list of strings");
-                return None;
-            }
-        };
-        let texts: Option<Vec<_>> = values.into_iter().map(|value| value.as_str().map(str::to_owned)).collect();
-        if texts.is_none() {
-            self.problem(name, "list_type", "must be a list of strings");
+    /// A list of at most `max` texts that may be absent or null.
+    pub(crate) fn texts(&mut self, name: &str, max: usize) -> Option<Vec<String>> {
+        if self.object.get(name).is_none_or(Value::is_null) {
+            return None;
+        }
+        let values = self.list(name, max).into_iter();
+        let text = |value| if let Value::String(text) = value { Some(text) } else { None };
+        let texts: Option<Vec<_>> = values.map(text).collect();
+        match &texts {
+            None => self.problem(name, "list_type", "must be a list of strings"),
+            Some(texts) if texts.iter().any(|text| text.contains('\0')) => self.control_character(name),
+            Some(_) => {}
         }
         texts
     }
 
-    /// Notes a problem of a field.
+    /// Notes a problem of a field; a key of the caller's own in `name` is told in its first characters only.
     pub(crate) fn problem(&mut self, name: &str, rule: &str, message: &str) {
+        if self.problems.len() >= MAX_PROBLEMS {
+            return self.and_more();
+        }
         let field = self.path(name);
         let message = format!("{field}: {message}");
         self.problems.push(FieldProblem { field, rule: rule.to_owned(), message });
@@ -136,7 +159,29 @@ impl Fields {
 
     /// Takes over the problems of an inner object.
     pub(crate) fn absorb(&mut self, inner: Self) {
-        self.problems.extend(inner.problems);
+        for problem in inner.problems {
+            if self.problems.len() >= MAX_PROBLEMS {
+                return self.and_more();
+            }
+            self.problems.push(problem);
+        }
+    }
+
+    /// The last problem of too many.
+    fn and_more(&mut self) {
+        if self.problems.len() == MAX_PROBLEMS {
+            let message = format!("there are more than {MAX_PROBLEMS} problems");
+            self.problems.push(FieldProblem { field: "0".to_owned(), rule: "too_many_problems".to_owned(), message });
+        }
+    }
+
+    fn too_many(&mut self, name: &str, max: usize) {
+        self.problem(name, "too_many", &format!("has at most {max} entries"));
+    }
+
+    /// `PostgreSQL` stores no NUL.
+    fn control_character(&mut self, name: &str) {
+        self.problem(name, "control_character", "must not contain NUL");
     }
 
     /// Tells all problems, if there are any.
@@ -148,6 +193,48 @@ impl Fields {
     }
 
     fn path(&self, name: &str) -> String {
-        format!("{}{name}", self.at)
+        let end = name.char_indices().nth(MAX_KEY_CHARS).map_or(name.len(), |(end, _)| end);
+        format!("{}{}", self.at, &name[..end])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(fields: Fields) -> Vec<String> {
+        fields.finish().err().map(|error| error.fields.into_iter().map(|problem| problem.rule).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn no_entry_of_too_many_is_read() {
+        let mut fields = Fields::read(br#"{"list": [1, 2, 3], "object": {"a": 1, "b": 2}, "texts": ["a", "b"]}"#).expect("valid");
+        assert!(fields.list("list", 2).is_empty());
+        assert!(fields.object("object", 1).is_empty());
+        assert_eq!(fields.texts("texts", 2).expect("as many as may be").len(), 2);
+        assert_eq!(rules(fields), ["too_many", "too_many"]);
+    }
+
+    #[test]
+    fn nul_is_refused_in_every_text() {
+        let mut fields = Fields::read(br#"{"text": "a\u0000", "texts": ["\u0000"], "object": {"\u0000": 1}}"#).expect("valid");
+        assert_eq!(fields.text("text"), "");
+        fields.texts("texts", 2);
+        fields.object("object", 2);
+        assert_eq!(rules(fields), ["control_character", "control_character", "control_character"]);
+    }
+
+    #[test]
+    fn problems_are_bounded_in_number_and_size() {
+        let mut fields = Fields::default();
+        let long = "키".repeat(10_000);
+        for _ in 0..500 {
+            let mut inner = Fields::nested("inner", Value::Object(Map::new()));
+            inner.problem(&long, "id", "is none");
+            fields.absorb(inner);
+        }
+        let problems = fields.finish().expect_err("many").fields;
+        assert_eq!(problems.len(), MAX_PROBLEMS + 1);
+        assert!(problems.iter().all(|problem| problem.field.chars().count() <= "inner.".len() + MAX_KEY_CHARS));
     }
 }

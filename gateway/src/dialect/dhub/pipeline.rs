@@ -17,11 +17,17 @@ use crate::Gateway;
 
 /// The built-in command of a step that runs the SELECT in its `options.query`.
 const SQL: &str = "sql";
+/// Steps of a pipeline.
+const STEPS: usize = 200;
+/// Inputs of a step, and outputs.
+const EDGES: usize = 100;
+/// Entries of a step's options.
+const OPTIONS: usize = 100;
 
 /// `POST /pipelines`
 pub(crate) async fn create(State(gateway): State<Gateway>, call: JsonCall) -> Result<Json<wire::Pipeline>, DhubError> {
     let mut fields = call.fields;
-    let steps = fields.list("steps").into_iter().enumerate();
+    let steps = fields.list("steps", STEPS).into_iter().enumerate();
     let request = CreatePipelineRequest {
         title: fields.text("name"),
         description: fields.optional_text("description"),
@@ -45,7 +51,7 @@ pub(crate) async fn run(State(gateway): State<Gateway>, Path(id): Path<String>, 
 fn read_step(body: &mut Fields, at: usize, step: Value) -> Step {
     let at = format!("steps.{at}");
     let mut step = Fields::nested(&at, step);
-    let mut options = Fields::nested(&format!("{at}.options"), Value::Object(step.object("options")));
+    let mut options = Fields::nested(&format!("{at}.options"), Value::Object(step.object("options", OPTIONS)));
     let write_mode = match options.optional_text("write_mode").as_deref() {
         None | Some("append") => WriteMode::Append,
         Some("overwrite") => WriteMode::Overwrite,
@@ -72,7 +78,7 @@ fn read_step(body: &mut Fields, at: usize, step: Value) -> Step {
 /// Variable → `{"dataset": id}`, or the bare id.
 fn read_edges(step: &mut Fields, name: &str) -> HashMap<String, String> {
     let mut edges = HashMap::new();
-    for (variable, edge) in step.object(name) {
+    for (variable, edge) in step.object(name, EDGES) {
         let dataset = match edge {
             Value::String(id) => Some(id),
             Value::Object(mut edge) => edge.remove("dataset").and_then(|id| id.as_str().map(str::to_owned)),

@@ -33,7 +33,8 @@ const MAX_QUERY_ROWS: u64 = 10_000;
 pub(crate) async fn show(State(gateway): State<Gateway>, call: Call, Path(id): Path<String>, Query(query): Query<Pairs>) -> Result<Response, DhubError> {
     let dataset = path_id("dataset", "ds", &id)?;
     let (request, format) = read_request(&query, dataset.to_string()).map_err(DhubError::in_query)?;
-    let answer = gateway.catalog.clone().read_table(rpc::request(&call.context, request)).await?.into_inner();
+    let answer = gateway.catalog.clone().read_table(rpc::request(&call.context, request)).await;
+    let answer = answer.map_err(|status| DhubError::in_query(status.into()))?.into_inner();
     let (header, rows) = read(answer).await?;
     match format {
         Some(format) => file(rows, format).await,

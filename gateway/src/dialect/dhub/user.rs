@@ -1,7 +1,7 @@
 //! People (dhub.md section 11): for administrators.
 
 use axum::{Json, extract::State};
-use madang_kit::{Code, Error, Id, Result};
+use madang_kit::{Code, Error, Id, Result, check};
 use serde_json::{Value, json};
 
 use super::{
@@ -70,6 +70,7 @@ pub(crate) async fn create(State(gateway): State<Gateway>, call: JsonCall) -> Re
     };
     fields.finish()?;
     let made = user::create(&gateway.identity, &call.context, wanted, shape).await?;
+    gateway.users.push_now().await;
     Ok(Json(json!({"item": wire::id("user", &made.id)?})))
 }
 
@@ -81,13 +82,16 @@ pub(crate) async fn update(State(gateway): State<Gateway>, Path(id): Path<String
     let (email, full_name, password) = (fields.optional_text("email"), fields.optional_text("name"), fields.optional_text("password"));
     let wanted = Wanted { email, full_name, password, ..read(&mut fields) };
     fields.finish()?;
-    Ok(Json(shape(&user::update(&gateway.identity, &call.context, id, wanted, shape).await?)))
+    let changed = user::update(&gateway.identity, &call.context, id, wanted, shape).await?;
+    gateway.users.push_now().await;
+    Ok(Json(shape(&changed)))
 }
 
 /// `DELETE /users/{id}`
 pub(crate) async fn delete(State(gateway): State<Gateway>, Path(id): Path<String>, call: Call) -> Result<Json<Value>, DhubError> {
     demand_admin(&call.context)?;
     user::delete(&gateway.identity, &call.context, read_id(&id)?).await?;
+    gateway.users.push_now().await;
     Ok(Json(json!({"message": "User deleted successfully"})))
 }
 
@@ -96,7 +100,7 @@ fn demand_admin(context: &madang_kit::Context) -> Result<()> {
 }
 
 fn read(fields: &mut Fields) -> Wanted {
-    Wanted { alias: fields.optional_text("alias"), groups: fields.texts("groups"), tags: fields.texts("tags"), ..Wanted::default() }
+    Wanted { alias: fields.optional_text("alias"), groups: fields.texts("groups", check::NAMES), tags: fields.texts("tags", check::NAMES), ..Wanted::default() }
 }
 
 fn read_id(text: &str) -> Result<Id, DhubError> {
