@@ -26,6 +26,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::{ServiceExt, service_fn};
 
+use super::stall::{Begun, Watched};
+
 const MAX_CONNECTIONS: usize = 10_000;
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// For the headers of a request, and for how long a connection may idle between two requests.
@@ -106,14 +108,15 @@ impl Door {
         let tasks = tokio_util::task::TaskTracker::new();
         while let Some(accepted) = self.stop.run_until_cancelled(self.accept()).await {
             let Some((socket, address, place)) = accepted else { continue };
-            let (tls, router, watcher) = (self.tls.clone(), self.router.clone(), graceful.watcher());
+            let (tls, router, watcher, stop) = (self.tls.clone(), self.router.clone(), graceful.watcher(), self.stop.clone());
             tasks.spawn(async move {
                 let _place = place;
                 let peer = Peer { address, tls: tls.is_some() };
                 match tls {
                     None => converse(socket, router, peer, watcher).await,
                     Some(tls) => {
-                        if let Ok(Ok(socket)) = tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(socket)).await {
+                        let handshake = tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(socket));
+                        if let Some(Ok(Ok(socket))) = stop.run_until_cancelled(handshake).await {
                             converse(socket, router, peer, watcher).await;
                         }
                     }
@@ -147,12 +150,15 @@ impl Door {
     }
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end; it ends early if the other end stands still.
 async fn converse<S>(socket: S, router: Router, peer: Peer, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let begun = Begun::default();
+    let socket = Watched::new(socket, begun.clone());
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        begun.set();
         request.extensions_mut().insert(peer);
         let answer = router.clone().oneshot(request.map(Body::new));
         async move { Ok::<Response, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }

@@ -1,9 +1,11 @@
 //! The edge: everything between the socket and the dialects that no dialect should have to think of.
 
 mod access_log;
+mod client;
 mod health;
 mod listener;
 mod plain_http;
+mod stall;
 pub mod tls;
 
 use axum::{Router, middleware};
@@ -12,7 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{Gateway, credential};
 
 pub(crate) use access_log::RequestId;
-pub(crate) use listener::Peer;
+pub(crate) use client::Client;
 pub use listener::{Addresses, Listeners};
 
 /// Puts the edge's layers around the dialects, the outermost last.

@@ -12,7 +12,7 @@ use axum::{
 use madang_kit::config::Config;
 use serde_json::json;
 
-use super::listener::Peer;
+use super::{client::Client, listener::Peer};
 
 /// Refuses plain requests from elsewhere.
 pub(crate) async fn refuse(State(config): State<Arc<Config>>, request: Request, next: Next) -> Response {
@@ -25,11 +25,6 @@ pub(crate) async fn refuse(State(config): State<Arc<Config>>, request: Request, 
 }
 
 fn is_fine(config: &Config, request: &Request) -> bool {
-    let Some(peer) = request.extensions().get::<Peer>() else { return false };
-    let address = peer.address.ip().to_canonical(); // an IPv4 peer of an IPv6 socket is an IPv4 peer
-    if peer.tls || address.is_loopback() {
-        return true;
-    }
-    let forwarded = request.headers().get("x-forwarded-proto").is_some_and(|value| value == "https");
-    forwarded && config.trusted_proxies.contains(&address)
+    let local = request.extensions().get::<Peer>().is_some_and(|peer| peer.address.ip().to_canonical().is_loopback());
+    local || Client::of(&config.trusted_proxies, request.extensions(), request.headers()).is_some_and(|client| client.https)
 }

@@ -4,41 +4,58 @@ use std::sync::{Arc, LazyLock};
 
 use argon2::{Argon2, PasswordHasher, PasswordVerifier, password_hash::phc::PasswordHash};
 use madang_kit::{Code, Error, Result};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Longer passwords are refused before they are hashed.
 pub(crate) const MAX_BYTES: usize = 1_024;
 /// Hashes at a time: each takes some 20 MB and tens of milliseconds of a core.
 const AT_A_TIME: usize = 2;
-/// Logins that may wait for their turn.
-const WAITING: usize = 64;
+/// Logins that may wait for their turn, those at work included.
+const WAITING: usize = 512;
 
-static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(AT_A_TIME));
+static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(AT_A_TIME)));
 static QUEUE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(WAITING)));
 /// What the password of an unknown user is compared with, so that it takes as long as a known one's.
 static NOBODY: LazyLock<Option<String>> = LazyLock::new(|| hash_now("nobody has this password").ok());
 
 /// The hash of a new password.
 pub(crate) async fn hash(password: String) -> Result<String> {
-    in_turn(move || hash_now(&password)).await?
+    turn().await?.work(move || hash_now(&password)).await?
 }
 
-/// Whether a password is the one behind a hash. Without a hash the answer is no, after the same work.
-pub(crate) async fn verify(password: String, hash: Option<String>) -> Result<bool> {
-    in_turn(move || {
-        let known = hash.is_some();
-        let Some(hash) = hash.or_else(|| NOBODY.clone()) else { return false };
-        let Ok(parsed) = PasswordHash::new(&hash) else { return false };
-        Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok() && known
-    })
-    .await
+/// The permission to hash once. It goes with the work: a caller who gives up does not make room while his hash is still computed.
+pub(crate) struct Turn {
+    _place: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
 }
 
-async fn in_turn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+/// Waits for a turn.
+pub(crate) async fn turn() -> Result<Turn> {
     let busy = |_| Error::new(Code::RateLimited, "too many logins at once; try again");
-    let _place = QUEUE.clone().try_acquire_owned().map_err(|_| Error::new(Code::RateLimited, "too many logins at once; try again"))?;
-    let _turn = TURNS.acquire().await.map_err(busy)?;
-    tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+    let place = QUEUE.clone().try_acquire_owned().map_err(|_| Error::new(Code::RateLimited, "too many logins at once; try again"))?;
+    Ok(Turn { _turn: TURNS.clone().acquire_owned().await.map_err(busy)?, _place: place })
+}
+
+impl Turn {
+    /// Whether a password is the one behind a hash. Without a hash the answer is no, after the same work.
+    pub(crate) async fn verify(self, password: String, hash: Option<String>) -> Result<bool> {
+        self.work(move || {
+            let known = hash.is_some();
+            let Some(hash) = hash.or_else(|| NOBODY.clone()) else { return false };
+            let Ok(parsed) = PasswordHash::new(&hash) else { return false };
+            Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok() && known
+        })
+        .await
+    }
+
+    async fn work<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(self);
+            done
+        });
+        done.await.map_err(Error::internal)
+    }
 }
 
 fn hash_now(password: &str) -> Result<String> {

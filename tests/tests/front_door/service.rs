@@ -54,7 +54,7 @@ impl House {
     }
 
     async fn create(&self, assertion: Option<&str>) -> Code {
-        let request = CreateOrganizationRequest { title: "직접".to_owned(), description: None };
+        let request = CreateOrganizationRequest { title: "직접".to_owned(), ..CreateOrganizationRequest::default() };
         code(CatalogClient::new(self.catalog.clone()).create_organization(with(request, assertion)).await)
     }
 

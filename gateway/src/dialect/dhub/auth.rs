@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::{Request, State},
     http::{
-        HeaderMap, HeaderValue,
+        Extensions, HeaderMap, HeaderValue,
         header::{COOKIE, SET_COOKIE},
     },
     response::{IntoResponse, Response},
@@ -23,7 +23,7 @@ use super::{call::Call, error::DhubError, fields::Fields, wire};
 use crate::{
     Gateway,
     dialect::request,
-    edge::Peer,
+    edge::Client,
     identity::{
         Account, password,
         store::{self, User},
@@ -36,8 +36,8 @@ const COOKIE_NAME: &str = "refresh_token";
 
 /// `POST /auth/login`
 pub(crate) async fn login(State(gateway): State<Gateway>, request: Request) -> Result<Response, DhubError> {
-    let (extensions, _, body) = request::split(request);
-    let peer = extensions.get::<Peer>().copied();
+    let (extensions, headers, body) = request::split(request);
+    let client = client(&gateway, &extensions, &headers);
     let mut fields = Fields::read(&request::body(body, gateway.config.body_bytes).await?)?;
     let login = match (fields.optional_text("username"), fields.optional_text("email")) {
         (Some(login), _) | (None, Some(login)) => login,
@@ -49,7 +49,7 @@ pub(crate) async fn login(State(gateway): State<Gateway>, request: Request) -> R
     }
     fields.finish()?;
 
-    let place = peer.map(|peer| peer.address.ip().to_string()).unwrap_or_default();
+    let place = client.map(|client| client.address.to_string()).unwrap_or_default();
     let user = check_password(&gateway, &login.to_lowercase(), password, &place).await?;
     let principal = Account::Id(user.id.parse().map_err(Error::internal)?);
     let known = gateway.identity.known(principal).await?.ok_or_else(wrong_credentials)?;
@@ -57,26 +57,41 @@ pub(crate) async fn login(State(gateway): State<Gateway>, request: Request) -> R
     note(&gateway, &context, "session.create").await?;
     let (access, refresh) = (issue(&gateway, &user, "access")?, issue(&gateway, &user, "refresh")?);
     let body = json!({"access_token": access, "refresh_token": refresh, "token_type": "bearer"});
-    with_cookie(&gateway, &refresh, peer, Json(body))
+    with_cookie(&gateway, &refresh, client, Json(body))
+}
+
+/// Who logs in from where.
+fn client(gateway: &Gateway, extensions: &Extensions, headers: &HeaderMap) -> Option<Client> {
+    Client::of(&gateway.config.trusted_proxies, extensions, headers)
 }
 
 /// The active user with this password. Failures are counted for each name at each address; too many must wait.
+///
+/// A login counts as failed before its password is looked at, so that guesses made at the same time don't slip past the limit, but
+/// not before its turn, so that right passwords sent at the same time don't count against each other.
 async fn check_password(gateway: &Gateway, login: &str, password: String, place: &str) -> Result<User> {
     let limits = &gateway.config.logins;
     let counter = format!("login:{place}:{login}");
     if gateway.shared.counted(&counter).await >= limits.failures {
-        return Err(Error::new(Code::RateLimited, "too many failed logins; try again later"));
+        return Err(too_many_failures());
     }
     let user = store::user_by_login(&gateway.identity.db, login).await?.filter(User::is_active);
     let hash = user.as_ref().and_then(|user| user.password_hash.clone());
-    if password::verify(password, hash).await?
+    let turn = password::turn().await?;
+    if gateway.shared.count(&counter, Duration::from_secs(limits.window_seconds.into())).await > limits.failures {
+        return Err(too_many_failures());
+    }
+    if turn.verify(password, hash).await?
         && let Some(user) = user
     {
         gateway.shared.forget(&counter).await;
         return Ok(user);
     }
-    gateway.shared.count(&counter, Duration::from_secs(limits.window_seconds.into())).await;
     Err(wrong_credentials())
+}
+
+fn too_many_failures() -> Error {
+    Error::new(Code::RateLimited, "too many failed logins; try again later")
 }
 
 fn wrong_credentials() -> Error {
@@ -101,7 +116,7 @@ pub(crate) async fn refresh(State(gateway): State<Gateway>, request: Request) ->
     if from_body {
         answer["refresh_token"] = refresh.clone().into();
     }
-    with_cookie(&gateway, &refresh, extensions.get::<Peer>().copied(), Json(answer))
+    with_cookie(&gateway, &refresh, client(&gateway, &extensions, &headers), Json(answer))
 }
 
 fn not_refreshed() -> Error {
@@ -186,9 +201,9 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
     named.next().map(|(_, value)| value.to_owned())
 }
 
-fn with_cookie(gateway: &Gateway, token: &str, peer: Option<Peer>, body: Json<serde_json::Value>) -> Result<Response, DhubError> {
+fn with_cookie(gateway: &Gateway, token: &str, client: Option<Client>, body: Json<serde_json::Value>) -> Result<Response, DhubError> {
     let age = lifetime(gateway, "refresh").num_seconds();
-    let secure = if peer.is_some_and(|peer| peer.tls) { "; Secure" } else { "" };
+    let secure = if client.is_some_and(|client| client.https) { "; Secure" } else { "" };
     let cookie = format!("{COOKIE_NAME}={token}; HttpOnly; Path=/api/v1/auth; SameSite=Lax; Max-Age={age}{secure}");
     let mut response = body.into_response();
     response.headers_mut().insert(SET_COOKIE, HeaderValue::from_str(&cookie).map_err(Error::internal)?);
