@@ -32,13 +32,7 @@ const MAX_PAGE_ROWS: u64 = 10_000;
 const DEFAULT_VERSIONS: u32 = 100;
 const MAX_VERSIONS: u32 = 1_000;
 /// What a read under conditions or a statement may take (dhub.md section 7).
-const QUERY_LIMITS: Limits = Limits {
-    columns: 4_096,
-    cell_bytes: 16 << 20,
-    rows: u64::MAX,
-    memory_bytes: 256 << 20,
-    time: Duration::from_secs(30),
-};
+const QUERY_LIMITS: Limits = Limits { rows: u64::MAX, memory_bytes: 256 << 20, time: Duration::from_secs(30), ..Limits::STEP };
 /// Row ids in one reservation.
 const MAX_RESERVED: u64 = 1 << 24;
 /// Tables in one commit.

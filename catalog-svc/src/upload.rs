@@ -9,7 +9,7 @@ use madang_kit::{
     error::chain,
     idempotency::{self, Claim},
 };
-use madang_lake::{Column, ColumnType, Inspection, Limits, RowIds, Schema, Staged, TableId, WriteMode};
+use madang_lake::{Inspection, Limits, RowIds, Schema, Staged, TableId, WriteMode};
 use madang_proto::catalog::v1::{
     InspectFilesResponse, UploadStart, UploadTableRequest, UploadTableResponse, WriteMode as WireMode, upload_table_request::Part,
 };
@@ -171,40 +171,15 @@ async fn discard(catalog: &Catalog, table: &TableId, staged: &Staged) {
 
 /// Infers the columns over all rows of all files.
 async fn infer(catalog: &Catalog, files: &[ReceivedFile]) -> Result<Schema> {
-    let mut schema: Option<Schema> = None;
+    let mut all: Option<Inspection> = None;
     for file in files {
-        let Inspection { schema: next, .. } = catalog.lake.inspect(&file.input, &Limits::default()).await.map_err(lake_error)?;
-        schema = Some(match schema {
+        let next = catalog.lake.inspect(&file.input, &Limits::default()).await.map_err(lake_error)?;
+        all = Some(match all {
             None => next,
-            Some(known) => unify(known, next),
+            Some(known) => known.unify(next),
         });
     }
-    Ok(schema.unwrap_or_default())
-}
-
-/// Columns that hold what both files hold; a column that one of them lacks is nullable.
-fn unify(mut known: Schema, next: Schema) -> Schema {
-    for column in &mut known.columns {
-        match next.column(&column.name) {
-            Some(other) => {
-                column.kind = wider(column.kind, other.kind);
-                column.nullable |= other.nullable;
-            }
-            None => column.nullable = true,
-        }
-    }
-    let new: Vec<_> = next.columns.into_iter().filter(|column| known.column(&column.name).is_none()).collect();
-    known.columns.extend(new.into_iter().map(|column| Column { nullable: true, ..column }));
-    known
-}
-
-/// The narrowest type that holds both.
-fn wider(one: ColumnType, other: ColumnType) -> ColumnType {
-    match (one, other) {
-        _ if one == other => one,
-        (ColumnType::Int64, ColumnType::Double) | (ColumnType::Double, ColumnType::Int64) => ColumnType::Double,
-        _ => ColumnType::String,
-    }
+    Ok(all.map(|all| all.schema).unwrap_or_default())
 }
 
 /// Row ids of one table, from the catalogue's counter.

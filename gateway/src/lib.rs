@@ -102,8 +102,12 @@ impl Gateway {
         Authenticator { identity: self.identity.clone(), tokens: self.tokens.clone() }
     }
 
+    fn demands_first_body(&self) -> bool {
+        self.config.replay == Replay::Strict
+    }
+
     fn remembers_writes(&self) -> bool {
-        self.config.replay == Replay::On
+        self.config.replay != Replay::Off
     }
 }
 

@@ -10,6 +10,10 @@ use std::sync::{
 };
 
 const COUNTERS: u64 = 200_000;
+const MARKS: u64 = 1_000_000;
+
+/// A digest that is compared and no more.
+pub(crate) type Mark = [u8; 32];
 
 /// Short-lived state of an installation.
 #[async_trait]
@@ -22,11 +26,15 @@ pub(crate) trait SharedState: Send + Sync {
 
     /// Forgets an event.
     async fn forget(&self, key: &str);
+
+    /// The first mark that came under this name within a time: this one, or an earlier one.
+    async fn first_mark(&self, name: &str, mark: Mark, keep: Duration) -> Mark;
 }
 
 /// In the memory of this process.
 pub(crate) struct Memory {
     counters: Cache<String, Counter>,
+    marks: Cache<String, (Mark, Duration)>,
 }
 
 #[derive(Clone)]
@@ -44,9 +52,17 @@ impl Expiry<String, Counter> for Window {
     }
 }
 
+/// A mark lives as long as it was to be kept.
+impl Expiry<String, (Mark, Duration)> for Window {
+    fn expire_after_create(&self, _: &String, (_, keep): &(Mark, Duration), _: std::time::Instant) -> Option<Duration> {
+        Some(*keep)
+    }
+}
+
 impl Default for Memory {
     fn default() -> Self {
-        Self { counters: Cache::builder().max_capacity(COUNTERS).expire_after(Window).build() }
+        let counters = Cache::builder().max_capacity(COUNTERS).expire_after(Window).build();
+        Self { counters, marks: Cache::builder().max_capacity(MARKS).expire_after(Window).build() }
     }
 }
 
@@ -64,5 +80,9 @@ impl SharedState for Memory {
 
     async fn forget(&self, key: &str) {
         self.counters.invalidate(key).await;
+    }
+
+    async fn first_mark(&self, name: &str, mark: Mark, keep: Duration) -> Mark {
+        self.marks.get_with_by_ref(name, async { (mark, keep) }).await.0
     }
 }

@@ -152,6 +152,9 @@ pub enum Environment {
 pub enum Replay {
     /// The same request gets the first answer; the same signature with another body is executed.
     On,
+    /// As `on`, but the same signature with another body is refused, as a wrong signature is. Uploads, whose bodies are streamed, and
+    /// sessions (`/auth/…`) are as with `on`.
+    Strict,
     /// Nothing is remembered.
     Off,
 }

@@ -2,12 +2,18 @@
 //!
 //! Logs go to standard error: readable lines in development, JSON in production. `MADANG_LOG` filters them (default: our own `info`, libraries' `warn`).
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, time::Duration};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{DEFAULT_FILTER, Environment};
+use crate::{
+    Drain,
+    config::{DEFAULT_FILTER, Environment},
+    housekeeping,
+};
+
+const SUM_UP_EVERY: Duration = Duration::from_secs(5);
 
 /// Starts logging; a second call is ignored.
 pub fn start_logging(filter: &str, environment: Environment) {
@@ -22,7 +28,14 @@ pub fn start_logging(filter: &str, environment: Environment) {
     drop(started);
 }
 
-/// Starts counting and returns what prints the counts; `None` if another recorder is installed already.
-pub fn start_metrics() -> Option<PrometheusHandle> {
-    PrometheusBuilder::new().install_recorder().ok()
+/// Starts counting and returns what prints the counts; `None` if another recorder is installed already. Until the process drains,
+/// measured times are summed up now and then: otherwise they would pile up until somebody asks for the counts.
+pub fn start_metrics(drain: &Drain) -> Option<PrometheusHandle> {
+    let handle = PrometheusBuilder::new().install_recorder().ok()?;
+    let summing = handle.clone();
+    housekeeping::every(SUM_UP_EVERY, drain, "metrics not summed up yet", move || {
+        summing.run_upkeep();
+        async { Ok(()) }
+    });
+    Some(handle)
 }

@@ -12,6 +12,8 @@ mod inspect;
 mod paging;
 #[path = "lake_engine/query.rs"]
 mod query;
+#[path = "lake_engine/select.rs"]
+mod select;
 #[path = "lake_engine/stage.rs"]
 mod stage;
 #[path = "lake_engine/versions.rs"]

@@ -11,6 +11,7 @@
 
 mod error;
 mod export;
+mod inspection;
 mod ipc;
 mod render;
 mod schema;
@@ -19,10 +20,11 @@ mod wire;
 
 pub use error::{Error, Result};
 pub use export::{ExportFormat, export};
+pub use inspection::Inspection;
 pub use ipc::{Decoder, Encoder};
 pub use render::{write_csv_header, write_csv_rows, write_json_objects, write_json_rows};
 pub use schema::{Column, ColumnType, ROW_ID, Schema};
 pub use table::{
-    Change, CommitInfo, DataFile, Filter, FilterOp, Format, Input, Inspection, Lake, Limits, Page, ReadOptions, RowIds, RowStream, Snapshot,
+    Change, CommitInfo, DataFile, Filter, FilterOp, Format, Input, Lake, Limits, Page, ReadOptions, RowIds, RowStream, Snapshot,
     Sort, Staged, TableId, VersionInfo, WriteMode,
 };

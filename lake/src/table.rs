@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, Schema};
+use crate::{Error, Inspection, Result, Schema};
 
 /// A table's identifier: the text of its 128-bit id as a UUID. It names the table's folder, so it is checked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,15 +77,6 @@ pub struct Input {
     pub format: Format,
     /// The delimiter of a CSV file; `None` = sniffed among `,` `;` tab `|`.
     pub delimiter: Option<u8>,
-}
-
-/// What [`Lake::inspect`] found by reading a whole file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inspection {
-    /// Columns in file order with the narrowest type that holds every cell.
-    pub schema: Schema,
-    /// Data rows.
-    pub rows: u64,
 }
 
 /// Limits on one input or one query. Reaching one is [`Error::LimitExceeded`].

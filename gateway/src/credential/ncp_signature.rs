@@ -18,11 +18,12 @@ use super::{Checked, Refusal};
 use crate::identity::Identity;
 
 const TIMESTAMP: &str = "x-ncp-apigw-timestamp";
-const ACCESS_KEY: &str = "x-ncp-iam-access-key";
+/// The header that names the key.
+pub(crate) const ACCESS_KEY: &str = "x-ncp-iam-access-key";
 /// The header that carries the signature.
 pub(crate) const SIGNATURE: &str = "x-ncp-apigw-signature-v2";
 /// How far the signature's time may be from ours, in milliseconds, in both directions.
-const WINDOW_MS: u64 = 300_000;
+pub(crate) const WINDOW_MS: u64 = 300_000;
 const MAX_ACCESS_KEY: usize = 128;
 /// What a signature by an unknown key is checked against, so that it takes as long as a known one's.
 const NOBODY: &str = "nobody has this secret key, nobody has this secret key";

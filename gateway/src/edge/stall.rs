@@ -38,14 +38,19 @@ pub(super) struct Watched<S> {
     begun: Begun,
     first_request: Pin<Box<Sleep>>,
     takes: Pin<Box<Sleep>>,
+    takes_within: Duration,
     /// Whether bytes wait for the other end, so that `takes` is running.
     waiting: bool,
 }
 
 impl<S> Watched<S> {
     pub(super) fn new(socket: S, begun: Begun) -> Self {
-        let (first_request, takes) = (Box::pin(sleep(FIRST_REQUEST_WITHIN)), Box::pin(sleep(TAKES_WITHIN)));
-        Self { socket, begun, first_request, takes, waiting: false }
+        Self::with(socket, begun, FIRST_REQUEST_WITHIN, TAKES_WITHIN)
+    }
+
+    fn with(socket: S, begun: Begun, first_request_within: Duration, takes_within: Duration) -> Self {
+        let (first_request, takes) = (Box::pin(sleep(first_request_within)), Box::pin(sleep(takes_within)));
+        Self { socket, begun, first_request, takes, takes_within, waiting: false }
     }
 
     /// Passes the outcome of a write on, unless there has been none for too long.
@@ -55,7 +60,7 @@ impl<S> Watched<S> {
             return written;
         }
         if !std::mem::replace(&mut self.waiting, true) {
-            self.takes.as_mut().reset(Instant::now() + TAKES_WITHIN);
+            self.takes.as_mut().reset(Instant::now() + self.takes_within);
         }
         match self.takes.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the other end takes nothing"))),
@@ -110,27 +115,33 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    const SHORT: Duration = Duration::from_millis(100);
+
+    fn watched<S>(socket: S, begun: Begun) -> Watched<S> {
+        Watched::with(socket, begun, SHORT, SHORT)
+    }
+
+    #[tokio::test]
     async fn silence_ends_before_the_first_request_only() {
         let (near, mut far) = duplex(64);
-        let mut socket = Watched::new(near, Begun::default());
+        let mut socket = watched(near, Begun::default());
         far.write_all(b"PRI").await.expect("written");
         assert_eq!(socket.read_exact(&mut [0; 24]).await.expect_err("silent").kind(), ErrorKind::TimedOut);
 
         let (near, _far) = duplex(64);
         let begun = Begun::default();
         begun.set();
-        let mut socket = Watched::new(near, begun);
-        assert!(tokio::time::timeout(Duration::from_hours(1), socket.read_u8()).await.is_err());
+        let mut socket = watched(near, begun);
+        assert!(tokio::time::timeout(SHORT * 3, socket.read_u8()).await.is_err());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_takes_nothing_is_cut_off_and_who_is_slow_is_not() {
         let (near, mut far) = duplex(64);
-        let mut socket = Watched::new(near, Begun::default());
+        let mut socket = watched(near, Begun::default());
         let reader = async {
-            for _ in 0..20 {
-                tokio::time::sleep(TAKES_WITHIN / 2).await;
+            for _ in 0..5 {
+                tokio::time::sleep(SHORT / 2).await;
                 far.read_exact(&mut [0; 64]).await.expect("read");
             }
             far

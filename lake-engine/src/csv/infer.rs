@@ -16,12 +16,17 @@ pub(super) fn infer(mut rows: Rows, cancelled: &CancellationToken) -> Result<Ins
             return Err(Error::storage("the caller has left"));
         }
     }
+    let of_kind = |wanted: Kind| {
+        let found = rows.header.iter().zip(&columns).filter(move |(_, seen)| seen.kind == wanted);
+        found.map(|(name, _)| name.clone()).collect()
+    };
+    let (wide, empty) = (of_kind(Kind::Integer { wide: true }), of_kind(Kind::Empty));
     let columns = rows.header.into_iter().zip(columns).map(|(name, seen)| Column {
         name,
         kind: seen.kind.column_type(),
         nullable: seen.null || rows.count == 0,
     });
-    Ok(Inspection { schema: Schema { columns: columns.collect() }, rows: rows.count })
+    Ok(Inspection { schema: Schema { columns: columns.collect() }, rows: rows.count, wide, empty })
 }
 
 /// What a column has shown so far.

@@ -16,7 +16,7 @@ impl Tables {
     /// The versions of a table, newest first, from the one below `before` on.
     pub(crate) async fn history(&self, table: &TableId, before: Option<i64>, limit: usize) -> Result<Vec<VersionInfo>> {
         let newest = self.latest(table).await?.snapshot.version;
-        let from = before.map_or(newest, |before| newest.min(before - 1));
+        let from = before.map_or(newest, |before| newest.min(before.saturating_sub(1)));
         let versions = (0..=from).rev().take(limit).map(|version| self.version_info(table, version));
         stream::iter(versions).buffered(AT_A_TIME).try_collect().await
     }

@@ -96,10 +96,14 @@ impl Meter {
     pub(super) fn functions(&self) -> Vec<Arc<ScalarUDF>> {
         let allowed = SessionStateDefaults::default_scalar_functions().into_iter().filter(|function| !DENIED.contains(&function.name()));
         let counted = allowed.map(|function| match growth(function.name()) {
-            Some(growth) => Arc::new(ScalarUDF::from(Counted { inner: function, growth, meter: self.clone() })),
+            Some(growth) => self.counted(function, growth),
             None => function,
         });
         counted.collect()
+    }
+
+    fn counted(&self, inner: Arc<ScalarUDF>, growth: Growth) -> Arc<ScalarUDF> {
+        Arc::new(ScalarUDF::from(Counted { inner, growth, meter: self.clone() }))
     }
 
     /// Puts [`Kept`] around long literals. For a plan that is optimized already.
@@ -132,28 +136,31 @@ fn rewrite(plan: LogicalPlan, change: &dyn Fn(Expr) -> Result<Transformed<Expr>>
     })
 }
 
-/// Makes `||` a function that is counted. Runs after the rule that makes both sides of one type.
+/// Makes `||` a function, and counts what the parser made a function of by itself, such as `[a, b]`. Runs after the rule
+/// that makes both sides of an operator of one type, before anything is computed.
 #[derive(Debug)]
-pub(super) struct CountJoined(pub(super) Meter);
+pub(super) struct CountAll(pub(super) Meter);
 
-impl AnalyzerRule for CountJoined {
+impl AnalyzerRule for CountAll {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let joined = Joined { signature: Signature::any(2, Volatility::Immutable) };
-        let counted = Counted { inner: Arc::new(ScalarUDF::from(joined)), growth: Growth::Sum, meter: self.0.clone() };
-        let counted = ScalarUDF::from(counted);
-        let analyzed = plan.transform_up_with_subqueries(|plan| {
-            rewrite(plan, &|expression| match expression {
-                Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => {
-                    Ok(Transformed::yes(counted.call(vec![*left, *right])))
-                }
-                other => Ok(Transformed::no(other)),
-            })
-        });
-        Ok(analyzed?.data)
+        let joined = self.0.counted(Arc::new(ScalarUDF::from(joined)), Growth::Sum);
+        let change = |expression| match expression {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => {
+                Ok(Transformed::yes(joined.call(vec![*left, *right])))
+            }
+            Expr::ScalarFunction(mut call) if !call.func.inner().is::<Counted>() => {
+                let Some(growth) = growth(call.func.name()) else { return Ok(Transformed::no(Expr::ScalarFunction(call))) };
+                call.func = self.0.counted(call.func, growth);
+                Ok(Transformed::yes(Expr::ScalarFunction(call)))
+            }
+            other => Ok(Transformed::no(other)),
+        };
+        Ok(plan.transform_up_with_subqueries(|plan| rewrite(plan, &change))?.data)
     }
 
     fn name(&self) -> &'static str {
-        "count_joined"
+        "count_all"
     }
 }
 

@@ -19,7 +19,7 @@ use object_store::ObjectStore;
 use url::Url;
 
 use super::{
-    amplify::{CountJoined, Meter},
+    amplify::{CountAll, Meter},
     pause::GivenUp,
     statement::unknown,
     table::Table,
@@ -63,7 +63,7 @@ impl Session {
             .with_table_functions(HashMap::new())
             .with_scalar_functions(self.meter.functions())
             .with_higher_order_functions(Vec::new())
-            .with_analyzer_rule(Arc::new(CountJoined(self.meter.clone())))
+            .with_analyzer_rule(Arc::new(CountAll(self.meter.clone())))
             .build();
         state.mark_start_execution(); // now() is the same everywhere in the statement
         state.catalog_list().register_catalog(catalog_name, Arc::new(catalog));
@@ -71,7 +71,8 @@ impl Session {
     }
 
     fn config(&self, fold_case: bool) -> SessionConfig {
-        let mut config = SessionConfig::new().with_information_schema(false).with_create_default_catalog_and_schema(false);
+        let mut config =
+            SessionConfig::new().with_information_schema(false).with_create_default_catalog_and_schema(false).with_batch_size(BATCH_ROWS);
         let options = config.options_mut();
         options.sql_parser.enable_ident_normalization = fold_case;
         options.sql_parser.map_string_types_to_utf8view = false;
@@ -79,7 +80,6 @@ impl Session {
         options.execution.time_zone = Some("UTC".to_owned());
         // Partitions share the memory, and a sort keeps some free in each for merging what it spilled.
         let execution = &mut options.execution;
-        execution.batch_size = BATCH_ROWS;
         execution.target_partitions = (self.memory_bytes / PARTITION_BYTES).clamp(1, execution.target_partitions.max(1));
         execution.sort_spill_reservation_bytes = (self.memory_bytes / 4).min(execution.sort_spill_reservation_bytes);
         config

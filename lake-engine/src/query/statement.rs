@@ -1,7 +1,7 @@
 //! Which statements may run: exactly one SELECT (WITH included) that reads and does nothing else.
 
 use datafusion::{
-    common::TableReference,
+    common::{TableReference, tree_node::TreeNodeRecursion},
     execution::context::SQLOptions,
     logical_expr::LogicalPlan,
     sql::{
@@ -63,10 +63,18 @@ pub(super) fn unknown(name: &str) -> Error {
     Error::invalid(format!("there is no table '{name}'"))
 }
 
-/// The last look at what would run, subqueries included.
+/// The last look at what would run, subqueries included. UNNEST repeats whole rows for each element of a list, all of a
+/// batch at once and uncounted, so it may not run.
 pub(super) fn check_plan(plan: &LogicalPlan) -> Result<()> {
     let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    reading.verify_plan(plan).map_err(|_| only_select())
+    reading.verify_plan(plan).map_err(|_| only_select())?;
+    let mut unnests = false;
+    let looked = plan.apply_with_subqueries(|node| {
+        unnests |= matches!(node, LogicalPlan::Unnest(_));
+        Ok(if unnests { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    looked.map_err(|error| refused(error, 0))?;
+    if unnests { Err(Error::invalid("not supported: UNNEST")) } else { Ok(()) }
 }
 
 fn only_select() -> Error {

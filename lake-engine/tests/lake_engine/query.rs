@@ -374,3 +374,109 @@ async fn rows_are_fitted_without_loss() {
     }
     assert_eq!(lake.data_files(&table).len(), before);
 }
+
+const TOO_MUCH: &str = "the query needs more than 268435456 bytes of memory, which is the limit";
+
+/// What the front door gives a query.
+fn front_door() -> Limits {
+    Limits { memory_bytes: 256 << 20, ..Limits::default() }
+}
+
+async fn five_thousand(lake: &TestLake) -> Tables {
+    let mut text = String::from("k,s\n");
+    (1..=5_000).for_each(|row| text.push_str(&format!("{row},가나다라마바사아자차\n")));
+    named([("t", lake.load(text).await)])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_cannot_take_all_memory() {
+    let lake = TestLake::new();
+    let tables = five_thousand(&lake).await;
+    let doubled = (1..=60).map(|n| format!(", a{n} AS (SELECT x || x AS x FROM a{})", n - 1)).collect::<String>();
+    let concatenated = (1..=60).map(|n| format!(", a{n} AS (SELECT concat(x, x) AS x FROM a{})", n - 1)).collect::<String>();
+    let grown = (1..=40).map(|n| format!(", a{n} AS (SELECT array_concat(x, x) AS x FROM a{})", n - 1)).collect::<String>();
+    let refused = [
+        "SELECT length(repeat('x', 1500000000))".to_owned(),
+        "SELECT length(repeat('x', 70000000))".to_owned(),
+        "SELECT sum(length(repeat(s, k * 100))) FROM t".to_owned(),
+        "SELECT sum(length(lpad(s, 1000000000))) FROM t".to_owned(),
+        "SELECT sum(length(rpad(s, 1000000, s))) FROM t".to_owned(),
+        "SELECT length(replace(repeat('x', 60000000), 'x', 'yyyyyyyyyyyyyyyy'))".to_owned(),
+        "SELECT sum(length(replace(repeat(s, 300), '가', repeat('x', 10000)))) FROM t".to_owned(),
+        "SELECT sum(length(regexp_replace(repeat(s, 300), '.', repeat('x', 1000), 'g'))) FROM t".to_owned(),
+        "SELECT repeat('x', 1000000), k FROM t".to_owned(),
+        "SELECT sum(length(concat(s, repeat('x', 1000000)))) FROM t".to_owned(),
+        "SELECT sum(length(s || repeat('x', 1000000))) FROM t".to_owned(),
+        "SELECT sum(length(concat_ws(repeat('x', 1000000), s, s))) FROM t".to_owned(),
+        "SELECT sum(length(overlay(s PLACING repeat('x', 1000000) FROM 1))) FROM t".to_owned(),
+        "SELECT sum(length(array_to_string([s, s, s], repeat('x', 100000)))) FROM t".to_owned(),
+        "SELECT sum(cardinality([repeat(s, 900), repeat(s, 900), repeat(s, 900)])) FROM t".to_owned(),
+        format!("WITH a0 AS (SELECT s AS x FROM t){doubled} SELECT sum(length(x)) FROM a60"),
+        format!("WITH a0 AS (SELECT 'x' AS x){doubled} SELECT sum(length(x)) FROM a60"),
+        format!("WITH a0 AS (SELECT s AS x FROM t){concatenated} SELECT sum(length(x)) FROM a60"),
+        format!("WITH a0 AS (SELECT [s] AS x FROM t){grown} SELECT sum(cardinality(x)) FROM a40"),
+        "WITH RECURSIVE r AS (SELECT 'x' AS s UNION ALL SELECT s || s FROM r) SELECT max(length(s)) FROM r".to_owned(),
+        "SELECT length(string_agg(repeat(a.s, 20), ',')) FROM t a, t b".to_owned(),
+        "SELECT cardinality(array_agg(a.s)) FROM t a, t b".to_owned(),
+    ];
+    for sql in refused {
+        let found = limited(&lake, &sql, &tables, front_door()).await;
+        assert!(matches!(&found, Err(madang_lake::Error::LimitExceeded(text)) if text == TOO_MUCH), "{sql:.200}: {found:?}");
+    }
+    let absent = [
+        "SELECT sum(length(array_to_string(array_repeat('x', k * 100), ','))) FROM t",
+        "SELECT list_repeat(1, 1000000000)",
+        "SELECT array_resize([1], 1000000000)",
+        "SELECT range(0, 1000000000)",
+        "SELECT generate_series(1, 1000000000)",
+        "SELECT array_replace_all(['x'], 'x', 'y')",
+        "SELECT unnest([1, 2])",
+        "SELECT k FROM t WHERE k IN (SELECT unnest([1, 2]))",
+    ];
+    for sql in absent {
+        let text = refusal(limited(&lake, sql, &tables, front_door()).await);
+        assert!(text.contains("nvalid function") || text == "not supported: UNNEST", "{sql}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counted_functions_work_as_ever() {
+    let lake = TestLake::new();
+    let tables = five_thousand(&lake).await;
+    let table = [
+        ("SELECT repeat('ab', 3), repeat(NULL, 3), repeat('x', -1)", json!(["ababab", null, ""])),
+        ("SELECT lpad('7', 3, '0'), rpad('가', 3, '-'), lpad('abc', 2)", json!(["007", "가--", "ab"])),
+        ("SELECT replace('aXbX', 'X', '--'), regexp_replace('a1b22', '[0-9]+', '#', 'g')", json!(["a--b--", "a#b#"])),
+        ("SELECT 'a' || 'b' || 1, 'a' || NULL, concat('a', NULL, 1), concat_ws('-', 'a', NULL, 'b')", json!(["ab1", null, "a1", "a-b"])),
+        ("SELECT array_to_string([1, 2, 3], '/'), array_to_string(string_to_array('a,b', ','), '+')", json!(["1/2/3", "a+b"])),
+        ("SELECT overlay('abcdef' PLACING 'X' FROM 2 FOR 2), length(repeat('x', 60000000))", json!(["aXdef", 60_000_000])),
+        ("SELECT length(string_agg(s, ',')), cardinality(array_agg(k)) FROM t", json!([54_999, 5_000])),
+        ("SELECT max(k || '번'), sum(length(s || k)) FROM t WHERE s || k LIKE '%9'", json!(["9번", 6_889])),
+        ("SELECT sum(length(regexp_replace(repeat(s, 200), '[가나다]+', '<<<<<<>>>>>>', 'g'))) FROM t", json!([19_000_000])),
+    ];
+    for (sql, wanted) in table {
+        assert_eq!(limited(&lake, sql, &tables, front_door()).await.unwrap(), [wanted], "{sql}");
+    }
+    assert_eq!(columns(&lake, "SELECT s || k, concat(s, 'x') AS c FROM t", &tables).await, "t.s || t.k:string c:string");
+}
+
+#[tokio::test]
+async fn decimals_are_exact_or_refused() {
+    let lake = TestLake::new();
+    let tables = Tables::new();
+    let exact = [
+        ("SELECT 9007199254740992::DECIMAL(20,0)", json!([9_007_199_254_740_992.0])),
+        ("SELECT 0.10::DECIMAL(38,2), -1.5::DECIMAL(10,5), NULL::DECIMAL(20,0), 0::DECIMAL(4,2)", json!([0.1, -1.5, null, 0.0])),
+        ("SELECT '12345678.12345678'::DECIMAL(30,20)", json!([12_345_678.123_456_78])),
+    ];
+    for (sql, wanted) in exact {
+        assert_eq!(rows(&lake, sql, &tables).await.unwrap(), [wanted], "{sql}");
+    }
+    for (sql, value) in [
+        ("SELECT 9007199254740993::DECIMAL(20,0) AS n", "9007199254740993"),
+        ("SELECT '0.12345678901234567890'::DECIMAL(38,20) AS n", "0.12345678901234567890"),
+    ] {
+        assert_eq!(refusal(rows(&lake, sql, &tables).await), format!("column 'n': {value} is no exact double; convert it to text"));
+    }
+    assert_eq!(rows(&lake, "SELECT 9007199254740993::DECIMAL(20,0)::TEXT", &tables).await.unwrap(), [json!(["9007199254740993"])]);
+}
