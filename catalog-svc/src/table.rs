@@ -10,8 +10,9 @@ use madang_lake::{
     DataFile, Encoder, Filter, FilterOp, Limits, Page, ReadOptions, RowStream, Schema, Snapshot, Sort, TableId, VersionInfo, WriteMode,
 };
 use madang_proto::catalog::v1::{
-    CommitTablesRequest, CommitTablesResponse, OpenTableRequest, OpenTableResponse, ListTableVersionsRequest,
-    ListTableVersionsResponse, QueryTableRequest, ReadTableHeader, ReadTableRequest, ReserveRowIdsRequest, ReserveRowIdsResponse, TableAccess, TableChange, TableFilter, TableSort, TableVersion, WriteMode as WireMode,
+    CommitTablesRequest, CommitTablesResponse, ListTableVersionsRequest, ListTableVersionsResponse, OpenTableRequest, OpenTableResponse,
+    QueryTableRequest, ReadTableHeader, ReadTableRequest, ReserveRowIdsRequest, ReserveRowIdsResponse, TableAccess, TableChange,
+    TableFilter, TableSort, TableVersion, WriteMode as WireMode,
 };
 
 use crate::{
@@ -67,7 +68,8 @@ pub(crate) async fn read(catalog: &Catalog, context: &Context, request: ReadTabl
 
 fn read_options(request: &ReadTableRequest) -> Result<ReadOptions> {
     let filter = |filter: &TableFilter| {
-        let op = FilterOp::parse(&filter.op).ok_or_else(|| Error::invalid("filter", "choice", format!("'{}' is no comparison", filter.op)))?;
+        let op =
+            FilterOp::parse(&filter.op).ok_or_else(|| Error::invalid("filter", "choice", format!("'{}' is no comparison", filter.op)))?;
         Ok(Filter { column: filter.column.clone(), op, values: filter.values.clone() })
     };
     let sort = |sort: &TableSort| Sort { column: sort.column.clone(), descending: sort.descending };
@@ -88,7 +90,11 @@ pub(crate) async fn query(catalog: &Catalog, context: &Context, request: QueryTa
     let named = catalog.lake.tables_in(&request.sql).map_err(|error| in_query(&error))?;
     let mut tables = HashMap::new();
     for name in named {
-        let found = if name.eq_ignore_ascii_case("table") { Some(dataset.clone()) } else { named_dataset(catalog, context, &dataset, &name).await? };
+        let found = if name.eq_ignore_ascii_case("table") {
+            Some(dataset.clone())
+        } else {
+            named_dataset(catalog, context, &dataset, &name).await?
+        };
         let Some(found) = found else { continue }; // the engine refuses the name
         let snapshot = resolve(catalog, &found.id, None).await?;
         let empty = || Error::new(Code::Conflict, format!("the dataset '{name}' has no data yet"));

@@ -1,7 +1,7 @@
 //! What organizations and datasets have in common: lists, versions, a change over an earlier revision.
 
 use madang_kit::{Code, Context, Error, Id, Result, check, time};
-use madang_proto::catalog::v1::{ListObjectVersionsRequest, ListObjectVersionsResponse, ListRequest, ObjectVersion};
+use madang_proto::catalog::v1::{ListObjectVersionsRequest, ListObjectVersionsResponse, ListRequest, ObjectKind, ObjectVersion};
 use prost::Message;
 
 use crate::{
@@ -47,8 +47,10 @@ pub(crate) async fn versions(
     request: ListObjectVersionsRequest,
 ) -> Result<ListObjectVersionsResponse> {
     let id = check::id("id", &request.id)?;
-    if let Err(hidden) = dataset::readable(catalog, context, id).await {
-        organization::readable(catalog, context, id).await.map_err(|_| hidden)?;
+    match request.kind() {
+        ObjectKind::Organization => drop(organization::readable(catalog, context, id).await?),
+        ObjectKind::Dataset => drop(dataset::readable(catalog, context, id).await?),
+        ObjectKind::Unspecified => return Err(Error::invalid("kind", "missing", "kind is missing")),
     }
     let version = |version: store::Version| ObjectVersion {
         revision: version.revision,

@@ -192,8 +192,6 @@ pub(crate) struct Ids {
 impl RowIds for Ids {
     async fn reserve(&self, count: u64) -> madang_lake::Result<i64> {
         let count = i64::try_from(count).map_err(madang_lake::Error::storage)?;
-        store::reserve_row_ids(&self.catalog.db, self.table, count)
-            .await
-            .map_err(|error| madang_lake::Error::storage(error))
+        store::reserve_row_ids(&self.catalog.db, self.table, count).await.map_err(madang_lake::Error::storage)
     }
 }

@@ -38,7 +38,7 @@ pub struct Config {
     pub http: Listen,
     /// Where HTTPS is served; `off` = nowhere.
     pub https: Listen,
-    /// Proxies whose `x-forwarded-proto` is believed.
+    /// Proxies whose `x-forwarded-proto` and `x-forwarded-for` are believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Names and addresses in the HTTPS certificate that is made at first start.
     pub tls_names: Vec<String>,

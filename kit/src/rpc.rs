@@ -27,7 +27,7 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, util::BoxCloneSyncServic
 
 use crate::{
     Code, Context, Db, Drain, Error, Result,
-    assertion::{Refusal, Signer, Verifier},
+    assertion::{Refusal, Signer, Verified, Verifier},
 };
 
 const ASSERTION: &str = "x-madang-assertion";
@@ -148,9 +148,9 @@ where
 
 fn admit<B>(verifier: &Verifier, request: &http::Request<B>) -> std::result::Result<Context, Refusal> {
     let header = |name: &str| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let verified = verifier.verify(header(ASSERTION), request.uri().path())?;
+    let Verified { principal, .. } = verifier.verify(header(ASSERTION), request.uri().path())?;
     Ok(Context {
-        principal: verified.principal,
+        principal,
         request_id: header(REQUEST_ID).unwrap_or_default().to_owned(),
         idempotency_key: header(IDEMPOTENCY_KEY).map(str::to_owned),
     })

@@ -17,8 +17,8 @@ const SUM_UP_EVERY: Duration = Duration::from_secs(5);
 
 /// Starts logging; a second call is ignored.
 pub fn start_logging(filter: &str, environment: Environment) {
-    // The parser of statements logs literals, which may be personal values; nobody may turn that on by accident.
-    let filter = EnvFilter::try_new(format!("{filter},sqlparser=info")).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    // The query engine logs literals of statements, which may be personal values; nobody may turn that on by accident.
+    let filter = EnvFilter::try_new(format!("{filter},sqlparser=info,datafusion=info")).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let colours = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     let started = match environment {

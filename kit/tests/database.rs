@@ -31,7 +31,7 @@ async fn databases() -> Vec<Scratch> {
     if let Ok(maintenance) = std::env::var("MADANG_TEST_POSTGRES") {
         let name = format!("kit_{}", Id::generate().ulid_lower());
         let server = Db::connect(&maintenance, Durability::Full).await.expect("PostgreSQL answers");
-        let Db::Postgres(pool) = &server else { panic!("MADANG_TEST_POSTGRES is no postgres:// address") };
+        let Db::Postgres(pool) = &server else { unreachable!("a postgres:// address") };
         let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
         sqlx::query(create).execute(pool).await.expect("a new database");
         let (server, _) = maintenance.rsplit_once('/').expect("a database name");

@@ -11,11 +11,7 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use parquet::{
-    arrow::ArrowWriter,
-    basic::Compression,
-    file::properties::WriterProperties,
-};
+use parquet::{arrow::ArrowWriter, basic::Compression, file::properties::WriterProperties};
 
 use crate::{
     Encoder, Error, Result, RowStream,
@@ -169,7 +165,8 @@ struct Parquet {
 impl Parquet {
     fn new(schema: &SchemaRef) -> Result<Self> {
         let sink = Sink::default();
-        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).set_max_row_group_row_count(Some(ROW_GROUP)).build();
+        let properties =
+            WriterProperties::builder().set_compression(Compression::SNAPPY).set_max_row_group_row_count(Some(ROW_GROUP)).build();
         let writer = ArrowWriter::try_new(sink.clone(), schema.clone(), Some(properties)).map_err(Error::storage)?;
         Ok(Self { writer, sink })
     }

@@ -25,13 +25,13 @@ impl Inspection {
     /// differ, text holds both. A column that is empty in one file takes the type of the other.
     #[must_use]
     pub fn unify(self, other: Self) -> Self {
+        let empty = self.empty.union(&other.empty).filter(|name| !self.fills(name) && !other.fills(name)).cloned().collect();
         let mut columns: Vec<Column> = self.schema.columns.iter().map(|column| self.column_with(column, &other)).collect();
-        let added = other.schema.columns.iter().filter(|column| self.schema.column(&column.name).is_none());
-        columns.extend(added.map(|column| Column { nullable: true, ..column.clone() }));
+        let added = other.schema.columns.into_iter().filter(|column| self.schema.column(&column.name).is_none());
+        columns.extend(added.map(|column| Column { nullable: true, ..column }));
         let schema = Schema { columns };
         let is_integer = |name: &&String| schema.column(name).is_some_and(|column| column.kind == ColumnType::Int64);
         let wide = self.wide.union(&other.wide).filter(is_integer).cloned().collect();
-        let empty = self.empty.union(&other.empty).filter(|name| !self.fills(name) && !other.fills(name)).cloned().collect();
         Self { rows: self.rows + other.rows, wide, empty, schema }
     }
 

@@ -96,13 +96,8 @@ pub struct Limits {
 
 impl Limits {
     /// What one input or one step of a pipeline may take; questions asked at the front door get less.
-    pub const STEP: Self = Self {
-        columns: 4_096,
-        cell_bytes: 16 << 20,
-        rows: 1_000_000_000,
-        memory_bytes: 1 << 30,
-        time: std::time::Duration::from_mins(10),
-    };
+    pub const STEP: Self =
+        Self { columns: 4_096, cell_bytes: 16 << 20, rows: 1_000_000_000, memory_bytes: 1 << 30, time: std::time::Duration::from_mins(10) };
 }
 
 impl Default for Limits {

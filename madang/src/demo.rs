@@ -21,7 +21,8 @@ pub(crate) async fn run(config: &Config, addresses: Addresses) -> anyhow::Result
     let address = addresses.http.context("the demo needs --http")?;
     let credentials = std::fs::read(config.data_dir.join("credentials.json")).context("credentials.json")?;
     let credentials: Value = serde_json::from_slice(&credentials)?;
-    let mut demo = Demo { client: Client::builder().no_proxy().build()?, base: format!("http://{address}/api/v1"), token: String::new(), calls: 0 };
+    let mut demo =
+        Demo { client: Client::builder().no_proxy().build()?, base: format!("http://{address}/api/v1"), token: String::new(), calls: 0 };
 
     let login = json!({"username": credentials["username"], "password": credentials["password"]});
     let tokens = demo.post("/auth/login", &login).await?;

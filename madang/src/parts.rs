@@ -72,7 +72,8 @@ pub(crate) async fn gateway(
     pipeline: Channel,
 ) -> Result<madang_gateway::Addresses> {
     let addresses = listeners.addresses().map_err(Error::internal)?;
-    let metrics = telemetry::start_metrics(&process.drain).map(|handle| Arc::new(move || handle.render()) as Arc<dyn Fn() -> String + Send + Sync>);
+    let metrics =
+        telemetry::start_metrics(&process.drain).map(|handle| Arc::new(move || handle.render()) as Arc<dyn Fn() -> String + Send + Sync>);
     let options =
         madang_gateway::Options { database, secrets: process.secrets.clone(), catalog, pipeline, clock: process.clock.clone(), metrics };
     madang_gateway::start(options, process.config.clone(), listeners, &process.drain).await?;

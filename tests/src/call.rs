@@ -80,8 +80,9 @@ impl Call {
     pub async fn try_send(self) -> reqwest::Result<Answer> {
         let response = self.request.send().await?;
         let (status, version, headers) = (response.status().as_u16(), response.version(), response.headers().clone());
-        let text = response.text().await?;
-        Ok(Answer { call: self.name, status, version, headers, text })
+        let bytes = response.bytes().await?.to_vec();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Answer { call: self.name, status, version, headers, text, bytes })
     }
 }
 
@@ -94,15 +95,17 @@ pub struct Answer {
     pub version: Version,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body as it came.
+    /// The body as text.
     pub text: String,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
     call: String,
 }
 
 impl Answer {
     fn none(call: &str, error: &reqwest::Error) -> Self {
         let text = format!("no answer came: {error:?}");
-        Self { status: 599, version: Version::default(), headers: HeaderMap::new(), text, call: call.to_owned() }
+        Self { status: 599, version: Version::default(), headers: HeaderMap::new(), text, bytes: Vec::new(), call: call.to_owned() }
     }
 
     /// Demands a status.

@@ -1,10 +1,13 @@
 //! What most tests need first: things in the catalogue, rows in a table, a run that has ended.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
-use crate::{Answer, Client, FilePart};
+use crate::{Answer, Client, FilePart, Login, signature};
 
 /// How long a run may take.
 const RUN_WITHIN: Duration = Duration::from_mins(1);
@@ -30,6 +33,30 @@ pub async fn pipeline(client: &Client, steps: Value) -> String {
 
 async fn made(client: &Client, target: &str, body: &Value) -> String {
     client.post(target).json(body).send().await.is(200).text_of("id")
+}
+
+/// A text that stands nowhere else on the hub, for names that have to be unique.
+pub fn unique(about: &str) -> String {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    format!("{about}-{}-{}-{}", signature::now_ms(), std::process::id(), MADE.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The password of every [`person`].
+pub const PASSWORD: &str = "열 글자가 넘는 비밀번호";
+
+/// A new person with these groups, logged in: the id, the e-mail and the client.
+pub async fn person(admin: &Client, groups: &[&str]) -> (String, String, Client) {
+    let email = format!("{}@example.com", unique("kim"));
+    let body = json!({"email": email, "name": "김데이터", "password": PASSWORD, "groups": groups});
+    let id = admin.post("/api/v1/users/").json(&body).send().await.is(200).text_of("item");
+    let client = enter(admin, &email, PASSWORD).await;
+    (id, email, client)
+}
+
+/// A client with the access token of a login.
+pub async fn enter(client: &Client, email: &str, password: &str) -> Client {
+    let answer = client.with(Login::Nobody).post("/api/v1/auth/login").json(&json!({"email": email, "password": password})).send().await;
+    client.with(Login::bearer(&answer.is(200).text_of("access_token")))
 }
 
 /// Uploads one CSV file.

@@ -110,6 +110,7 @@ pub(crate) async fn delete(tx: &mut Tx, id: &str, now: DateTime<Utc>) -> Result<
 
 /// Whether an active dataset has this title.
 pub(crate) async fn title_is_taken(tx: &mut Tx, title: &str) -> Result<bool> {
+    thing::one_at_a_time(tx).await?;
     let text = "SELECT id FROM dataset WHERE title = $1 AND state = 'active' LIMIT 1";
     let row: Option<(String,)> = tx.query(text).bind(title.to_owned()).opt().await?;
     Ok(row.is_some())

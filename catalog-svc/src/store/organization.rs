@@ -109,6 +109,7 @@ pub(crate) async fn lock_and_has_datasets(tx: &mut Tx, id: &str) -> Result<bool>
 
 /// Whether an active organization has this title.
 pub(crate) async fn title_is_taken(tx: &mut Tx, title: &str) -> Result<bool> {
+    thing::one_at_a_time(tx).await?;
     let text = "SELECT id FROM organization WHERE title = $1 AND state = 'active' LIMIT 1";
     let row: Option<(String,)> = tx.query(text).bind(title.to_owned()).opt().await?;
     Ok(row.is_some())

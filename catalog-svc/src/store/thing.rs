@@ -137,6 +137,17 @@ pub(crate) fn narrowed(db: &Db) -> &'static str {
     )
 }
 
+/// The advisory lock of those who must know that a title is free until they commit.
+const TITLES: i64 = 0x6d61_6461_6e67_0002;
+
+/// Lets transactions that rely on a free title run one after the other; SQLite's do anyway.
+pub(crate) async fn one_at_a_time(tx: &mut Tx) -> Result<()> {
+    if let Tx::Postgres(_) = tx {
+        tx.query("SELECT pg_advisory_xact_lock($1)").bind(TITLES).run().await?;
+    }
+    Ok(())
+}
+
 /// A LIKE pattern that finds a text anywhere.
 pub(crate) fn anywhere(text: Option<&str>) -> String {
     let Some(text) = text else { return "%".to_owned() };

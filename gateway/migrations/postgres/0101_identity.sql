@@ -1,6 +1,6 @@
 -- Users, spaces and credentials. They live here and nowhere else.
 
--- groups, tags: JSON arrays of texts. owner_id: MD5 of the e-mail in lower case, the Spec Store's user id. service: a space's own principal, not a person.
+-- groups, tags: arrays of texts. owner_id: MD5 of the e-mail in lower case, the Spec Store's user id. service: a space's own principal, not a person.
 CREATE TABLE user_account (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -12,8 +12,8 @@ CREATE TABLE user_account (
     sysadmin BOOLEAN NOT NULL,
     service BOOLEAN NOT NULL,
     alias TEXT,
-    groups TEXT NOT NULL,
-    tags TEXT NOT NULL,
+    groups JSONB NOT NULL,
+    tags JSONB NOT NULL,
     revision BIGINT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL

@@ -125,7 +125,7 @@ pub(crate) async fn update_user(tx: &mut Tx, user: &User) -> Result<bool, sqlx::
     let changed = tx
         .query(
             "UPDATE user_account SET email = $2, full_name = $3, password_hash = $4, state = $5, alias = $6, groups = $7, tags = $8,
-                 revision = $9, updated_at = $10
+                 revision = $9, updated_at = $10, owner_id = $11
              WHERE id = $1 AND revision = $9 - 1",
         )
         .bind(user.id.clone())
@@ -138,6 +138,7 @@ pub(crate) async fn update_user(tx: &mut Tx, user: &User) -> Result<bool, sqlx::
         .bind(user.tags.clone())
         .bind(user.revision)
         .bind(user.updated_at)
+        .bind(user.owner_id.clone())
         .run()
         .await?;
     send_to_catalogue(tx, user).await?;

@@ -33,7 +33,7 @@ pub(crate) struct Wanted {
 
 /// Makes a person. The user name is the local part of the e-mail, with a number behind it if that is taken.
 pub(crate) async fn create(identity: &Identity, context: &Context, wanted: Wanted, shape: impl Fn(&User) -> Value) -> Result<User> {
-    let email = checked_email(wanted.email.unwrap_or_default())?;
+    let email = checked_email(&wanted.email.unwrap_or_default())?;
     let hash = password::hash(checked_password(wanted.password.unwrap_or_default())?).await?;
     let now = identity.clock.now();
     let mut user = User {
@@ -70,7 +70,7 @@ pub(crate) async fn update(identity: &Identity, context: &Context, id: Id, wante
         None => user.password_hash,
     };
     let user = User {
-        email: wanted.email.map_or(Ok(user.email), checked_email)?,
+        email: wanted.email.map_or(Ok(user.email), |email| checked_email(&email))?,
         full_name: wanted.full_name.map_or(Ok(user.full_name), |name| check::title("name", &name))?,
         password_hash: hash,
         alias: check::description("alias", wanted.alias)?.or(user.alias),
@@ -92,6 +92,7 @@ pub(crate) async fn delete(identity: &Identity, context: &Context, id: Id) -> Re
     }
     let user = User {
         email: format!("{}@deleted.invalid", user.id),
+        owner_id: format!("deleted-{}", user.id),
         password_hash: None,
         state: "deleted".to_owned(),
         revision: user.revision + 1,
@@ -155,7 +156,7 @@ async fn free_name(tx: &mut madang_kit::Tx, email: &str) -> Result<String> {
     Err(Error::new(Code::AlreadyExists, "the user name is taken"))
 }
 
-fn checked_email(email: String) -> Result<String> {
+fn checked_email(email: &str) -> Result<String> {
     let fits = email.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.') && !domain.contains('@'));
     if !fits || email.len() > MAX_EMAIL || email.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(Error::invalid("email", "email", "email must be an e-mail address"));

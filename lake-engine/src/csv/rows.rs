@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, fs::File};
 
-use madang_lake::{Error, Limits, Result, Schema};
 use super::records::{Record, Records};
+use madang_lake::{Error, Limits, Result, Schema};
 
 /// The rows of a file, read from the first one on.
 pub(super) struct Rows {

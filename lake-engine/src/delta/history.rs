@@ -29,8 +29,8 @@ impl Tables {
             Err(object_store::Error::NotFound { .. }) => return Err(Error::NotFound(format!("version {version}"))),
             Err(error) => return Err(storage(error)),
         };
-        let actions = entry.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-        let info = actions.filter_map(|mut action| action.get_mut("commitInfo").map(Value::take)).next();
+        let mut actions = entry.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+        let info = actions.find_map(|mut action| action.get_mut("commitInfo").map(Value::take));
         Ok(read(version, &info.unwrap_or_default()))
     }
 }

@@ -86,7 +86,12 @@ pub(crate) async fn count(
 ) -> Result<u64> {
     let (snapshot, filters) = (snapshot.clone(), filters.to_vec());
     let planner = move |session| async move { built(&session, &select::number(&snapshot, &filters)?).await };
-    let batch = start(store, scratch, HashMap::new(), limits, planner).await?.batches.try_next().await?.ok_or_else(|| storage("a count without a row"))?;
+    let batch = start(store, scratch, HashMap::new(), limits, planner)
+        .await?
+        .batches
+        .try_next()
+        .await?
+        .ok_or_else(|| storage("a count without a row"))?;
     let count = batch.column(0).as_primitive_opt::<Int64Type>().filter(|cells| !cells.is_empty()).map(|cells| cells.value(0));
     count.map(i64::unsigned_abs).ok_or_else(|| storage("a count that is no number"))
 }
@@ -120,8 +125,8 @@ where
         given_up: running.given_up.clone(),
     };
     let planning = running.workers.start(planner(session))?;
-    let planned = within(running.deadline, &limits, planning).await?.map_err(storage)??;
-    Ok(RowStream { schema: planned.output.schema.clone(), batches: running.start(planned)? })
+    let ready = within(running.deadline, &limits, planning).await?.map_err(storage)??;
+    Ok(RowStream { schema: ready.output.schema.clone(), batches: running.start(ready)? })
 }
 
 /// A statement ready to run.

@@ -43,11 +43,7 @@ impl Drop for Running {
     }
 }
 
-async fn drive(
-    plan: Arc<dyn ExecutionPlan>,
-    context: Arc<TaskContext>,
-    send: mpsc::Sender<EngineResult<RecordBatch>>,
-) -> EngineResult<()> {
+async fn drive(plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>, send: mpsc::Sender<EngineResult<RecordBatch>>) -> EngineResult<()> {
     let mut batches = execute_stream(plan, context)?;
     while let Some(batch) = batches.next().await {
         if send.send(batch).await.is_err() {

@@ -43,6 +43,9 @@ pub(crate) fn read(store: &Arc<dyn ObjectStore>, footers: &Footers, snapshot: &S
 /// The output columns. [`ROW_ID`] comes only if it is named.
 fn wanted(schema: &Schema, columns: Option<&[String]>) -> Result<SchemaRef> {
     let Some(columns) = columns else { return Ok(schema.arrow()) };
+    if let Some((_, twice)) = columns.iter().enumerate().find(|(at, name)| columns[..*at].contains(name)) {
+        return Err(Error::invalid(format!("the column '{twice}' is wanted twice")));
+    }
     let fields = columns.iter().map(|name| match schema.column(name) {
         Some(column) => Ok(Field::new(name, column.kind.arrow(), column.nullable)),
         None if name == ROW_ID => Ok(Field::new(ROW_ID, DataType::Int64, false)),

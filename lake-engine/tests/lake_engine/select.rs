@@ -108,7 +108,8 @@ async fn pages_of_a_sorted_read_fit_together() {
     let first = lake.load(&text).await;
     let second = lake.append(&first, "a,b\n3,30000\n").await.unwrap();
     let read = async |page: Option<Page>| {
-        let options = ReadOptions { filters: vec![filter("a", FilterOp::Ge, &["3"])], sort: vec![by("a", true)], page, ..Default::default() };
+        let options =
+            ReadOptions { filters: vec![filter("a", FilterOp::Ge, &["3"])], sort: vec![by("a", true)], page, ..Default::default() };
         lake.read(&second, &options).await.unwrap()
     };
     let all = read(None).await;
@@ -141,7 +142,8 @@ async fn history_tells_what_each_version_was() {
     wanted.info = CommitInfo { timestamp_ms: 1_772_341_300_000, ..wanted.info };
     lake.engine.commit(&two.table, wanted).await.unwrap();
     let history = lake.engine.history(&one.table, None, 10).await.unwrap();
-    let told: Vec<_> = history.iter().map(|entry| (entry.version, entry.operation.as_str(), entry.read_version, entry.timestamp_ms)).collect();
+    let told: Vec<_> =
+        history.iter().map(|entry| (entry.version, entry.operation.as_str(), entry.read_version, entry.timestamp_ms)).collect();
     let wanted = [
         (3, "WRITE", Some(2), 1_772_341_300_000),
         (2, "WRITE", Some(1), 1_772_341_200_000),

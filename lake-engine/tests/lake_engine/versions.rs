@@ -140,10 +140,7 @@ async fn an_append_may_not_bend_columns() {
     let one = lake.load("a,b\n1,\n").await; // a: int64, b: string, may be null
     let refused = [
         (schema(&[("a", ColumnType::Int64, false)]), "column 'b' can't be removed"),
-        (
-            schema(&[("a", ColumnType::String, false), ("b", ColumnType::String, true)]),
-            "column 'a' can't change from int64 to string",
-        ),
+        (schema(&[("a", ColumnType::String, false), ("b", ColumnType::String, true)]), "column 'a' can't change from int64 to string"),
         (
             schema(&[("a", ColumnType::Int64, false), ("b", ColumnType::String, false)]),
             "column 'b' may be empty already and can't become mandatory",

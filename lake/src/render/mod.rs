@@ -86,7 +86,8 @@ mod tests {
 
     use arrow::{
         array::{
-            ArrayRef, BooleanArray, Date32Array, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+            ArrayRef, BooleanArray, Date32Array, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+            TimestampMicrosecondArray,
         },
         compute::cast,
         datatypes::{DataType, Field, Schema},

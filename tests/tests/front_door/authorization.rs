@@ -8,13 +8,37 @@ use madang_tests::{Client, Login, on_every_hub};
 const ROUTES: &str = include_str!("../../../gateway/src/dialect/dhub/routes.rs");
 
 /// Every route that needs a credential. An id that exists nowhere: the credential is looked at first.
-const CLOSED: [(&str, &str); 10] = [
+const CLOSED: [(&str, &str); 34] = [
     ("POST", "/api/v1/auth/logout"),
     ("GET", "/api/v1/auth/me"),
+    ("GET", "/api/v1/collections"),
     ("POST", "/api/v1/collections"),
+    ("GET", "/api/v1/collections/"),
+    ("POST", "/api/v1/collections/"),
+    ("GET", "/api/v1/collections/{id}"),
+    ("PUT", "/api/v1/collections/{id}"),
+    ("DELETE", "/api/v1/collections/{id}"),
+    ("GET", "/api/v1/collections/{id}/versions"),
+    ("GET", "/api/v1/datasets"),
     ("POST", "/api/v1/datasets"),
+    ("GET", "/api/v1/datasets/"),
+    ("POST", "/api/v1/datasets/"),
+    ("GET", "/api/v1/datasets/{id}"),
+    ("PUT", "/api/v1/datasets/{id}"),
+    ("DELETE", "/api/v1/datasets/{id}"),
+    ("GET", "/api/v1/datasets/{id}/versions"),
+    ("POST", "/api/v1/datasets/{id}/upload"),
+    ("GET", "/api/v1/users/"),
+    ("POST", "/api/v1/users/"),
+    ("GET", "/api/v1/users/{id}"),
+    ("PUT", "/api/v1/users/{id}"),
+    ("DELETE", "/api/v1/users/{id}"),
+    ("GET", "/api/v1/users/{id}/versions"),
+    ("POST", "/api/v1/tables/schema"),
     ("GET", "/api/v1/tables/{id}"),
     ("POST", "/api/v1/tables/{id}/upload"),
+    ("GET", "/api/v1/tables/{id}/versions"),
+    ("POST", "/api/v1/tables/{id}/query"),
     ("POST", "/api/v1/pipelines"),
     ("POST", "/api/v1/pipelines/{id}/run"),
     ("GET", "/api/v1/batches/{id}"),
@@ -25,10 +49,11 @@ const CLOSED: [(&str, &str); 10] = [
 const OPEN: [(&str, &str); 2] = [("POST", "/api/v1/auth/login"), ("POST", "/api/v1/auth/refresh")];
 
 /// Bodies that a route may look at before it looks at the caller, if it is made wrongly.
-const BODIES: [(&str, &str); 4] = [
+const BODIES: [(&str, &str); 5] = [
     ("application/json", "{}"),
     ("application/json", r#"{"name": "#),
     ("application/json", r#"{"name":"훔친 것"}"#),
+    ("text/plain", "SELECT 1"),
     (
         "multipart/form-data; boundary=x",
         "--x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\na\n1\n\r\n--x--\r\n",
@@ -37,15 +62,17 @@ const BODIES: [(&str, &str); 4] = [
 
 #[test]
 fn the_matrix_has_every_route() {
-    let written: BTreeSet<_> = ROUTES.lines().filter_map(route).collect();
+    let written: BTreeSet<_> = ROUTES.split(".route(").skip(1).flat_map(routes).collect();
     let tested: BTreeSet<_> = CLOSED.iter().chain(&OPEN).map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
     assert_eq!(tested, written);
 }
 
-/// `.route("/api/v1/auth/login", post(auth::login))` → `("POST", "/api/v1/auth/login")`
-fn route(line: &str) -> Option<(String, String)> {
-    let (path, rest) = line.trim().strip_prefix(".route(\"")?.split_once("\", ")?;
-    Some((rest.split('(').next()?.to_uppercase(), path.to_owned()))
+/// `"/api/v1/collections", get(collection::list).post(collection::create))` → two of them
+fn routes(written: &str) -> Vec<(String, String)> {
+    let (path, handlers) = written.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"')).expect("a path");
+    let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter();
+    let named = methods.filter(|method| handlers.contains(&format!("{}(", method.to_lowercase())));
+    named.map(|method| (method.to_owned(), path.to_owned())).collect()
 }
 
 #[tokio::test]
@@ -79,7 +106,7 @@ async fn every_closed_route(client: &Client, login: &Login) {
     for (method, path) in CLOSED {
         let target = path.replace("{id}", "ds-01h00000000000000000000000");
         client.with(login.clone()).call(method, &target).send().await.is_unauthenticated();
-        for (content_type, body) in BODIES.iter().filter(|_| method == "POST") {
+        for (content_type, body) in BODIES.iter().filter(|_| matches!(method, "POST" | "PUT")) {
             client.with(login.clone()).call(method, &target).body(content_type, *body).send().await.is_unauthenticated();
         }
     }

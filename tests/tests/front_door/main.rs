@@ -1,12 +1,15 @@
 //! Tests of the hub through its front door, one file per promise. Every test runs on every hub that `cargo xtask test` started.
 
 mod authorization;
+mod collection;
 mod concurrency;
+mod dataset;
 mod flights;
 mod forged_token;
 mod health;
 mod identifier;
 mod limits;
+mod query;
 mod replay;
 mod scenarios;
 mod scheme;
@@ -14,6 +17,8 @@ mod service;
 mod session;
 mod signature;
 mod sql_step;
+mod table;
 mod tutorial;
 mod upload;
+mod user;
 mod walk;

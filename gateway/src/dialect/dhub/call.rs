@@ -75,6 +75,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Gateway> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, DhubError> {
         request::caller(&parts.extensions, &ACCEPTED)?;
+        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
+            return Err(Self::Rejection::in_query(Error::invalid("query", "control_character", "the query must not contain NUL")));
+        }
         Ok(Self(axum::extract::Query::from_request_parts(parts, gateway).await?.0))
     }
 }

@@ -64,7 +64,7 @@ pub(crate) async fn show(
 ) -> Result<Json<Value>, DhubError> {
     let request = GetRequest { id: read_id(&id)?.to_string(), revision: query.collection()? };
     let found = gateway.catalog.clone().get_organization(rpc::request(&call.context, request)).await?.into_inner();
-    Ok(Json(shape(found, wire::Times::Iso)?))
+    Ok(Json(shape(&found, wire::Times::Iso)?))
 }
 
 /// `PUT /collections/{id}`
@@ -82,7 +82,7 @@ pub(crate) async fn update(State(gateway): State<Gateway>, Path(id): Path<String
     };
     fields.finish()?;
     let changed = gateway.catalog.clone().update_organization(rpc::request(&call.context, request)).await?.into_inner();
-    Ok(Json(shape(changed, wire::Times::Iso)?))
+    Ok(Json(shape(&changed, wire::Times::Iso)?))
 }
 
 /// `DELETE /collections/{id}?force=true`
@@ -104,7 +104,7 @@ pub(crate) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Vec<Value>>, DhubError> {
     let (found, _) = fetch(&gateway, &call, query.request()?).await?;
-    Ok(Json(found.into_iter().map(|found| shape(found, wire::Times::Iso)).collect::<Result<_>>()?))
+    Ok(Json(found.into_iter().map(|found| shape(&found, wire::Times::Iso)).collect::<Result<_>>()?))
 }
 
 /// `GET /collections/`: an envelope.
@@ -114,7 +114,7 @@ pub(crate) async fn list_items(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, DhubError> {
     let (found, next) = fetch(&gateway, &call, query.request()?).await?;
-    let item = |found: Organization| Ok((wire::id("col", &found.id)?, shape(found, wire::Times::EpochMs)?));
+    let item = |found: Organization| Ok((wire::id("col", &found.id)?, shape(&found, wire::Times::EpochMs)?));
     Ok(Json(envelope(found.into_iter().map(item).collect::<Result<_>>()?, next)?))
 }
 
@@ -127,7 +127,7 @@ fn read_id(text: &str) -> Result<Id, DhubError> {
     path_id("collection", "col", text)
 }
 
-fn shape(found: Organization, times: wire::Times) -> Result<Value> {
+fn shape(found: &Organization, times: wire::Times) -> Result<Value> {
     Ok(json!({
         "id": wire::id("col", &found.id)?, "name": found.title, "description": found.description,
         "created_at": times.show(found.created_at), "alias": found.alias, "type": found.kind, "category": "collection",

@@ -30,7 +30,12 @@ const MAX_PAGE_SIZE: u64 = 10_000;
 const MAX_QUERY_ROWS: u64 = 10_000;
 
 /// `GET /tables/{id}`: without `format` a page of positional rows, with it the whole table as a file.
-pub(crate) async fn show(State(gateway): State<Gateway>, call: Call, Path(id): Path<String>, Query(query): Query<Pairs>) -> Result<Response, DhubError> {
+pub(crate) async fn show(
+    State(gateway): State<Gateway>,
+    call: Call,
+    Path(id): Path<String>,
+    Query(query): Query<Pairs>,
+) -> Result<Response, DhubError> {
     let dataset = path_id("dataset", "ds", &id)?;
     let (request, format) = read_request(&query, dataset.to_string()).map_err(DhubError::in_query)?;
     let answer = gateway.catalog.clone().read_table(rpc::request(&call.context, request)).await;
@@ -52,7 +57,8 @@ fn read_request(query: &Pairs, dataset_id: String) -> Result<(ReadTableRequest, 
     let paged = format.is_none() || page.is_some() || size.is_some();
     let page = number("page", page.as_deref(), 1, u64::from(u32::MAX))?;
     let size = number("page_size", size.as_deref(), DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)?;
-    let version = one("version")?.map(|text| text.parse().map_err(|_| Error::invalid("version", "range", "version must be a whole number")));
+    let version =
+        one("version")?.map(|text| text.parse().map_err(|_| Error::invalid("version", "range", "version must be a whole number")));
     let names = |text: String| text.split(',').map(str::to_owned).collect::<Vec<_>>();
     let filters = query.iter().filter(|(name, _)| name == "filter").map(|(_, text)| read_filter(text));
     let request = ReadTableRequest {
@@ -87,7 +93,8 @@ fn read_filter(text: &str) -> Result<TableFilter, Error> {
     let (Some(column), Some(op)) = (parts.next(), parts.next()) else {
         return Err(Error::invalid("filter", "form", "a filter reads column:op:value"));
     };
-    let known = FilterOp::parse(op).ok_or_else(|| Error::invalid("filter", "choice", "op must be eq, ne, lt, le, gt, ge, like, in or isnull"))?;
+    let known =
+        FilterOp::parse(op).ok_or_else(|| Error::invalid("filter", "choice", "op must be eq, ne, lt, le, gt, ge, like, in or isnull"))?;
     let value = parts.next().unwrap_or_default();
     let values = if known == FilterOp::In { value.split(',').map(str::to_owned).collect() } else { vec![value.to_owned()] };
     Ok(TableFilter { column: column.to_owned(), op: op.to_owned(), values })
@@ -161,7 +168,12 @@ pub(crate) async fn query(
     run(&gateway, &call.context, sql_request, format.filter(|_| !tabular)).await
 }
 
-async fn run(gateway: &Gateway, context: &Context, request: QueryTableRequest, format: Option<ExportFormat>) -> Result<Response, DhubError> {
+async fn run(
+    gateway: &Gateway,
+    context: &Context,
+    request: QueryTableRequest,
+    format: Option<ExportFormat>,
+) -> Result<Response, DhubError> {
     let answer = gateway.catalog.clone().query_table(rpc::request(context, request)).await.map_err(refused)?.into_inner();
     let (header, rows) = read(answer).await.map_err(refused)?;
     let Some(format) = format else {

@@ -6,7 +6,9 @@ use axum::{
 };
 use madang_kit::{Error, rpc};
 use madang_lake::ColumnType;
-use madang_proto::catalog::v1::{TableColumn, UploadEnd, UploadFile, UploadStart, UploadTableRequest, WriteMode, upload_table_request::Part};
+use madang_proto::catalog::v1::{
+    TableColumn, UploadEnd, UploadFile, UploadStart, UploadTableRequest, WriteMode, upload_table_request::Part,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;

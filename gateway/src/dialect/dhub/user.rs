@@ -100,7 +100,12 @@ fn demand_admin(context: &madang_kit::Context) -> Result<()> {
 }
 
 fn read(fields: &mut Fields) -> Wanted {
-    Wanted { alias: fields.optional_text("alias"), groups: fields.texts("groups", check::NAMES), tags: fields.texts("tags", check::NAMES), ..Wanted::default() }
+    Wanted {
+        alias: fields.optional_text("alias"),
+        groups: fields.texts("groups", check::NAMES),
+        tags: fields.texts("tags", check::NAMES),
+        ..Wanted::default()
+    }
 }
 
 fn read_id(text: &str) -> Result<Id, DhubError> {

@@ -1,8 +1,8 @@
 //! Versions of metadata (dhub.md section 4), and the small queries of reads and deletes.
 
 use axum::{Json, extract::State};
-use madang_kit::{Error, Result, rpc};
-use madang_proto::catalog::v1::ListObjectVersionsRequest;
+use madang_kit::{Error, Id, Result, rpc};
+use madang_proto::catalog::v1::{ListObjectVersionsRequest, ObjectKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ use crate::Gateway;
 
 /// `?collection_version=v2`, `?dataset_version=v2`
 #[derive(Debug, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "they are the parameters' names")]
 pub(crate) struct VersionQuery {
     collection_version: Option<String>,
     dataset_version: Option<String>,
@@ -64,16 +65,16 @@ pub(crate) async fn of_collection(
     Path(id): Path<String>,
     call: Call,
 ) -> Result<Json<Vec<Value>>, DhubError> {
-    versions(&gateway, &call, path_id("collection", "col", &id)?.to_string()).await
+    versions(&gateway, &call, ObjectKind::Organization, path_id("collection", "col", &id)?).await
 }
 
 /// `GET /datasets/{id}/versions`
 pub(crate) async fn of_dataset(State(gateway): State<Gateway>, Path(id): Path<String>, call: Call) -> Result<Json<Vec<Value>>, DhubError> {
-    versions(&gateway, &call, path_id("dataset", "ds", &id)?.to_string()).await
+    versions(&gateway, &call, ObjectKind::Dataset, path_id("dataset", "ds", &id)?).await
 }
 
-async fn versions(gateway: &Gateway, call: &Call, id: String) -> Result<Json<Vec<Value>>, DhubError> {
-    let request = ListObjectVersionsRequest { id };
+async fn versions(gateway: &Gateway, call: &Call, kind: ObjectKind, id: Id) -> Result<Json<Vec<Value>>, DhubError> {
+    let request = ListObjectVersionsRequest { id: id.to_string(), kind: kind.into() };
     let answer = gateway.catalog.clone().list_object_versions(rpc::request(&call.context, request)).await?.into_inner();
     let versions = answer.versions.into_iter();
     let shape = |v: madang_proto::catalog::v1::ObjectVersion| json!({"version_id": format!("v{}", v.revision), "last_modified": wire::iso(v.at), "size": v.size});

@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll},
 };
@@ -21,6 +21,10 @@ use madang_kit::{Code, Error};
 
 /// Pieces that are there already are joined until they have this size.
 const JOINED_BYTES: usize = 64 * 1024;
+
+/// How often the parser is told that nothing more is there before it gets another piece. Once ends its asking; while it seeks the
+/// first boundary it asks a second time before it looks.
+const LOOKS: u8 = 2;
 
 /// The form can't be read.
 pub(super) fn malformed(why: &str) -> Error {
@@ -37,7 +41,7 @@ pub(super) struct Watch {
     limit: u64,
     received: AtomicU64,
     allowed: AtomicU64,
-    look_first: AtomicBool,
+    looks: AtomicU8,
     refusal: OnceLock<Refusal>,
 }
 
@@ -53,7 +57,7 @@ enum Refusal {
 impl Watch {
     pub(super) fn new(limit: u64) -> Self {
         let (received, allowed) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
-        Self { limit, received, allowed, look_first: AtomicBool::new(false), refusal: OnceLock::new() }
+        Self { limit, received, allowed, looks: AtomicU8::new(0), refusal: OnceLock::new() }
     }
 
     /// The largest request.
@@ -73,7 +77,12 @@ impl Watch {
 
     /// The parser should look at what it has before it gets more.
     pub(super) fn look_first(&self) {
-        self.look_first.store(true, Ordering::Relaxed);
+        self.looks.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether the parser has to look once more.
+    fn look_now(&self) -> bool {
+        self.looks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |looks| looks.checked_sub(1)).is_ok()
     }
 
     /// Why the body was cut off, if it was.
@@ -100,7 +109,7 @@ pub(super) struct Guard {
     body: BodyDataStream,
     watch: Arc<Watch>,
     /// What came after the piece that was handed over: the end, or a failure.
-    end: Option<Option<axum::Error>>,
+    end: Option<Result<(), axum::Error>>,
 }
 
 impl Guard {
@@ -111,7 +120,7 @@ impl Guard {
     /// The next piece, joined with those that are there already.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, axum::Error>>> {
         if let Some(end) = &mut self.end {
-            return Poll::Ready(end.take().map(Err));
+            return Poll::Ready(std::mem::replace(end, Ok(())).err().map(Err));
         }
         let first = match Pin::new(&mut self.body).poll_next(cx) {
             Poll::Ready(Some(Ok(first))) if first.len() < JOINED_BYTES => first,
@@ -121,8 +130,8 @@ impl Guard {
         while joined.len() < JOINED_BYTES {
             match Pin::new(&mut self.body).poll_next(cx) {
                 Poll::Ready(Some(Ok(more))) => joined.extend_from_slice(&more),
-                Poll::Ready(Some(Err(error))) => self.end = Some(Some(error)),
-                Poll::Ready(None) => self.end = Some(None),
+                Poll::Ready(Some(Err(error))) => self.end = Some(Err(error)),
+                Poll::Ready(None) => self.end = Some(Ok(())),
                 Poll::Pending => break,
             }
             if self.end.is_some() {
@@ -138,7 +147,7 @@ impl Stream for Guard {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let guard = &mut *self;
-        if guard.watch.look_first.swap(false, Ordering::Relaxed) {
+        if guard.watch.look_now() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -148,7 +157,7 @@ impl Stream for Guard {
         let piece = guard.poll_piece(cx);
         if let Poll::Ready(Some(Ok(bytes))) = &piece {
             guard.watch.note(bytes.len() as u64);
-            guard.watch.look_first();
+            guard.watch.looks.store(LOOKS, Ordering::Relaxed);
             if guard.watch.received() > guard.watch.limit {
                 return Poll::Ready(Some(Err(axum::Error::new(guard.watch.refuse(Refusal::TooLarge)))));
             }
