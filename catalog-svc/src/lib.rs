@@ -10,6 +10,7 @@ mod grpc;
 mod organization;
 mod permission;
 mod publish;
+mod reader;
 mod receive;
 mod spool;
 mod store;
