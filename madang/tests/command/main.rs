@@ -3,10 +3,12 @@
 mod clock;
 mod config;
 mod crash;
+mod cron;
 mod demo;
 mod first_start;
 mod hub;
 mod log;
 mod program;
+mod python;
 mod sign;
 mod stop;
