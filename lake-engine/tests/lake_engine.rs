@@ -6,6 +6,8 @@
 #[path = "lake_engine/support.rs"]
 mod support;
 
+#[path = "lake_engine/changes.rs"]
+mod changes;
 #[path = "lake_engine/inspect.rs"]
 mod inspect;
 #[path = "lake_engine/paging.rs"]
