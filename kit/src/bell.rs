@@ -3,7 +3,13 @@
 //! A bell says "look", not what there is to see: a ring that gets lost costs time, never work, because whoever waits looks around
 //! now and then anyway. Ring after the commit; PostgreSQL makes transactions that notify wait for one another.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, futures::Notified};
@@ -23,13 +29,21 @@ struct Inner {
     /// Tells our own rings from those of others.
     process: String,
     local: Notify,
+    /// Whether others will be told soon: one word for many rings.
+    telling: AtomicBool,
     db: Db,
 }
 
 impl Bell {
     /// Hangs up a bell; its name is a constant of letters and underscores.
     pub fn new(name: &'static str, db: &Db, drain: &Drain) -> Self {
-        let bell = Self(Arc::new(Inner { name, process: Id::generate().to_string(), local: Notify::new(), db: db.clone() }));
+        let bell = Self(Arc::new(Inner {
+            name,
+            process: Id::generate().to_string(),
+            local: Notify::new(),
+            telling: AtomicBool::new(false),
+            db: db.clone(),
+        }));
         if let Db::Postgres(pool) = db {
             let (bell, pool, stop) = (bell.clone(), pool.clone(), drain.token());
             drain.spawn(async move {
@@ -44,14 +58,24 @@ impl Bell {
     /// Wakes one who waits here, or the next who comes to wait; and one in every other process.
     pub fn ring(&self) {
         self.0.local.notify_one();
-        if let Db::Postgres(pool) = &self.0.db {
-            let (pool, name, process) = (pool.clone(), self.0.name, self.0.process.clone());
-            tokio::spawn(async move {
-                let told = sqlx::query("SELECT pg_notify($1, $2)").bind(name).bind(process).execute(&pool).await;
-                if let Err(error) = told {
-                    tracing::debug!(bell = name, error = %chain(&error), "other processes were not woken");
-                }
-            });
+        if let Db::Postgres(pool) = &self.0.db
+            && !self.0.telling.swap(true, Ordering::AcqRel)
+        {
+            let (bell, pool) = (self.clone(), pool.clone());
+            tokio::spawn(async move { bell.tell(&pool).await });
+        }
+    }
+
+    async fn tell(&self, pool: &sqlx::PgPool) {
+        let told = async {
+            let mut connection = pool.acquire().await?;
+            self.0.telling.store(false, Ordering::Release); // who rings from now on tells for himself
+            let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(self.0.name).bind(&self.0.process);
+            notify.execute(&mut *connection).await
+        };
+        if let Err(error) = told.await {
+            self.0.telling.store(false, Ordering::Release);
+            tracing::debug!(bell = self.0.name, error = %chain(&error), "other processes were not woken");
         }
     }
 

@@ -30,7 +30,7 @@ impl TestLake {
 #[tokio::test]
 async fn appended_files_are_the_changes() {
     let lake = TestLake::new();
-    let first = lake.load("n,s\n1,a\n2,b\n").await;
+    let first = lake.load("n,s\n1,a\n2,\n").await;
     let second = lake.append(&first, "n,s\n3,c\n").await.unwrap();
     let third = lake.append(&second, "n,s\n4,\n").await.unwrap();
     assert_eq!(lake.changes(&first, &third).await, [json!([3, "c"]), json!([4, null])]);
@@ -47,7 +47,7 @@ async fn a_rewrite_gives_what_differs_and_nothing_else() {
     let compacted = lake.rewritten(&first, text).await;
     assert_ne!(first.files, compacted.files);
     assert!(lake.changes(&first, &compacted).await.is_empty(), "empty cells are equal");
-    let merged = lake.rewritten(&first, "n,s,x\n1,a,0.5\n2,now,\n3,c,1\n4,d,7\n5,new,\n").await;
+    let merged = lake.rewritten(&compacted, "n,s,x\n1,a,0.5\n2,now,\n3,c,1\n4,d,7\n5,new,\n").await;
     assert_eq!(lake.changes(&first, &merged).await, [json!([2, "now", null]), json!([4, "d", 7.0]), json!([5, "new", null])]);
     let emptied = lake.rewritten(&merged, "n,s,x\n1,a,0.5\n2,,\n3,c,1\n").await;
     assert_eq!(lake.changes(&merged, &emptied).await, [json!([2, null, null])], "removed rows are no changes");

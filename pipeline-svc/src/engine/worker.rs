@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use madang_kit::{Error, Result, error::chain};
+use madang_kit::{Result, error::chain};
 use madang_proto::pipeline::v1::RunState;
 use tokio_util::sync::CancellationToken;
 
@@ -117,9 +117,7 @@ impl<'a> Worker<'a> {
             ..Transition::default()
         };
         let engine = &self.engine.0;
-        match record::write(&engine.db, self.claim, engine.clock.now(), transition).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Error::internal(error)),
-        }
+        record::write(&engine.db, self.claim, engine.clock.now(), transition).await?; // false: somebody else ended it
+        Ok(())
     }
 }

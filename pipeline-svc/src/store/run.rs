@@ -225,16 +225,22 @@ struct LogRow {
 
 /// Runs of pipelines that the reader sees, newest first, with steps and logs, in three statements whatever their number.
 pub(crate) async fn list(db: &Db, reader: &Reader, filter: &Filter) -> Result<Vec<Run>> {
+    // Only what is wanted stands in the text, so that each kind of question has its index.
+    let narrowed = [
+        ("r.id = ", filter.run.map(|id| id.to_string())),
+        ("r.subject_id = ", filter.subject.map(|id| id.to_string())),
+        ("r.id < ", filter.before.map(|id| id.to_string())),
+    ];
+    let narrowed: Vec<(&str, String)> = narrowed.into_iter().filter_map(|(condition, value)| Some((condition, value?))).collect();
+    let conditions: String = narrowed.iter().zip(8..).map(|((condition, _), number)| format!(" AND {condition}${number}")).collect();
     let text = format!(
         "SELECT r.id, r.subject_id, r.title, r.trigger_kind, r.state, r.attempts, r.queued_at, r.started_at, r.finished_at
          FROM run r JOIN thing t ON t.id = r.subject_id
-         WHERE {} AND r.kind = $6 AND r.id = COALESCE($7, r.id) AND r.subject_id = COALESCE($8, r.subject_id) AND r.id < COALESCE($9, 'g')
-         ORDER BY r.id DESC LIMIT $10",
+         WHERE {} AND r.kind = $6{conditions} ORDER BY r.id DESC LIMIT $7",
         visible(db)
     );
-    let id = |id: Option<Id>| id.map(|id| id.to_string());
-    let rows = reader.query(db, text).bind(Kind::Pipeline.name().to_owned()).bind(id(filter.run)).bind(id(filter.subject));
-    let rows: Vec<RunRow> = rows.bind(id(filter.before)).bind(filter.limit).all().await?;
+    let query = reader.query(db, text).bind(Kind::Pipeline.name().to_owned()).bind(filter.limit);
+    let rows: Vec<RunRow> = narrowed.into_iter().fold(query, |query, (_, value)| query.bind(value)).all().await?;
     let mut runs: Vec<Run> = rows.into_iter().map(Run::from).collect();
     fill(db, &mut runs, filter.logs).await?;
     Ok(runs)
