@@ -4,10 +4,12 @@
 
 use chrono::{DateTime, Utc};
 use madang_kit::{
-    Clock, Context, Db, Id, Principal,
+    Clock, Context, Db, Drain, Id, Principal,
     audit::{self, Record},
+    bell::Bell,
     db::{Durability, Migrations, is_unique_violation},
     idempotency::{self, Claim},
+    timer,
 };
 use serde_json::json;
 use sqlx::migrate::Migrator;
@@ -150,4 +152,62 @@ async fn change(db: &Db, text: &'static str) {
     let mut tx = db.begin().await.expect("begins");
     tx.query(text).run().await.expect("changes");
     tx.commit().await.expect("commits");
+}
+
+/// Of many that find a timer due, one takes the moment; a timer that was set anew meanwhile is nobody's.
+#[tokio::test]
+async fn a_moment_is_taken_once() {
+    for Scratch { db, name, .. } in databases().await {
+        let first: DateTime<Utc> = "2026-03-12T09:00:00Z".parse().expect("a time");
+        let (second, third) = (first + chrono::TimeDelta::minutes(1), first + chrono::TimeDelta::minutes(2));
+        let set = async |owner: &str, at| {
+            let mut tx = db.begin().await.expect("begins");
+            timer::set(&mut tx, owner, at).await.expect("set");
+            tx.commit().await.expect("commits");
+        };
+        set("a", first).await;
+        set("b", third).await;
+        assert_eq!(timer::next(&db).await.expect("read"), Some(first), "{name}");
+        let due = timer::due(&db, second, 10).await.expect("read");
+        assert_eq!(due.iter().map(|due| due.owner.as_str()).collect::<Vec<_>>(), ["a"], "{name}");
+        let takers = (0..8).map(|_| {
+            let (db, due) = (db.clone(), due[0].clone());
+            tokio::spawn(async move {
+                let mut tx = db.begin().await.expect("begins");
+                let taken = timer::take(&mut tx, &due, Some(second)).await.expect("asked");
+                tx.commit().await.expect("commits");
+                taken
+            })
+        });
+        let mut taken = 0;
+        for taker in takers.collect::<Vec<_>>() {
+            taken += usize::from(taker.await.expect("no panic"));
+        }
+        assert_eq!((taken, timer::next_of(&db, "a").await.expect("read")), (1, Some(second)), "{name}");
+        let stale = timer::due(&db, second, 10).await.expect("read");
+        set("a", third).await;
+        let mut tx = db.begin().await.expect("begins");
+        assert!(!timer::take(&mut tx, &stale[0], None).await.expect("asked"), "{name}");
+        timer::clear(&mut tx, "a").await.expect("cleared");
+        tx.commit().await.expect("commits");
+        assert_eq!(timer::next_of(&db, "a").await.expect("read"), None, "{name}");
+    }
+}
+
+/// A bell is heard here, and on PostgreSQL by whoever has the same database.
+#[tokio::test]
+async fn a_bell_is_heard_on_the_same_database() {
+    for Scratch { db, name, .. } in databases().await {
+        let drain = Drain::default();
+        let (here, there) = (Bell::new("test_bell", &db, &drain), Bell::new("test_bell", &db, &drain));
+        let heard = async |bell: &Bell| tokio::time::timeout(std::time::Duration::from_millis(500), bell.heard()).await.is_ok();
+        if name == "postgres" {
+            assert!(heard(&here).await && heard(&there).await, "it rings once when others can be heard");
+        }
+        here.ring();
+        assert!(heard(&here).await, "{name}");
+        assert_eq!(heard(&there).await, name == "postgres", "{name}");
+        assert!(!heard(&here).await, "{name}: not by its own echo");
+        drain.start();
+    }
 }

@@ -172,9 +172,9 @@ pub(crate) async fn freeze(pipelines: &Pipelines, context: &Context, definition:
             Work::Script { code, version, .. } => {
                 let script = script_of(pipelines, &step.name, *code, *version, &newest).await?;
                 if kind_of(&script.body)? == CodeKind::Python {
-                    used.any = true
+                    used.any = true;
                 } else {
-                    used.names.extend(names_in(pipelines, &script.text))
+                    used.names.extend(names_in(pipelines, &script.text));
                 }
                 if let Some(WireWork::Code(code)) = definition.steps.get_mut(step.position).and_then(|step| step.work.as_mut()) {
                     code.version = Some(script.version);

@@ -156,10 +156,9 @@ fn check_options(mut options: Options, is_event: bool) -> Result<Options> {
             return Err(Error::invalid("options.event", "unknown", "only event pipelines have a topic; say type event"));
         }
     }
-    if let Some(image) = &options.image {
-        if image.trim().is_empty() || image.len() > MAX_IMAGE || image.chars().any(char::is_control) {
-            return Err(Error::invalid("options.image", "length", format!("an image has 1 to {MAX_IMAGE} characters")));
-        }
+    let is_image = |image: &String| !image.trim().is_empty() && image.len() <= MAX_IMAGE && !image.chars().any(char::is_control);
+    if options.image.as_ref().is_some_and(|image| !is_image(image)) {
+        return Err(Error::invalid("options.image", "length", format!("an image has 1 to {MAX_IMAGE} characters")));
     }
     parameter::read("options.parameters", &options.parameters)?;
     options.parameters = thing::object("options.parameters", &options.parameters)?;

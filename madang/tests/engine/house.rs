@@ -30,7 +30,7 @@ use crate::fault::Faults;
 /// What is uploaded, in two parts.
 pub(crate) const ROWS: [i64; 5] = [1, 2, 3, 4, 5];
 /// How long a run may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A user whom the catalogue knows, an administrator.
 async fn user(catalog: &Channel, name: &str) -> Context {

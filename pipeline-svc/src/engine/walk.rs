@@ -57,7 +57,7 @@ impl<'a> Walk<'a> {
         let scripts = script::load(&engine.0.db, &claim.plan).await?;
         let mut walk =
             Self { engine, claim, context, scripts, pins: HashMap::new(), rows: HashMap::new(), litter: Vec::new(), stale: HashSet::new() };
-        let stopped = walk.walk(halt).await;
+        let stopped = Box::pin(walk.walk(halt)).await;
         walk.tidy().await;
         stopped
     }

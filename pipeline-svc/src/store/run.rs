@@ -232,7 +232,8 @@ pub(crate) async fn list(db: &Db, reader: &Reader, filter: &Filter) -> Result<Ve
         ("r.id < ", filter.before.map(|id| id.to_string())),
     ];
     let narrowed: Vec<(&str, String)> = narrowed.into_iter().filter_map(|(condition, value)| Some((condition, value?))).collect();
-    let conditions: String = narrowed.iter().zip(8..).map(|((condition, _), number)| format!(" AND {condition}${number}")).collect();
+    let conditions: Vec<String> = narrowed.iter().zip(8..).map(|((condition, _), number)| format!(" AND {condition}${number}")).collect();
+    let conditions = conditions.concat();
     let text = format!(
         "SELECT r.id, r.subject_id, r.title, r.trigger_kind, r.state, r.attempts, r.queued_at, r.started_at, r.finished_at
          FROM run r JOIN thing t ON t.id = r.subject_id

@@ -23,8 +23,8 @@ async fn a_message_starts_what_is_registered() {
             assert_eq!(admin.post(&place).send().await.is(200).json(), json!({"message": "Event started successfully"}));
         }
         assert_eq!(admin.get(&place).send().await.is(200).json(), json!({"ready": true}));
-        let sent = send(message.clone()).await.is(200).json();
-        let batch = sent["batches"][0].as_str().expect("a batch").to_owned();
+        let accepted = send(message.clone()).await.is(200).json();
+        let batch = accepted["batches"][0].as_str().expect("a batch").to_owned();
         assert_eq!(work::ended(&admin, &batch).await.text_of("status"), "completed");
         assert_eq!(work::trace(&admin, &batch).await["trigger"], "event");
         assert_eq!(work::rows(&admin, &target).await, [[json!("서울"), json!(3)]]);
@@ -32,8 +32,8 @@ async fn a_message_starts_what_is_registered() {
         let refused = send(json!({"city": "부산"})).await.is(200).json();
         assert_eq!((&refused["batches"], &refused["refused"][0]["pipeline_id"]), (&json!([]), &json!(pipeline)), "a value is missing");
         let (_, _, stranger) = work::person(&admin, &[]).await;
-        let sent = stranger.post(&format!("/api/v1/events/topics/{topic}/messages")).json(&message).send().await.is(200).json();
-        assert_eq!((&sent["batches"], &sent["refused"]), (&json!([]), &json!([])), "may start nothing, learns nothing");
+        let ignored = stranger.post(&format!("/api/v1/events/topics/{topic}/messages")).json(&message).send().await.is(200).json();
+        assert_eq!((&ignored["batches"], &ignored["refused"]), (&json!([]), &json!([])), "may start nothing, learns nothing");
         stranger.post(&place).send().await.is(403);
         stranger.call("DELETE", &place).send().await.is(403);
 

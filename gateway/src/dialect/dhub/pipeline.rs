@@ -240,7 +240,9 @@ fn shape_options(options: Options) -> Result<Map<String, Value>> {
         shown.insert("schedule".into(), json!({"cron": cron, "enabled": options.schedule_enabled}));
     }
     for (name, text) in [("event", options.event), ("image", options.image)] {
-        text.into_iter().for_each(|text| drop(shown.insert(name.into(), text.into())));
+        if let Some(text) = text {
+            shown.insert(name.into(), text.into());
+        }
     }
     if !matches!(options.parameters.as_str(), "" | "{}") {
         shown.insert("parameters".into(), parsed(&options.parameters)?);

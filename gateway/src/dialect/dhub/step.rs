@@ -1,6 +1,9 @@
 //! Steps of a pipeline (dhub.md section 8): D.Hub's words to the contract's and back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    marker,
+};
 
 use madang_kit::{Id, Result};
 use madang_proto::pipeline::v1::{
@@ -56,16 +59,14 @@ fn read(body: &mut Fields, at: usize, step: Value) -> Step {
     read
 }
 
-fn choice<T: Clone>(options: &mut Fields, name: &str, words: &[(&str, T)]) -> T {
-    let (first, mode) = words.first().cloned().unwrap_or_else(|| unreachable!("a choice has words"));
-    let word = options.optional_text(name).unwrap_or_else(|| first.to_owned());
-    match words.iter().find(|known| known.0 == word) {
-        Some((_, mode)) => mode.clone(),
-        None => {
-            options.problem(name, "choice", &format!("must be one of {}", list(words.iter().map(|word| word.0))));
-            mode
-        }
+/// The mode that a word means; without one, the first.
+fn choice<T: marker::Copy + Default>(options: &mut Fields, name: &str, words: &[(&str, T)]) -> T {
+    let Some(word) = options.optional_text(name) else { return words.first().map(|first| first.1).unwrap_or_default() };
+    let known = words.iter().find(|known| known.0 == word).map(|known| known.1);
+    if known.is_none() {
+        options.problem(name, "choice", &format!("must be one of {}", list(words.iter().map(|word| word.0))));
     }
+    known.unwrap_or_default()
 }
 
 fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
@@ -248,7 +249,7 @@ pub(super) fn shape(step: Step) -> Result<Value> {
     Ok(json!({"name": step.name, "script": script, "inputs": inputs, "outputs": outputs, "options": options}))
 }
 
-fn word<T: PartialEq>(words: &[(&'static str, T)], mode: T) -> &'static str {
+fn word<T: PartialEq + marker::Copy>(words: &[(&'static str, T)], mode: T) -> &'static str {
     words.iter().find(|known| known.1 == mode).or(words.first()).map_or("", |known| known.0)
 }
 
