@@ -6,6 +6,7 @@
 
 mod dataset;
 mod error;
+mod format;
 mod grpc;
 mod organization;
 mod permission;
@@ -21,7 +22,7 @@ mod user;
 use std::{path::PathBuf, sync::Arc};
 
 use madang_kit::{Clock, Db, Drain, Error, Result, assertion::AllowList, housekeeping, rpc::Served};
-use madang_lake::Lake;
+use madang_lake::{Lake, Limits};
 use madang_proto::catalog::v1::{
     catalog_server::CatalogServer, permissions_server::PermissionsServer, table_commits_server::TableCommitsServer,
     users_server::UsersServer,
@@ -38,6 +39,8 @@ pub struct Options {
     pub spool_dir: PathBuf,
     /// The largest upload, in bytes.
     pub upload_bytes: u64,
+    /// What an upload may become when it is unpacked, in bytes.
+    pub unpacked_bytes: u64,
     /// The time.
     pub clock: Clock,
 }
@@ -48,6 +51,8 @@ struct Catalog {
     db: Db,
     lake: Arc<dyn Lake>,
     spool: spool::Spool,
+    /// On each uploaded file.
+    limits: Limits,
     clock: Clock,
 }
 
@@ -66,7 +71,8 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
     let catalog = Catalog {
         db: options.database,
         lake: options.lake,
-        spool: spool::Spool::open(options.spool_dir, options.upload_bytes).await?,
+        spool: spool::Spool::open(options.spool_dir, options.upload_bytes, options.unpacked_bytes).await?,
+        limits: Limits { decoded_bytes: options.unpacked_bytes, ..Limits::STEP },
         clock: options.clock,
     };
     publish::roll_forward_all(&catalog).await?;

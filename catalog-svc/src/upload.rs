@@ -9,7 +9,7 @@ use madang_kit::{
     error::chain,
     idempotency::{self, Claim},
 };
-use madang_lake::{Inspection, Limits, RowIds, Schema, Staged, TableId, WriteMode};
+use madang_lake::{Inspection, RowIds, Schema, Staged, TableId, WriteMode};
 use madang_proto::catalog::v1::{
     InspectFilesResponse, UploadStart, UploadTableRequest, UploadTableResponse, WriteMode as WireMode, upload_table_request::Part,
 };
@@ -149,7 +149,7 @@ async fn stage(catalog: &Catalog, table: &TableId, received: &Received, schema: 
     let ids = Ids { catalog: catalog.clone(), table: check::id("table_id", table.as_str())? };
     let mut all = Staged::default();
     for file in &received.files {
-        match catalog.lake.stage(table, &file.input, schema, &Limits::default(), &ids).await {
+        match catalog.lake.stage(table, &file.input, schema, &catalog.limits, &ids).await {
             Ok(staged) => {
                 all.columns = all.columns.max(staged.columns);
                 all.files.extend(staged.files);
@@ -173,7 +173,7 @@ async fn discard(catalog: &Catalog, table: &TableId, staged: &Staged) {
 async fn infer(catalog: &Catalog, files: &[ReceivedFile]) -> Result<Schema> {
     let mut all: Option<Inspection> = None;
     for file in files {
-        let next = catalog.lake.inspect(&file.input, &Limits::default()).await.map_err(lake_error)?;
+        let next = catalog.lake.inspect(&file.input, &catalog.limits).await.map_err(lake_error)?;
         all = Some(match all {
             None => next,
             Some(known) => known.unify(next),

@@ -2,12 +2,12 @@
 //!
 //! * A table is the folder `lake/<table id>/` below the root: Parquet files and a Delta log, without deletion vectors
 //!   or column mapping, so that other engines can open it. `_id` is its first column.
-//! * Writing: [`Engine`] converts a CSV file or a row stream into Parquet files of disjoint `_id` ranges (`write/`,
-//!   `csv/`), and one commit makes them a version (`delta/`).
+//! * Writing: [`Engine`] converts a file (`ingest/`) or a row stream into Parquet files of disjoint `_id` ranges (`write/`), and
+//!   one commit makes them a version (`delta/`).
 //! * Reading: a page seeks by row counts (`read.rs`); a query is planned over resolved file lists only (`query/`).
 
-mod csv;
 mod delta;
+mod ingest;
 mod query;
 mod read;
 mod rows;
@@ -66,14 +66,14 @@ impl Engine {
 #[async_trait]
 impl Lake for Engine {
     async fn inspect(&self, input: &Input, limits: &Limits) -> Result<Inspection> {
-        csv::inspect(input, *limits, &self.scratch).await
+        ingest::inspect(input, *limits, &self.scratch).await
     }
 
     async fn stage(&self, table: &TableId, input: &Input, schema: &Schema, limits: &Limits, ids: &dyn RowIds) -> Result<Staged> {
         schema.check()?;
-        let (columns, batches) = csv::convert(input, schema, *limits, &self.scratch).await;
+        let ingest::Converting { batches, columns } = ingest::convert(input, schema, *limits, &self.scratch);
         let files = write::write(self.target(table), schema, batches, ids).await?;
-        Ok(Staged { files, columns })
+        Ok(Staged { files, columns: columns.await.map_err(storage)? })
     }
 
     async fn stage_rows(&self, table: &TableId, rows: RowStream, schema: &Schema, ids: &dyn RowIds) -> Result<Staged> {

@@ -56,6 +56,10 @@ impl fmt::Display for TableId {
 pub enum Format {
     /// Delimited text with a header row (RFC 4180; delimiter sniffed or given).
     Csv,
+    /// An array of objects, or objects one after the other (one a line: NDJSON).
+    Json,
+    /// Parquet without nested columns.
+    Parquet,
 }
 
 /// What happens to the rows that are already there.
@@ -86,6 +90,10 @@ pub struct Limits {
     pub columns: usize,
     /// Bytes of one cell.
     pub cell_bytes: usize,
+    /// How deep the values of a JSON object may be nested, the object itself counted.
+    pub depth: usize,
+    /// Bytes that the rows of one input may become when they are unpacked.
+    pub decoded_bytes: u64,
     /// Rows that a query may give.
     pub rows: u64,
     /// Bytes of memory that a query may hold; beyond, it spills or is refused.
@@ -96,8 +104,20 @@ pub struct Limits {
 
 impl Limits {
     /// What one input or one step of a pipeline may take; questions asked at the front door get less.
-    pub const STEP: Self =
-        Self { columns: 4_096, cell_bytes: 16 << 20, rows: 1_000_000_000, memory_bytes: 1 << 30, time: std::time::Duration::from_mins(10) };
+    pub const STEP: Self = Self {
+        columns: 4_096,
+        cell_bytes: 16 << 20,
+        depth: 64,
+        decoded_bytes: 64 << 30,
+        rows: 1_000_000_000,
+        memory_bytes: 1 << 30,
+        time: std::time::Duration::from_mins(10),
+    };
+
+    /// Bytes of one row of text: several large cells, or one with much around it.
+    pub fn record_bytes(&self) -> usize {
+        self.cell_bytes.saturating_mul(4).max(1 << 20)
+    }
 }
 
 impl Default for Limits {

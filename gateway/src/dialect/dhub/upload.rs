@@ -29,6 +29,13 @@ const PIECES_IN_FLIGHT: usize = 16;
 pub(crate) struct UploadQuery {
     mode: Option<String>,
     delimiter: Option<String>,
+    format: Option<String>,
+}
+
+/// What the query says of every file.
+struct Said {
+    delimiter: String,
+    format: String,
 }
 
 /// `POST /tables/{id}/upload`: the parts `file` and `files` go to the catalogue as they arrive.
@@ -42,23 +49,31 @@ pub(crate) async fn upload(
     let dataset = path_id("dataset", "ds", &id)?;
     let mode = write_mode(query.mode.as_deref()).map_err(DhubError::in_query)?;
     let form = UploadForm::read(request, gateway.config.upload_bytes).await?;
-    let delimiter = read_delimiter(query.delimiter).map_err(DhubError::in_query)?;
+    let said = read_said(query).map_err(DhubError::in_query)?;
     let (pieces, received) = mpsc::channel(PIECES_IN_FLIGHT);
     let start = UploadStart { dataset_id: dataset.to_string(), mode: mode.into() };
     let mut catalog = gateway.catalog.clone();
     let answer = catalog.upload_table(rpc::request(&call.context, ReceiverStream::new(received)));
-    let sending = send(form, start, delimiter, pieces);
+    let sending = send(form, start, said, pieces);
     let (answer, sent) = tokio::join!(answer, sending);
     sent?; // what is wrong with the form is known better here
     let taken = answer?.into_inner();
     Ok(Json(wire::Upload { message: "Upload successful", rows: taken.rows, columns: taken.columns }))
 }
 
-/// One of `,` `;` tab `|`; empty = sniffed.
-fn read_delimiter(text: Option<String>) -> Result<String, Error> {
-    let text = text.unwrap_or_default();
-    let fits = ["", ",", ";", "\t", "|"].contains(&text.as_str());
-    if fits { Ok(text) } else { Err(Error::invalid("delimiter", "choice", "delimiter must be one of , ; tab |")) }
+/// Formats of files by their names in the query.
+const FORMATS: [&str; 6] = ["csv", "tsv", "json", "ndjson", "jsonl", "parquet"];
+
+/// The delimiter is one of `,` `;` tab `|`; what is empty is found out.
+fn read_said(query: UploadQuery) -> Result<Said, Error> {
+    let (delimiter, format) = (query.delimiter.unwrap_or_default(), query.format.unwrap_or_default());
+    if !["", ",", ";", "\t", "|"].contains(&delimiter.as_str()) {
+        return Err(Error::invalid("delimiter", "choice", "delimiter must be one of , ; tab |"));
+    }
+    if !format.is_empty() && !FORMATS.contains(&format.as_str()) {
+        return Err(Error::invalid("format", "choice", "format must be csv, tsv, json, ndjson, jsonl or parquet"));
+    }
+    Ok(Said { delimiter, format })
 }
 
 fn write_mode(mode: Option<&str>) -> Result<WriteMode, Error> {
@@ -70,7 +85,7 @@ fn write_mode(mode: Option<&str>) -> Result<WriteMode, Error> {
 }
 
 /// Sends the form on, part by part. A form that breaks off is never ended with [`Part::End`], so nothing of it is kept.
-async fn send(mut form: UploadForm, start: UploadStart, delimiter: String, pieces: mpsc::Sender<UploadTableRequest>) -> Result<(), Error> {
+async fn send(mut form: UploadForm, start: UploadStart, said: Said, pieces: mpsc::Sender<UploadTableRequest>) -> Result<(), Error> {
     let message = |part| UploadTableRequest { part: Some(part) };
     if pieces.send(message(Part::Start(start))).await.is_err() {
         return Ok(()); // the catalogue has answered already
@@ -83,7 +98,8 @@ async fn send(mut form: UploadForm, start: UploadStart, delimiter: String, piece
         let file = UploadFile {
             filename: part.file_name().to_owned(),
             content_type: part.content_type().to_owned(),
-            delimiter: delimiter.clone(),
+            delimiter: said.delimiter.clone(),
+            format: said.format.clone(),
         };
         if pieces.send(message(Part::File(file))).await.is_err() {
             return Ok(());
@@ -106,11 +122,11 @@ pub(crate) async fn schema(
     request: Request,
 ) -> Result<Json<Value>, DhubError> {
     let form = UploadForm::read(request, gateway.config.upload_bytes).await?;
-    let delimiter = read_delimiter(query.delimiter).map_err(DhubError::in_query)?;
+    let said = read_said(query).map_err(DhubError::in_query)?;
     let (pieces, received) = mpsc::channel(PIECES_IN_FLIGHT);
     let mut catalog = gateway.catalog.clone();
     let answer = catalog.inspect_files(rpc::request(&call.context, ReceiverStream::new(received)));
-    let sending = send(form, UploadStart::default(), delimiter, pieces);
+    let sending = send(form, UploadStart::default(), said, pieces);
     let (answer, sent) = tokio::join!(answer, sending);
     sent?;
     let columns = answer?.into_inner().columns;
