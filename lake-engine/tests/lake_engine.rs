@@ -8,8 +8,12 @@ mod support;
 
 #[path = "lake_engine/inspect.rs"]
 mod inspect;
+#[path = "lake_engine/json.rs"]
+mod json;
 #[path = "lake_engine/paging.rs"]
 mod paging;
+#[path = "lake_engine/parquet.rs"]
+mod parquet;
 #[path = "lake_engine/query.rs"]
 mod query;
 #[path = "lake_engine/select.rs"]

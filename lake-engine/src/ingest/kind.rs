@@ -1,6 +1,6 @@
 //! The narrowest type of each column, found by looking at every cell.
 
-use madang_lake::{Column, ColumnType, Error, Inspection, Result, Schema};
+use madang_lake::{Column, ColumnType, Error, Inspection, Result};
 use tokio_util::sync::CancellationToken;
 
 use super::cell;

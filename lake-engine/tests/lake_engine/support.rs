@@ -62,18 +62,40 @@ impl TestLake {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).filter(|name| name != "_delta_log").collect()
     }
 
-    pub fn csv(&self, bytes: impl AsRef<[u8]>) -> Input {
+    pub fn input(&self, format: Format, bytes: impl AsRef<[u8]>) -> Input {
         let path = self.folder.path().join(format!("input-{}", self.inputs.fetch_add(1, Ordering::SeqCst)));
         std::fs::write(&path, bytes).unwrap();
-        Input { path, format: Format::Csv, delimiter: None }
+        Input { path, format, delimiter: None }
+    }
+
+    pub fn csv(&self, bytes: impl AsRef<[u8]>) -> Input {
+        self.input(Format::Csv, bytes)
     }
 
     pub async fn inspect(&self, bytes: impl AsRef<[u8]>) -> Result<Inspection> {
-        self.engine.inspect(&self.csv(bytes), &Limits::default()).await
+        self.inspect_as(Format::Csv, bytes).await
+    }
+
+    pub async fn inspect_as(&self, format: Format, bytes: impl AsRef<[u8]>) -> Result<Inspection> {
+        self.engine.inspect(&self.input(format, bytes), &Limits::default()).await
     }
 
     pub async fn stage(&self, table: &TableId, bytes: impl AsRef<[u8]>, schema: &Schema) -> Result<Staged> {
         self.engine.stage(table, &self.csv(bytes), schema, &Limits::default(), &self.ids).await
+    }
+
+    /// Stages a file for a table that nobody sees.
+    pub async fn stage_as(&self, format: Format, bytes: impl AsRef<[u8]>, schema: &Schema) -> Result<Staged> {
+        self.engine.stage(&table_id(), &self.input(format, bytes), schema, &Limits::default(), &self.ids).await
+    }
+
+    /// A table with the rows of a file as version 1.
+    pub async fn load_as(&self, format: Format, bytes: impl AsRef<[u8]>) -> Snapshot {
+        let input = self.input(format, bytes);
+        let schema = self.engine.inspect(&input, &Limits::default()).await.unwrap().schema;
+        let empty = self.engine.create(&table_id(), &schema, &CommitInfo::default()).await.unwrap();
+        let staged = self.engine.stage(&empty.table, &input, &schema, &Limits::default(), &self.ids).await.unwrap();
+        self.commit(&empty, WriteMode::Append, staged).await.unwrap()
     }
 
     /// A table with the rows of a CSV text as version 1.
@@ -149,6 +171,12 @@ pub fn schema(columns: &[(&str, ColumnType, bool)]) -> Schema {
 
 pub fn column(name: &str, kind: ColumnType, nullable: bool) -> Column {
     Column { name: name.to_owned(), kind, nullable }
+}
+
+/// `name:type` of each column, a `?` behind those that hold nulls.
+pub fn described(inspection: &Inspection) -> String {
+    let columns = inspection.schema.columns.iter().map(|c| format!("{}:{}{}", c.name, c.kind.name(), if c.nullable { "?" } else { "" }));
+    columns.collect::<Vec<_>>().join(" ")
 }
 
 /// The text of a refusal that is for the caller.

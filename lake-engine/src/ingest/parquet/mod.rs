@@ -107,8 +107,14 @@ fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 
 fn unreadable(error: ParquetError) -> Error {
     match error {
-        ParquetError::External(cause) => storage(cause),
+        ParquetError::External(cause) if is_of_the_disk(cause.as_ref()) => storage(cause),
         ParquetError::NYI(text) => Error::invalid(format!("the Parquet file can't be read: not supported: {text}")),
         other => Error::invalid(format!("the Parquet file can't be read: {other}")),
     }
+}
+
+/// Whether a cause is none of the file's: it could not be read at all.
+fn is_of_the_disk(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    cause.downcast_ref::<std::io::Error>().is_some_and(|cause| !matches!(cause.kind(), InvalidData | InvalidInput | UnexpectedEof))
 }

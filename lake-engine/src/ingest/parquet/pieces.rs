@@ -25,7 +25,7 @@ impl Decoded {
     /// The rows of a batch in pieces.
     pub(super) fn pieces(&mut self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
         let sizes = self.text_sizes(batch)?;
-        let fixed = batch.num_rows() as u64 * batch.num_columns() as u64;
+        let fixed = (batch.num_rows() * batch.num_columns() * size_of::<u64>()) as u64;
         self.bytes += fixed + sizes.iter().map(|size| *size as u64).sum::<u64>();
         if self.bytes > self.most {
             return Err(Error::LimitExceeded(format!("the file unpacks to more than {} bytes, which is the limit", self.most)));

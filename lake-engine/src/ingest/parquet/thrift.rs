@@ -19,7 +19,8 @@ pub(super) struct Kind(u8);
 
 impl Kind {
     pub(super) const LIST: Self = Self(9);
-    pub(super) const STRUCT: Self = Self(12);
+    #[cfg(test)]
+    const STRUCT: Self = Self(12);
 }
 
 type Result<T> = std::result::Result<T, Broken>;
