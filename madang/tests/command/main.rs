@@ -1,5 +1,6 @@
 //! Tests of the `madang` command: each starts the program itself, in a folder of its own, as a person would.
 
+mod bomb;
 mod clock;
 mod config;
 mod crash;

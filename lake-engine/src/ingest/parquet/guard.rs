@@ -33,10 +33,10 @@ pub(super) fn check_footer(file: &File, limits: &Limits) -> Result<()> {
         return Err(Error::invalid("the file is no Parquet file: it must begin and end with PAR1"));
     };
     let length = u64::from(u32::from_le_bytes(*length));
+    let Some(from) = (size - TAIL).checked_sub(length) else { return Err(malformed()) };
     if length > FOOTER_BYTES {
         return Err(Error::LimitExceeded(format!("the Parquet file's footer is larger than {FOOTER_BYTES} bytes, which is the limit")));
     }
-    let Some(from) = (size - TAIL).checked_sub(length) else { return Err(malformed()) };
     check_file_metadata(&read(file, from, length)?, limits)
 }
 
