@@ -11,6 +11,7 @@ mod health;
 mod hostile;
 mod identifier;
 mod limits;
+mod openapi;
 mod query;
 mod replay;
 mod scenarios;
