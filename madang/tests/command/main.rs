@@ -3,6 +3,7 @@
 mod clock;
 mod config;
 mod crash;
+mod databases;
 mod demo;
 mod first_start;
 mod hub;
