@@ -1,7 +1,7 @@
 //! `cargo xtask <command>`: one short command for each daily act, on a machine that has nothing but Rust.
 //!
-//! `main.rs` is the table of commands, `cmd/` has one file per command, and three files serve them: `process.rs` starts
-//! programs and makes sure they stop, `postgres.rs` runs a private PostgreSQL, `hub.rs` runs the hubs under test.
+//! `main.rs` is the table of commands, `cmd/` has one file per command, and four files serve them: `process.rs` starts
+//! programs and makes sure they stop, `postgres.rs` runs a private PostgreSQL, `hub.rs` runs the hubs under test, `python.rs` brings packages.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to the person who typed the command")]
 
 use std::process::ExitCode;
@@ -19,6 +19,7 @@ mod cmd {
 mod hub;
 mod postgres;
 mod process;
+mod python;
 
 struct Command {
     name: &'static str,
@@ -35,7 +36,12 @@ const COMMANDS: &[Command] = &[
         run: cmd::test::run,
     },
     Command { name: "lint", arguments: "", about: "format, tidy checks, clippy and documentation, warnings denied", run: cmd::lint::run },
-    Command { name: "ci", arguments: "", about: "lint, then test: what has to be green before a change lands", run: cmd::ci::run },
+    Command {
+        name: "ci",
+        arguments: "",
+        about: "lint, the short proofs, then test: what has to be green before a change lands",
+        run: cmd::ci::run,
+    },
     Command {
         name: "data",
         arguments: "",
@@ -44,7 +50,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "prove",
-        arguments: "<name> [--release]",
+        arguments: "<name> [--release] [--check]",
         about: "repeat a long check and rewrite its report under docs/proofs",
         run: cmd::prove::run,
     },

@@ -11,7 +11,7 @@ impl Dice {
     pub(crate) fn new(of: &str) -> Self {
         let given = std::env::var("MADANG_CRASH_SEED").ok().map(|text| text.parse().expect("MADANG_CRASH_SEED is a number"));
         let seed = given.unwrap_or_else(|| u64::from(chrono::Utc::now().timestamp_subsec_nanos()));
-        println!("{of}: MADANG_CRASH_SEED={seed}");
+        super::tell(&format!("{of}: MADANG_CRASH_SEED={seed}"));
         Self(Mutex::new(seed))
     }
 
