@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 mod cmd {
+    pub(crate) mod bench;
     pub(crate) mod ci;
     pub(crate) mod data;
     pub(crate) mod lint;
@@ -53,6 +54,12 @@ const COMMANDS: &[Command] = &[
         arguments: "<name> [--release] [--check]",
         about: "repeat a long check and rewrite its report under docs/proofs",
         run: cmd::prove::run,
+    },
+    Command {
+        name: "bench",
+        arguments: "<name>… [--rounds N] [--check]",
+        about: "measure a release build against a peer and rewrite its report under docs/benchmarks",
+        run: cmd::bench::run,
     },
 ];
 

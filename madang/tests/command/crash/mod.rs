@@ -75,12 +75,14 @@ struct Fire {
     kills: Kills,
     tables: Vec<Table>,
     old_tables: Vec<Table>,
+    last_start: Duration,
     slowest_start: Duration,
 }
 
 #[derive(Default)]
 struct Kills {
     starting: u64,
+    started: u64,
     working: u64,
 }
 
@@ -95,6 +97,7 @@ impl Fire {
             kills,
             tables: Vec::new(),
             old_tables: Vec::new(),
+            last_start: Duration::ZERO,
             slowest_start: Duration::ZERO,
         }
     }
@@ -117,13 +120,12 @@ impl Fire {
 
     /// A moment of the start, or soon after it.
     async fn kill_while_starting(&mut self) {
-        let within = self.slowest_start.mul_f64(1.3);
-        let moment = self.dice.time_below(within);
+        let moment = self.dice.time_below(self.last_start.mul_f64(1.2));
         let mut starting = self.place.start(&[], &[]);
         tokio::time::sleep(moment).await;
         let ready = starting.ready_line().is_some();
         starting.kill().await;
-        *(if ready { &mut self.kills.working } else { &mut self.kills.starting }) += 1;
+        *(if ready { &mut self.kills.started } else { &mut self.kills.starting }) += 1;
     }
 
     /// A moment while all writers are at work.
@@ -143,6 +145,7 @@ impl Fire {
 
     async fn up(&mut self) -> (Hub, HeaderMap) {
         let hub = self.place.up().await;
+        self.last_start = hub.ready_after;
         self.slowest_start = self.slowest_start.max(hub.ready_after);
         let admin = hub.admin().await;
         (hub, admin)
@@ -154,9 +157,10 @@ impl Fire {
         }
         let Figures { acknowledged, gone, unanswered_there, unanswered_not_there, versions } = self.figures;
         tell(&format!(
-            "{}: {rounds} kills ({} while it started, {} while it worked) in {:.0} s, slowest start after a kill {:.2} s",
+            "{}: {rounds} kills ({} while it started, {} just after, {} among uploads) in {:.0} s, slowest start after a kill {:.2} s",
             self.name,
             self.kills.starting,
+            self.kills.started,
             self.kills.working,
             began.elapsed().as_secs_f64(),
             self.slowest_start.as_secs_f64(),
