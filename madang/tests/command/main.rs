@@ -4,6 +4,7 @@ mod bomb;
 mod clock;
 mod config;
 mod crash;
+mod databases;
 mod demo;
 mod first_start;
 mod hub;
