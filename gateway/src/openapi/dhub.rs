@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 
 use super::{
     operation::Operation,
-    schema::{bytes, count, list, named, object, one_of, text, truth, whole},
+    schema::{bytes, count, epoch_ms, list, map, named, nullable, object, one_of, text, truth, whole},
 };
 
 pub(super) fn operations() -> Vec<Operation> {
-    [sessions(), collections(), datasets(), users(), tables(), pipelines()].into_iter().flatten().collect()
+    let groups = [sessions(), collections(), datasets(), users(), tables(), pipelines(), batches(), traces(), codes(), events(), absent()];
+    groups.into_iter().flatten().collect()
 }
 
 fn sessions() -> Vec<Operation> {
@@ -28,7 +29,10 @@ fn collections() -> Vec<Operation> {
     let new = |method, path: &str, summary| Operation::new("Collections", method, &format!("/api/v1/collections{path}"), summary);
     vec![
         listed(new("get", "", "The collections that the caller may see")).gives(list(&named("Collection"))),
-        new("post", "", "A new collection").json("NewCollection").gives(named("CreatedCollection")),
+        new("post", "", "A new collection")
+            .json("NewCollection")
+            .gives(named("CreatedCollection"))
+            .leads_to(&["/api/v1/collections/{id}"], "id"),
         enveloped(new("get", "/", "The same in pages")).gives(named("Envelope")),
         new("post", "/", "A new collection whose name no other has").json("NewCollection").gives(named("Item")),
         version_of(new("get", "/{id}", "One collection"), "collection").gives(named("Collection")),
@@ -44,7 +48,10 @@ fn datasets() -> Vec<Operation> {
         listed(new("get", "", "The datasets that the caller may see"))
             .query("collection_id", text(), "Only those of this collection")
             .gives(list(&named("Dataset"))),
-        new("post", "", "A new dataset").json("NewDataset").gives(named("Dataset")),
+        new("post", "", "A new dataset")
+            .json("NewDataset")
+            .gives(named("Dataset"))
+            .leads_to(&["/api/v1/datasets/{id}", "/api/v1/tables/{id}"], "id"),
         enveloped(new("get", "/", "The same in pages")).query("collection_id", text(), "").gives(named("Envelope")),
         new("post", "/", "A new dataset whose name no other has").json("NewDataset").gives(named("Item")),
         version_of(new("get", "/{id}", "One dataset"), "dataset").gives(named("Dataset")),
@@ -62,6 +69,8 @@ fn users() -> Vec<Operation> {
             .query("limit", whole(1, 1_000), "")
             .query("token", text(), "From the page before")
             .gives(named("Envelope")),
+        listed(new("get", "", "All users")).gives(list(&named("User"))),
+        new("post", "", "A new user").json("NewUser").gives(named("User")).leads_to(&["/api/v1/users/{id}"], "id"),
         new("post", "/", "A new user").json("NewUser").gives(named("Item")),
         version_of(new("get", "/{id}", "One user"), "user").gives(named("User")),
         new("put", "/{id}", "Change what is given").json("UserChange").gives(named("User")),
@@ -94,16 +103,96 @@ fn tables() -> Vec<Operation> {
 }
 
 fn pipelines() -> Vec<Operation> {
-    let new = |method, path: &str, summary| Operation::new("Pipelines", method, &format!("/api/v1/{path}"), summary);
+    let new = |method, path: &str, summary| Operation::new("Pipelines", method, &format!("/api/v1/pipelines{path}"), summary);
     vec![
-        new("post", "pipelines", "A new pipeline").json("NewPipeline").gives(named("Pipeline")),
-        new("post", "pipelines/{id}/run", "Start a run").json("NewRun").gives(named("NewBatch")),
-        new("get", "batches/{id}", "How a run stands").gives(named("Batch")),
-        new("get", "traces", "Runs with their steps and logs, newest first")
+        listed(new("get", "", "The pipelines that the caller may see")).gives(list(&named("Pipeline"))),
+        new("post", "", "A new pipeline").json("NewPipeline").gives(named("Pipeline")).leads_to(&["/api/v1/pipelines/{id}"], "id"),
+        enveloped(new("get", "/", "The same in pages")).gives(named("Envelope")),
+        new("post", "/", "A new pipeline whose name no other has").json("NewPipeline").gives(named("Item")),
+        version_of(new("get", "/{id}", "One pipeline"), "pipeline").gives(named("Pipeline")),
+        new("put", "/{id}", "Change what is given; steps are replaced whole").json("PipelineChange").gives(named("Pipeline")),
+        new("delete", "/{id}", "Delete a pipeline that is not running").gives(named("Message")),
+        new("get", "/{id}/versions", "Its versions, newest first").gives(list(&named("Version"))),
+        new("get", "/{id}/schedule", "When it runs next, and what became of its slots").gives(map()),
+        new("post", "/{id}/run", "Start a run").json("NewRun").gives(named("NewBatch")).leads_to(&["/api/v1/batches/{id}"], "batch_id"),
+    ]
+}
+
+fn batches() -> Vec<Operation> {
+    let new = |method, path: &str, summary| Operation::new("Batches", method, &format!("/api/v1/batches{path}"), summary);
+    let state_or_batch = json!({"anyOf": [named("Batch"), named("BatchState")]});
+    vec![
+        new("get", "/{id}", "How a batch stands; of a pipeline's id, the state of its latest").gives(state_or_batch),
+        version_of(new("post", "/{id}", "Start a run of a pipeline"), "pipeline").json("NewRun").gives(named("Item")),
+        new("get", "/{id}/", "A pipeline's batches, newest first")
+            .query("limit", whole(1, 1_000), "")
+            .query("token", text(), "From the page before")
+            .gives(named("Envelope")),
+        new("post", "/{id}/cancel", "Stop a batch").json("Nothing").gives(named("Batch")),
+        new("get", "/{id}/{batch}", "The state of one batch of a pipeline").gives(named("BatchState")),
+        new("delete", "/{id}/{batch}", "Stop a batch").gives(named("Batch")),
+    ]
+}
+
+fn traces() -> Vec<Operation> {
+    let new = |path: &str, summary| Operation::new("Traces", "get", &format!("/api/v1/traces{path}"), summary);
+    let items = |of: &str| object(&[("items", json!({"type": "object", "additionalProperties": named(of)}))]);
+    vec![
+        new("", "Runs with their steps and logs, newest first")
             .query("pipeline_id", text(), "")
             .query("batch_id", text(), "")
-            .gives(list(&named("Trace"))),
+            .query("limit", whole(1, 1_000), "")
+            .gives(list(&named("FullTrace"))),
+        new("/pipelines/{id}", "A pipeline's latest trace").gives(named("Trace")),
+        new("/pipelines/{id}/", "A pipeline's traces, newest first").query("limit", whole(1, 1_000), "").gives(items("Trace")),
+        new("/pipelines/{id}/{batch}", "The trace of one batch").gives(named("Trace")),
+        new("/steps/{batch}", "The steps of one batch").gives(items("TraceStep")),
     ]
+}
+
+fn codes() -> Vec<Operation> {
+    let new = |method, path: &str, summary| Operation::new("Codes", method, &format!("/api/v1/codes{path}"), summary);
+    let script = [("application/octet-stream", bytes()), ("text/plain", text())];
+    let saved = object(&[("message", text()), ("version", text())]);
+    let version = object(&[("version", text()), ("is_latest", truth()), ("last_modified", nullable(&epoch_ms()))]);
+    vec![
+        listed(new("get", "", "The codes that the caller may see")).gives(list(&named("Code"))),
+        new("post", "", "A new code").json("NewCode").gives(named("Code")).leads_to(&["/api/v1/codes/{id}"], "id"),
+        enveloped(new("get", "/", "The same in pages")).gives(named("Envelope")),
+        new("post", "/", "A new code whose name no other has").json("NewCode").gives(named("Item")),
+        version_of(new("get", "/{id}", "One code"), "code").gives(named("Code")),
+        new("put", "/{id}", "Change what is given").json("CodeChange").gives(named("Code")),
+        new("delete", "/{id}", "Delete a code").gives(named("Message")),
+        new("get", "/{id}/versions", "Its versions, newest first").gives(list(&named("Version"))),
+        version_of(new("get", "/{id}/file", "The script"), "code").gives_types(&script[..1]),
+        new("put", "/{id}/file", "A new version of the script").body(&script).gives(saved),
+        new("get", "/{id}/file/versions", "The script's versions, oldest first").gives(list(&version)),
+    ]
+}
+
+fn events() -> Vec<Operation> {
+    let new = |method, path: &str, summary| Operation::new("Events", method, &format!("/api/v1/events{path}"), summary);
+    let refused = object(&[("pipeline_id", text()), ("detail", text())]);
+    let accepted = object(&[("message", text()), ("batches", list(&text())), ("refused", list(&refused))]);
+    vec![
+        new("get", "/{id}", "Whether a pipeline listens to its topic").gives(object(&[("ready", truth())])),
+        version_of(new("post", "/{id}", "Let a pipeline listen to its topic"), "pipeline").gives(named("Message")),
+        new("delete", "/{id}", "Stop listening").gives(named("Message")),
+        new("post", "/topics/{topic}/messages", "A message, a JSON object: it starts the pipelines that listen")
+            .body(&[("application/json", map())])
+            .gives(accepted),
+    ]
+}
+
+/// Documented by the original and not served here.
+fn absent() -> Vec<Operation> {
+    let new = |method, path: &'static str| Operation::new("Not served", method, path, "Not served here: 501").only(501);
+    let mut operations = vec![new("get", "/api/v1/knowledges/"), new("post", "/api/v1/knowledges/")];
+    for path in ["/api/v1/knowledges/{rest}", "/api/v1/knowledger/{rest}", "/api/v1/ontologies/{rest}"] {
+        operations.extend(["get", "post", "put", "delete"].map(|method| new(method, path)));
+    }
+    operations.extend([new("post", "/v1/chat/completions"), new("get", "/v1/models")]);
+    operations
 }
 
 /// The query of a list without a trailing slash.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::schema::{anything, count, epoch_ms, filled, list, map, named, nullable, object, one_of, request, text, time, truth};
 
 pub(super) fn all() -> Map<String, Value> {
-    let schemas = [common(), sessions(), catalogue(), users(), tables(), pipelines()].into_iter().flatten();
+    let schemas = [common(), sessions(), catalogue(), users(), tables(), pipelines(), batches(), traces(), codes()].into_iter().flatten();
     schemas.map(|(name, schema)| (name.to_owned(), schema)).collect()
 }
 
@@ -121,26 +121,67 @@ fn tables() -> Named {
     ]
 }
 
+/// What a caller may say of a pipeline or a code.
+fn card() -> Named {
+    [about(), vec![("collection_id", nullable(&text())), ("options", map()), ("metadata", map())]].concat()
+}
+
+/// What a pipeline or a code shows.
+fn shown_card() -> Named {
+    vec![
+        ("id", text()),
+        ("name", text()),
+        ("description", nullable(&text())),
+        ("collection_id", nullable(&text())),
+        ("created_at", nullable(&anything())),
+    ]
+}
+
 fn pipelines() -> Named {
-    let said = [("name", filled()), ("description", nullable(&text())), ("collection_id", nullable(&text())), ("steps", list(&map()))];
-    let pipeline = [("id", text()), ("name", text()), ("description", nullable(&text())), ("collection_id", nullable(&text()))];
-    let pipeline = [&pipeline[..], &[("created_at", nullable(&time())), ("steps", list(&map()))]].concat();
+    let kind = one_of(&["batch", "event"]);
+    let said = [card(), vec![("type", kind.clone()), ("steps", list(&named("Step")))]].concat();
+    let shown = [shown_card(), vec![("type", kind), ("steps", list(&map())), ("options", map()), ("metadata", map())]].concat();
+    let edges = json!({"type": "object", "additionalProperties": {"anyOf": [text(), map()]}});
+    let step = [("name", filled()), ("script", filled()), ("inputs", edges.clone()), ("outputs", edges), ("options", map())];
+    vec![
+        ("NewPipeline", request(&["name"], &said)),
+        ("PipelineChange", request(&[], &said)),
+        ("Pipeline", object(&shown)),
+        ("Step", request(&["name", "script"], &step)),
+        ("NewRun", request(&[], &[("parameters", map()), ("pipeline_version", text())])),
+        ("Nothing", request(&[], &[])),
+        ("NewBatch", object(&[("batch_id", text()), ("status", text()), ("started_at", nullable(&time()))])),
+    ]
+}
+
+fn batches() -> Named {
     let status = one_of(&["running", "completed", "failed"]);
     let batch = [("id", text()), ("pipeline_id", text()), ("status", status), ("started_at", nullable(&time()))];
     let batch = [&batch[..], &[("finished_at", nullable(&time()))]].concat();
-    let trace = [("id", text()), ("pipeline_id", text()), ("batch_id", text()), ("name", text()), ("deployment", text())];
-    let trace = [
-        &trace[..],
-        &[("state", map()), ("start_time", nullable(&epoch_ms())), ("end_time", nullable(&epoch_ms())), ("trigger", text())],
-        &[("logs", list(&map()))],
-    ]
-    .concat();
+    let state = object(&[("state", one_of(&["pending", "scheduled", "running", "stop"])), ("steps", map())]);
+    vec![("Batch", object(&batch)), ("BatchState", object(&[("id", text()), ("name", text()), ("deployment", text()), ("state", state)]))]
+}
+
+fn traces() -> Named {
+    let states = one_of(&["none", "pending", "running", "completed", "failed", "cancelled"]);
+    let step = [("state", states.clone()), ("offsets", map()), ("comment", nullable(&text())), ("stacktrace", nullable(&text()))];
+    let times = [("start_time", nullable(&epoch_ms())), ("end_time", nullable(&epoch_ms()))];
+    let state = object(&[("state", states), ("steps", json!({"type": "object", "additionalProperties": named("TraceStep")}))]);
+    let trace = [&[("id", text()), ("name", text()), ("deployment", text()), ("state", state)][..], &times].concat();
+    let more = [("pipeline_id", text()), ("batch_id", text()), ("trigger", text()), ("logs", list(&map()))];
     vec![
-        ("NewPipeline", request(&["name"], &said)),
-        ("Pipeline", object(&pipeline)),
-        ("NewRun", request(&[], &[])),
-        ("NewBatch", object(&[("batch_id", text()), ("status", text()), ("started_at", nullable(&time()))])),
-        ("Batch", object(&batch)),
+        ("TraceStep", object(&[&step[..], &times].concat())),
         ("Trace", object(&trace)),
+        ("FullTrace", object(&[&trace[..], &more].concat())),
+    ]
+}
+
+fn codes() -> Named {
+    let kind = one_of(&["python", "sql"]);
+    let said = [card(), vec![("type", kind.clone())]].concat();
+    vec![
+        ("NewCode", request(&["name", "type"], &said)),
+        ("CodeChange", request(&[], &said)),
+        ("Code", object(&[shown_card(), vec![("type", kind), ("options", map())]].concat())),
     ]
 }

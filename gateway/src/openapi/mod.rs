@@ -11,8 +11,8 @@ mod viewer;
 
 use std::sync::LazyLock;
 
+use self::operation::Operation;
 use axum::{Router, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
-use operation::Operation;
 use serde_json::{Map, Value, json};
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| document().to_string());
@@ -28,9 +28,9 @@ async fn show() -> impl IntoResponse {
 
 fn document() -> Value {
     let mut paths: Map<String, Value> = Map::new();
-    for operation in dhub::operations().into_iter().chain(madang::operations()) {
-        let described = operation.describe();
-        paths.entry(operation.path).or_insert_with(|| json!({}))[operation.method] = described;
+    let operations: Vec<_> = dhub::operations().into_iter().chain(madang::operations()).collect();
+    for operation in &operations {
+        paths.entry(&operation.path).or_insert_with(|| json!({}))[operation.method] = operation.describe(&operations);
     }
     json!({
         "openapi": "3.1.0",

@@ -37,6 +37,8 @@ pub(super) struct Operation {
     answers: Vec<(u16, Value)>,
     refusals: Vec<u16>,
     security: Vec<Value>,
+    /// Paths that the answer's id leads to, and the key that it stands under.
+    leads_to: Option<(&'static [&'static str], &'static str)>,
 }
 
 impl Operation {
@@ -59,6 +61,7 @@ impl Operation {
             answers: Vec::new(),
             refusals,
             security: vec![json!({"bearer": []}), signature],
+            leads_to: None,
         }
     }
 
@@ -104,17 +107,44 @@ impl Operation {
         self
     }
 
+    /// The id in its answer is the one of these paths and of those below them.
+    pub(super) fn leads_to(mut self, paths: &'static [&'static str], key: &'static str) -> Self {
+        self.leads_to = Some((paths, key));
+        self
+    }
+
+    /// This status is all that an authenticated caller gets.
+    pub(super) fn only(mut self, status: u16) -> Self {
+        self.refusals = vec![401, 404, 503, status];
+        self
+    }
+
     /// Another refusal.
     pub(super) fn may(mut self, status: u16) -> Self {
         self.refusals.push(status);
         self
     }
 
+    /// The links of its answer to other operations.
+    pub(super) fn links(&self, all: &[Self]) -> Map<String, Value> {
+        let Some((paths, key)) = self.leads_to else { return Map::new() };
+        let reached =
+            all.iter().filter(|other| paths.iter().any(|path| other.path == *path || other.path.starts_with(&format!("{path}/"))));
+        let link = |other: &Self| json!({"operationId": other.id(), "parameters": {"id": format!("$response.body#/{key}")}});
+        reached.map(|other| (other.id(), link(other))).collect()
+    }
+
     /// The operation as OpenAPI has it.
-    pub(super) fn describe(&self) -> Value {
+    pub(super) fn describe(&self, all: &[Self]) -> Value {
         let mut answers: Map<String, Value> = self.answers.iter().map(|(status, answer)| (status.to_string(), answer.clone())).collect();
         for status in &self.refusals {
             answers.entry(status.to_string()).or_insert_with(|| json!({"$ref": format!("#/components/responses/R{status}")}));
+        }
+        if let Some(answer) = answers.get_mut("200") {
+            let links = self.links(all);
+            if !links.is_empty() {
+                answer["links"] = links.into();
+            }
         }
         let mut operation = json!({
             "operationId": self.id(), "tags": [self.group], "summary": self.summary, "parameters": self.parameters,
