@@ -4,16 +4,16 @@ use futures::{StreamExt, stream::BoxStream};
 use madang_kit::rpc;
 use madang_proto::catalog::v1::{
     CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset, DeleteRequest, DeleteResponse,
-    DemandOrganizationRequest, DemandOrganizationResponse, GetRequest, InspectFilesResponse, ListDatasetsResponse,
-    ListObjectVersionsRequest, ListObjectVersionsResponse, ListOrganizationsResponse, ListRequest, ListTableVersionsRequest,
-    ListTableVersionsResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest, PutUserResponse, QueryTableRequest,
-    ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, UpdateDatasetRequest, UpdateOrganizationRequest,
-    UploadTableRequest, UploadTableResponse, catalog_server, permissions_server, read_table_response::Part, table_commits_server,
-    users_server,
+    DemandOrganizationRequest, DemandOrganizationResponse, DescribeReaderRequest, DescribeReaderResponse, GetRequest, InspectFilesResponse,
+    ListDatasetsResponse, ListObjectVersionsRequest, ListObjectVersionsResponse, ListOrganizationsResponse, ListRequest,
+    ListTableVersionsRequest, ListTableVersionsResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest,
+    PutUserResponse, QueryTableRequest, ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse,
+    UpdateDatasetRequest, UpdateOrganizationRequest, UploadTableRequest, UploadTableResponse, catalog_server, permissions_server,
+    read_table_response::Part, table_commits_server, users_server,
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{Catalog, dataset, organization, table, thing, upload, user};
+use crate::{Catalog, dataset, organization, reader, table, thing, upload, user};
 
 /// The largest commit: a table of some 100,000 files.
 pub(crate) const COMMIT_BYTES: usize = 32 << 20;
@@ -137,6 +137,11 @@ impl permissions_server::Permissions for Catalog {
     async fn demand_organization(&self, request: Request<DemandOrganizationRequest>) -> Answer<DemandOrganizationResponse> {
         let context = rpc::context(&request)?;
         Ok(Response::new(organization::check_access(self, &context, request.into_inner()).await?))
+    }
+
+    async fn describe_reader(&self, request: Request<DescribeReaderRequest>) -> Answer<DescribeReaderResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(reader::describe(self, &context, request.into_inner()).await?))
     }
 }
 

@@ -11,6 +11,7 @@ mod grpc;
 mod organization;
 mod permission;
 mod publish;
+mod reader;
 mod receive;
 mod spool;
 mod store;

@@ -22,7 +22,10 @@ use madang_kit::{
     rpc::Channel,
     secrets::Secrets,
 };
-use madang_proto::{catalog::v1::catalog_client::CatalogClient, pipeline::v1::pipelines_client::PipelinesClient};
+use madang_proto::{
+    catalog::v1::catalog_client::CatalogClient,
+    pipeline::v1::{codes_client::CodesClient, pipelines_client::PipelinesClient},
+};
 
 pub use credential::ncp_signature::sign;
 pub use edge::{Addresses, Listeners, tls};
@@ -60,6 +63,7 @@ pub(crate) struct Gateway {
     shared: Arc<dyn shared_state::SharedState>,
     catalog: CatalogClient<Channel>,
     pipelines: PipelinesClient<Channel>,
+    codes: CodesClient<Channel>,
     parts: Arc<Vec<(&'static str, Channel)>>,
     metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     config: Arc<Config>,
@@ -90,6 +94,7 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
         shared: Arc::new(shared_state::Memory::default()),
         catalog: CatalogClient::new(options.catalog.clone()).max_decoding_message_size(MESSAGE_BYTES),
         pipelines: PipelinesClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        codes: CodesClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         parts: Arc::new(vec![("catalog", options.catalog), ("pipeline", options.pipeline)]),
         metrics: options.metrics,
         config: Arc::new(config),

@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::db::Durability;
 
 const PREFIX: &str = "MADANG_";
+/// Each run that is worked on has threads and memory of its own.
+const MAX_WORKERS: usize = 64;
 const SECTIONS: [&str; 5] = ["gateway", "catalog", "pipeline", "tokens", "logins"];
 
 /// What is logged unless the operator says otherwise: our own news, and what libraries warn of. The Delta libraries report an absent
@@ -65,7 +67,7 @@ pub struct Config {
     /// The catalogue service.
     pub catalog: ServiceConfig,
     /// The pipeline service.
-    pub pipeline: ServiceConfig,
+    pub pipeline: PipelineConfig,
     /// Lifetimes of D.Hub tokens.
     pub tokens: TokenConfig,
     /// Limits on password logins.
@@ -90,6 +92,30 @@ pub struct ServiceConfig {
     pub listen: Option<SocketAddr>,
     /// Where others reach it.
     pub url: Option<String>,
+}
+
+/// What the pipeline service needs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PipelineConfig {
+    /// `sqlite:<path>` or `postgres://…`; a file in the data folder if not set.
+    pub database_url: Option<String>,
+    /// Where `madang serve` listens.
+    pub listen: Option<SocketAddr>,
+    /// Where others reach it.
+    pub url: Option<String>,
+    /// Runs that one process works on at the same time.
+    pub workers: usize,
+    /// Runs of one user that are worked on at the same time, in all processes together; 0 = one less than `workers`, at least one.
+    pub runs_per_user: usize,
+    /// Runs of one space that are worked on at the same time, in all processes together; 0 = no limit.
+    pub runs_per_space: usize,
+    /// The command that runs Python codes, words parted by blanks; not set = Python steps fail.
+    pub python: Option<String>,
+    /// Seconds of computing that one Python step may take.
+    pub python_seconds: u32,
+    /// Bytes of memory that one Python step may have.
+    pub python_bytes: u64,
 }
 
 /// Lifetimes of D.Hub tokens (dhub.md section 3).
@@ -132,7 +158,17 @@ impl Default for Config {
             log: DEFAULT_FILTER.to_owned(),
             gateway: GatewayConfig::default(),
             catalog: ServiceConfig::default(),
-            pipeline: ServiceConfig::default(),
+            pipeline: PipelineConfig {
+                database_url: None,
+                listen: None,
+                url: None,
+                workers: 4,
+                runs_per_user: 0,
+                runs_per_space: 0,
+                python: None,
+                python_seconds: 600,
+                python_bytes: 1 << 30,
+            },
             tokens: TokenConfig { access_seconds: 30 * 60, refresh_seconds: 7 * 24 * 3600 },
             logins: LoginConfig { failures: 10, window_seconds: 300 },
         }
@@ -263,6 +299,9 @@ impl Config {
         }
         if self.object_store_url.as_deref().is_some_and(|url| !url.starts_with("file:") && !url.starts_with("s3:")) {
             return Err(Error("object_store_url must begin with file: or s3:".to_owned()));
+        }
+        if self.pipeline.workers == 0 || self.pipeline.workers > MAX_WORKERS {
+            return Err(Error(format!("pipeline.workers must be 1 to {MAX_WORKERS}")));
         }
         Ok(())
     }

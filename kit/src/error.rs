@@ -34,12 +34,14 @@ pub enum Code {
     TimedOut,
     /// A part that is needed is away; try later.
     Unavailable,
+    /// The dialect has it, this installation does not.
+    NotImplemented,
     /// A fault of ours. The message is for the log alone.
     Internal,
 }
 
 /// Each code with its name on the wire and its gRPC code.
-const CODES: [(Code, &str, tonic::Code); 12] = [
+const CODES: [(Code, &str, tonic::Code); 13] = [
     (Code::Invalid, "invalid", tonic::Code::InvalidArgument),
     (Code::Unauthenticated, "unauthenticated", tonic::Code::Unauthenticated),
     (Code::Denied, "denied", tonic::Code::PermissionDenied),
@@ -51,6 +53,7 @@ const CODES: [(Code, &str, tonic::Code); 12] = [
     (Code::RateLimited, "rate_limited", tonic::Code::ResourceExhausted),
     (Code::TimedOut, "timed_out", tonic::Code::DeadlineExceeded),
     (Code::Unavailable, "unavailable", tonic::Code::Unavailable),
+    (Code::NotImplemented, "not_implemented", tonic::Code::Unimplemented),
     (Code::Internal, "internal", tonic::Code::Internal),
 ];
 

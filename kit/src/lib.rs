@@ -3,6 +3,7 @@
 
 pub mod assertion;
 pub mod audit;
+pub mod bell;
 pub mod check;
 pub mod clock;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod rpc;
 pub mod secrets;
 pub mod telemetry;
 pub mod time;
+pub mod timer;
 
 pub use clock::Clock;
 pub use db::{Db, Tx};

@@ -11,10 +11,11 @@ mod ingest;
 mod query;
 mod read;
 mod rows;
+mod scratch;
 mod store;
 mod write;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use madang_lake::{
@@ -22,6 +23,7 @@ use madang_lake::{
     TableId, VersionInfo,
 };
 use object_store::ObjectStore;
+use serde_json::Value;
 
 pub use store::{Durability, Root};
 
@@ -127,8 +129,37 @@ impl Lake for Engine {
         query::table_names(sql)
     }
 
-    async fn query(&self, sql: &str, tables: &HashMap<String, Snapshot>, limits: &Limits) -> Result<RowStream> {
-        query::run(&self.store, &self.scratch, sql, tables, *limits).await
+    fn values_in(&self, sql: &str) -> Result<Vec<String>> {
+        query::value_names(sql)
+    }
+
+    async fn query_with(
+        &self,
+        sql: &str,
+        values: &HashMap<String, Value>,
+        tables: &HashMap<String, Snapshot>,
+        limits: &Limits,
+    ) -> Result<RowStream> {
+        query::run(&self.store, &self.scratch, sql, values, tables, *limits).await
+    }
+
+    async fn changes(&self, from: &Snapshot, to: &Snapshot, limits: &Limits) -> Result<Snapshot> {
+        match query::added(from, to) {
+            Some(added) => Ok(added),
+            None => scratch::keep(self, query::changes(&self.store, &self.scratch, from, to, *limits).await?).await,
+        }
+    }
+
+    async fn scratch(&self, rows: RowStream) -> Result<Snapshot> {
+        scratch::keep(self, rows).await
+    }
+
+    async fn drop_scratch(&self, snapshot: &Snapshot) -> Result<()> {
+        scratch::remove(self, snapshot).await
+    }
+
+    async fn sweep_scratch(&self, older_than: Duration) -> Result<()> {
+        scratch::sweep(self, older_than).await
     }
 }
 

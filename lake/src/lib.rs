@@ -25,6 +25,6 @@ pub use ipc::{Decoder, Encoder};
 pub use render::{write_csv_header, write_csv_rows, write_json_objects, write_json_rows};
 pub use schema::{Column, ColumnType, ROW_ID, Schema};
 pub use table::{
-    Change, CommitInfo, DataFile, Filter, FilterOp, Format, Input, Lake, Limits, Page, ReadOptions, RowIds, RowStream, Snapshot, Sort,
-    Staged, TableId, VersionInfo, WriteMode,
+    Change, CommitInfo, DataFile, Filter, FilterOp, Format, Input, Lake, Limits, OwnRowIds, Page, ReadOptions, RowIds, RowStream, Snapshot,
+    Sort, Staged, TableId, VersionInfo, WriteMode,
 };

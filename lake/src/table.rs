@@ -1,11 +1,25 @@
 //! Tables: what a version is, how rows come in and how they are read.
 
-use std::{collections::HashMap, fmt, path::PathBuf, str::FromStr};
+use std::{
+    collections::HashMap,
+    fmt,
+    path::PathBuf,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
-use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use arrow::{
+    array::{RecordBatch, RecordBatchOptions},
+    datatypes::{Schema as ArrowSchema, SchemaRef},
+};
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::{StreamExt, stream::BoxStream};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{Error, Inspection, Result, Schema};
 
@@ -19,7 +33,22 @@ impl TableId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A new id for rows on their way between the steps of a run ([`Lake::scratch`]).
+    pub fn new_scratch() -> Self {
+        let mut text = Uuid::now_v7().to_string();
+        text.replace_range(SCRATCH_AT..=SCRATCH_AT, "8");
+        Self(text)
+    }
+
+    /// Whether it names such rows: the version of its UUID is 8, which no table of the catalogue has.
+    pub fn is_scratch(&self) -> bool {
+        self.0.as_bytes().get(SCRATCH_AT) == Some(&b'8')
+    }
 }
+
+/// Where the text of a UUID tells its version.
+const SCRATCH_AT: usize = 14;
 
 impl FromStr for TableId {
     type Err = Error;
@@ -318,6 +347,40 @@ pub trait RowIds: Send + Sync {
     async fn reserve(&self, count: u64) -> Result<i64>;
 }
 
+/// Row ids of a table that nobody else writes.
+#[derive(Debug, Default)]
+pub struct OwnRowIds(AtomicI64);
+
+#[async_trait]
+impl RowIds for OwnRowIds {
+    async fn reserve(&self, count: u64) -> Result<i64> {
+        Ok(self.0.fetch_add(i64::try_from(count).map_err(Error::storage)?, Ordering::Relaxed) + 1)
+    }
+}
+
+impl RowStream {
+    /// Some of its columns under new names: pairs of the old and the new one. A column may come several times.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names a column that is not there.
+    pub fn renamed(self, names: &[(&str, &str)]) -> Result<Self> {
+        let (mut places, mut fields) = (Vec::with_capacity(names.len()), Vec::with_capacity(names.len()));
+        for (old, new) in names {
+            let place = self.schema.index_of(old).map_err(|_| Error::invalid(format!("there is no column '{old}'")))?;
+            fields.push(self.schema.field(place).clone().with_name(*new));
+            places.push(place);
+        }
+        let schema: SchemaRef = Arc::new(ArrowSchema::new(fields));
+        let renamed = schema.clone();
+        let batches = self.batches.map(move |batch| {
+            let batch = batch?.project(&places).map_err(Error::storage)?;
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            RecordBatch::try_new_with_options(renamed.clone(), batch.columns().to_vec(), &options).map_err(Error::storage)
+        });
+        Ok(Self { schema, batches: batches.boxed() })
+    }
+}
+
 /// The table store.
 #[async_trait]
 pub trait Lake: Send + Sync + 'static {
@@ -356,6 +419,34 @@ pub trait Lake: Send + Sync + 'static {
     /// The table names that a statement mentions, as written.
     fn tables_in(&self, sql: &str) -> Result<Vec<String>>;
 
+    /// The names of the values that a statement waits for, written as `$name`, each once.
+    fn values_in(&self, sql: &str) -> Result<Vec<String>>;
+
     /// Runs one read-only SELECT over the given tables and no others; the keys are the names that the statement may use.
-    async fn query(&self, sql: &str, tables: &HashMap<String, Snapshot>, limits: &Limits) -> Result<RowStream>;
+    async fn query(&self, sql: &str, tables: &HashMap<String, Snapshot>, limits: &Limits) -> Result<RowStream> {
+        self.query_with(sql, &HashMap::new(), tables, limits).await
+    }
+
+    /// As [`Lake::query`], with a value for each `$name`: text, number, true, false or null. Values are bound, never spliced into the text.
+    async fn query_with(
+        &self,
+        sql: &str,
+        values: &HashMap<String, Value>,
+        tables: &HashMap<String, Snapshot>,
+        limits: &Limits,
+    ) -> Result<RowStream>;
+
+    /// What came to a table between two of its versions: the rows of `to` that `from` does not hold in the same words under the same
+    /// [`crate::ROW_ID`]. A rewrite of files alone gives nothing. Where it is not simply some files of `to`, the answer is a scratch
+    /// table, for which [`Lake::drop_scratch`] is due.
+    async fn changes(&self, from: &Snapshot, to: &Snapshot, limits: &Limits) -> Result<Snapshot>;
+
+    /// Keeps rows for the steps of a run that read them next. Nothing is synced, and nothing but the run knows of it.
+    async fn scratch(&self, rows: RowStream) -> Result<Snapshot>;
+
+    /// Removes the files of a scratch table; files of any other table are left alone.
+    async fn drop_scratch(&self, snapshot: &Snapshot) -> Result<()>;
+
+    /// Removes scratch files that are older than any run can be.
+    async fn sweep_scratch(&self, older_than: std::time::Duration) -> Result<()>;
 }

@@ -18,9 +18,6 @@ use madang_lake_engine::{Engine, EngineOptions, Root};
 /// The processes that sign assertions.
 pub(crate) const NAMES: [&str; 3] = ["gateway", "catalog", "pipeline"];
 
-/// Runs that one process works on at the same time.
-const WORKERS: usize = 2;
-
 /// A service with the calls that it allows.
 pub(crate) type Part = (Served, AllowList);
 
@@ -46,7 +43,8 @@ pub(crate) async fn pipeline(process: &Process, catalog: Channel) -> Result<Part
         lake: lake(process)?,
         catalog,
         clock: process.clock.clone(),
-        workers: WORKERS,
+        config: process.config.pipeline.clone(),
+        data_dir: process.config.data_dir.clone(),
     };
     Ok((madang_pipeline::service(options, &process.drain).await?, madang_pipeline::allow_list()))
 }

@@ -7,8 +7,8 @@ use madang_kit::{
 };
 use madang_lake::{RowIds, Snapshot, TableId};
 use madang_proto::catalog::v1::{
-    CommitTablesRequest, DemandOrganizationRequest, OpenTableRequest, OrganizationAccess, ReserveRowIdsRequest, TableAccess,
-    permissions_client::PermissionsClient, table_commits_client::TableCommitsClient,
+    CommitTablesRequest, DemandOrganizationRequest, DescribeReaderRequest, DescribeReaderResponse, OpenTableRequest, OrganizationAccess,
+    ReserveRowIdsRequest, TableAccess, permissions_client::PermissionsClient, table_commits_client::TableCommitsClient,
 };
 
 /// The largest answer: a table of some 100,000 files.
@@ -43,9 +43,15 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Resolves the newest version of a dataset's table.
-    pub(crate) async fn open(&self, context: &Context, dataset: Id, access: TableAccess) -> Result<OpenTable> {
-        let request = OpenTableRequest { dataset_id: dataset.to_string(), version: None, access: access.into() };
+    /// What the principal is in some organizations, and otherwise.
+    pub(crate) async fn describe_reader(&self, context: &Context, organization_ids: Vec<String>) -> Result<DescribeReaderResponse> {
+        let request = DescribeReaderRequest { organization_ids };
+        Ok(self.permissions.clone().describe_reader(rpc::request(context, request)).await?.into_inner())
+    }
+
+    /// Resolves a version of a dataset's table, by default the newest.
+    pub(crate) async fn open(&self, context: &Context, dataset: Id, version: Option<i64>, access: TableAccess) -> Result<OpenTable> {
+        let request = OpenTableRequest { dataset_id: dataset.to_string(), version, access: access.into() };
         let answer = self.tables.clone().open_table(rpc::request(context, request)).await?.into_inner();
         let table: TableId = answer.table_id.parse().map_err(Error::internal)?;
         let snapshot = Snapshot::from_wire(answer).map_err(Error::internal)?;

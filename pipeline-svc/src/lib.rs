@@ -1,29 +1,43 @@
-//! Pipelines and the run engine.
+//! Pipelines, codes and the run engine.
 //!
-//! [`grpc`] is the contract's face, [`pipeline`] and [`run`] hold the rules, [`store`] the SQL. [`engine`] works off queued runs:
-//! it claims one under a lease, works through its steps and publishes each through the catalogue.
+//! [`grpc`] is the contract's face; [`pipeline`], [`code`], [`run`], [`schedule`] and [`event`] hold the rules, [`store`] the SQL. [`plan`]
+//! is what a run does, checked once; [`engine`] works plans off: it holds a run under a lease, goes from step to step and publishes each
+//! through the catalogue.
 
 mod catalogue;
-mod definition;
+mod code;
 mod engine;
+mod event;
 mod grpc;
 mod permission;
 mod pipeline;
+mod plan;
 mod run;
+mod schedule;
 mod store;
+mod thing;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use madang_kit::{
     Clock, Db, Drain, Error, Result,
     assertion::AllowList,
+    bell::Bell,
+    config::PipelineConfig,
     housekeeping,
     rpc::{Channel, Served},
 };
 use madang_lake::Lake;
-use madang_proto::pipeline::v1::pipelines_server::PipelinesServer;
-use tokio::sync::Notify;
+use madang_proto::pipeline::v1::{codes_server::CodesServer, pipelines_server::PipelinesServer};
 use tonic::service::Routes;
+
+use crate::{
+    engine::{Engine, Python},
+    store::claim::Shares,
+};
+
+/// The largest message: a page of pipelines with their steps.
+const MESSAGE_BYTES: usize = 16 << 20;
 
 /// What the service needs.
 pub struct Options {
@@ -35,8 +49,10 @@ pub struct Options {
     pub catalog: Channel,
     /// The time.
     pub clock: Clock,
-    /// Runs that are worked on at the same time.
-    pub workers: usize,
+    /// What the operator set: workers, shares, the interpreter.
+    pub config: PipelineConfig,
+    /// What scripts of users must not see.
+    pub data_dir: PathBuf,
 }
 
 /// What every part of the service works with.
@@ -46,27 +62,48 @@ struct Pipelines {
     lake: Arc<dyn Lake>,
     catalog: catalogue::Catalogue,
     clock: Clock,
-    /// Rung when a run was queued.
-    queued: Arc<Notify>,
+    engine: Engine,
+    /// Rung when a schedule was changed.
+    scheduled: Bell,
 }
 
 /// Who may call what.
 pub fn allow_list() -> AllowList {
-    AllowList::from([("gateway".to_owned(), vec!["/madang.pipeline.v1.Pipelines/*".to_owned()])])
+    let calls = ["/madang.pipeline.v1.Pipelines/*", "/madang.pipeline.v1.Codes/*"].map(str::to_owned);
+    AllowList::from([("gateway".to_owned(), calls.to_vec())])
 }
 
-/// Brings the database up to date, starts the engine and gives the service.
+/// Brings the database up to date, starts the engine and the schedules, and gives the service.
 pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
-    options.database.migrate(&store::MIGRATIONS).await.map_err(Error::internal)?;
-    let pipelines = Pipelines {
-        db: options.database,
-        lake: options.lake,
-        catalog: catalogue::Catalogue::new(options.catalog),
-        clock: options.clock,
-        queued: Arc::default(),
+    let Options { database: db, lake, catalog, clock, config, data_dir } = options;
+    db.migrate(&store::MIGRATIONS).await.map_err(Error::internal)?;
+    let catalog = catalogue::Catalogue::new(catalog);
+    let python = Python::new(config.python.as_deref(), config.python_seconds, config.python_bytes, std::env::temp_dir(), data_dir);
+    let parts = engine::Parts {
+        db: db.clone(),
+        lake: lake.clone(),
+        catalog: catalog.clone(),
+        clock: clock.clone(),
+        python,
+        seats: config.workers,
+        shares: shares(&config),
     };
+    let engine = Engine::start(parts, drain);
+    let scheduled = Bell::new("madang_scheduled", &db, drain);
+    let pipelines = Pipelines { db, lake, catalog, clock, engine, scheduled };
     housekeeping::spawn(&pipelines.db, &pipelines.clock, drain);
-    engine::start(&pipelines, options.workers, drain);
+    schedule::start(&pipelines, drain);
     let database = pipelines.db.clone();
-    Ok(Served { name: "pipeline", routes: Routes::new(PipelinesServer::new(pipelines)), database })
+    let routes = Routes::new(PipelinesServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
+        .add_service(CodesServer::new(pipelines).max_encoding_message_size(MESSAGE_BYTES));
+    Ok(Served { name: "pipeline", routes, database })
+}
+
+/// One user leaves a worker to the others, unless the operator says otherwise.
+fn shares(config: &PipelineConfig) -> Shares {
+    let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    Shares {
+        per_user: if config.runs_per_user > 0 { whole(config.runs_per_user) } else { whole(config.workers.saturating_sub(1).max(1)) },
+        per_space: if config.runs_per_space > 0 { whole(config.runs_per_space) } else { i64::MAX },
+    }
 }

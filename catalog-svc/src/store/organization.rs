@@ -166,3 +166,23 @@ pub(crate) async fn capacity(db: &Db, organization: &str, user: Id) -> Result<Op
         .await?;
     Ok(row.and_then(|(name,)| Capacity::parse(&name)))
 }
+
+/// An organization that a reader sees.
+#[derive(sqlx::FromRow)]
+pub(crate) struct Standing {
+    pub(crate) id: String,
+    /// Whether he has any capacity in it.
+    pub(crate) member: bool,
+}
+
+/// Those of some organizations that a reader sees.
+pub(crate) async fn standings(db: &Db, reader: &Reader, ids: Vec<String>) -> Result<Vec<Standing>> {
+    let listed = db.pick("SELECT value FROM json_each($3)", "SELECT jsonb_array_elements_text($3)");
+    let text = format!(
+        "SELECT t.id, EXISTS (SELECT 1 FROM membership m WHERE m.organization_id = t.id AND m.user_id = $1) AS member
+         FROM (SELECT o.*, o.id AS owner, 'signed-in' AS visibility FROM organization o WHERE o.state = 'active') t
+         WHERE {} AND t.id IN ({listed})",
+        visible!()
+    );
+    Ok(db.query(sqlx::AssertSqlSafe(text)).bind(reader.id.clone()).bind(reader.admin).bind(Json(ids)).all().await?)
+}

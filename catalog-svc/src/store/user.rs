@@ -46,3 +46,9 @@ pub(crate) struct Standing {
 pub(crate) async fn standing(db: &Db, id: Id) -> Result<Option<Standing>> {
     Ok(db.query("SELECT state, sysadmin FROM user_account WHERE id = $1").bind(id.to_string()).opt().await?)
 }
+
+/// The groups of a user.
+pub(crate) async fn groups(db: &Db, id: Id) -> Result<Vec<String>> {
+    let rows: Vec<(String,)> = db.query("SELECT name FROM user_group WHERE user_id = $1 ORDER BY name").bind(id.to_string()).all().await?;
+    Ok(rows.into_iter().map(|(name,)| name).collect())
+}

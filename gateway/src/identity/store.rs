@@ -152,10 +152,34 @@ async fn send_to_catalogue(tx: &mut Tx, user: &User) -> Result<(), sqlx::Error> 
     Ok(())
 }
 
-/// People by id, after one and in none of the states of the deleted.
-pub(crate) async fn people(db: &Db, after: &str, limit: i64) -> Result<Vec<User>> {
-    let text = user_where("u.id > $1 AND NOT u.service AND u.state <> 'deleted' ORDER BY u.id LIMIT $2");
-    Ok(db.query(text).bind(after.to_owned()).bind(limit).all().await?)
+/// What a list of people is narrowed to.
+pub(crate) struct PeopleFilter {
+    pub(crate) after: String,
+    pub(crate) limit: i64,
+    pub(crate) offset: i64,
+    /// People in one of these groups; empty = all.
+    pub(crate) groups: Vec<String>,
+    /// Part of the name or the e-mail, in lower case.
+    pub(crate) q: Option<String>,
+    pub(crate) tag: Option<String>,
+}
+
+/// People by id, in none of the states of the deleted.
+pub(crate) async fn people(db: &Db, filter: PeopleFilter) -> Result<Vec<User>> {
+    let text = user_where(db.pick(
+        "u.id > $1 AND NOT u.service AND u.state <> 'deleted'
+         AND ($3 = '[]' OR EXISTS (SELECT 1 FROM json_each(u.groups) g WHERE g.value IN (SELECT value FROM json_each($3))))
+         AND ($4 IS NULL OR instr(lower(u.full_name), $4) > 0 OR instr(u.email, $4) > 0)
+         AND ($5 IS NULL OR EXISTS (SELECT 1 FROM json_each(u.tags) g WHERE g.value = $5)) ORDER BY u.id LIMIT $2 OFFSET $6",
+        "u.id > $1 AND NOT u.service AND u.state <> 'deleted'
+         AND ($3 = '[]'::JSONB OR EXISTS (SELECT 1 FROM jsonb_array_elements_text(u.groups) g(value)
+                                         WHERE g.value IN (SELECT jsonb_array_elements_text($3))))
+         AND ($4::TEXT IS NULL OR strpos(lower(u.full_name), $4) > 0 OR strpos(u.email, $4) > 0)
+         AND ($5::TEXT IS NULL OR EXISTS (SELECT 1 FROM jsonb_array_elements_text(u.tags) g(value) WHERE g.value = $5))
+         ORDER BY u.id LIMIT $2 OFFSET $6",
+    ));
+    let PeopleFilter { after, limit, offset, groups, q, tag } = filter;
+    Ok(db.query(text).bind(after).bind(limit).bind(Json(groups)).bind(q).bind(tag).bind(offset).all().await?)
 }
 
 /// Whether a user name is taken.

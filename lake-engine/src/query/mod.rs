@@ -5,6 +5,7 @@
 //! tables can hold (`output.rs`) under limits on time, rows and memory (`run.rs`).
 
 mod amplify;
+mod changes;
 mod failure;
 mod output;
 mod pause;
@@ -14,6 +15,7 @@ mod session;
 mod size;
 mod statement;
 mod table;
+mod values;
 mod workers;
 
 use std::{collections::HashMap, path::Path, sync::Arc};
@@ -23,6 +25,7 @@ use arrow::{
     datatypes::Int64Type,
 };
 use datafusion::{
+    common::ParamValues,
     error::Result as EngineResult,
     execution::{
         SessionState, TaskContext,
@@ -35,6 +38,7 @@ use datafusion::{
 use futures::TryStreamExt;
 use madang_lake::{Error, Filter, Limits, ReadOptions, Result, RowStream, Snapshot};
 use object_store::ObjectStore;
+use serde_json::Value;
 use tokio::{
     runtime::Handle,
     time::{Instant, timeout_at},
@@ -56,11 +60,31 @@ pub(crate) async fn run(
     store: &Arc<dyn ObjectStore>,
     scratch: &Path,
     sql: &str,
+    values: &HashMap<String, Value>,
     tables: &HashMap<String, Snapshot>,
     limits: Limits,
 ) -> Result<RowStream> {
-    let sql = sql.to_owned();
-    start(store, scratch, tables.clone(), limits, move |session| async move { plan(&session, &statement::parse(&sql)?).await }).await
+    let (sql, values) = (sql.to_owned(), values::bind(values)?);
+    let planner = move |session| async move { plan(&session, &statement::parse(&sql)?, &values).await };
+    start(store, scratch, tables.clone(), limits, planner).await
+}
+
+/// The rows that came to a table between two versions, if they are whole files.
+pub(crate) fn added(from: &Snapshot, to: &Snapshot) -> Option<Snapshot> {
+    changes::added(from, to)
+}
+
+/// Plans the rows that came to a table between two versions, and starts it.
+pub(crate) async fn changes(
+    store: &Arc<dyn ObjectStore>,
+    scratch: &Path,
+    from: &Snapshot,
+    to: &Snapshot,
+    limits: Limits,
+) -> Result<RowStream> {
+    let (from, to) = (from.clone(), to.clone());
+    let planner = move |session| async move { built(&session, &changes::rows(&from, &to)?).await };
+    start(store, scratch, HashMap::new(), limits, planner).await
 }
 
 /// Plans rows of one table under conditions, and starts it.
@@ -101,6 +125,11 @@ pub(crate) fn table_names(sql: &str) -> Result<Vec<String>> {
     statement::table_names(&statement::parse(sql)?, false)
 }
 
+/// The names of the values that a statement waits for.
+pub(crate) fn value_names(sql: &str) -> Result<Vec<String>> {
+    Ok(values::names(&statement::parse(sql)?))
+}
+
 /// Starts what a planner plans, under limits.
 async fn start<F>(
     store: &Arc<dyn ObjectStore>,
@@ -137,10 +166,10 @@ struct Planned {
 }
 
 /// Names are taken as they are written. Only if that finds nothing, unquoted ones are tried in lower case, as SQL has it.
-async fn plan(session: &Session, statement: &Statement) -> Result<Planned> {
-    let (state, logical) = match logical(session, statement, false).await {
+async fn plan(session: &Session, statement: &Statement, values: &ParamValues) -> Result<Planned> {
+    let (state, logical) = match logical(session, statement, values, false).await {
         Ok(found) => found,
-        Err(first) => logical(session, statement, true).await.map_err(|_| first)?,
+        Err(first) => logical(session, statement, values, true).await.map_err(|_| first)?,
     };
     let plan = physical(session, &state, &logical).await.map_err(|error| refused(error, session.memory_bytes))?;
     Ok(Planned { output: Output::new(&plan.schema())?, plan, context: state.task_ctx() })
@@ -160,10 +189,11 @@ async fn physical(session: &Session, state: &SessionState, logical: &LogicalPlan
     pause::pause_joins(plan)
 }
 
-async fn logical(session: &Session, statement: &Statement, fold_case: bool) -> Result<(SessionState, LogicalPlan)> {
+async fn logical(session: &Session, statement: &Statement, values: &ParamValues, fold_case: bool) -> Result<(SessionState, LogicalPlan)> {
     let names = statement::table_names(statement, fold_case)?;
     let state = session.state(&names, fold_case)?;
     let plan = state.statement_to_plan(statement.clone()).await.map_err(|error| refused(error, session.memory_bytes))?;
+    let plan = plan.replace_params_with_values(values).map_err(|error| refused(error, session.memory_bytes))?;
     statement::check_plan(&plan)?;
     Ok((state, plan))
 }

@@ -28,7 +28,7 @@ use object_store::{
 };
 use tokio::task::spawn_blocking;
 
-use super::Durability;
+use super::{Durability, SCRATCH};
 use crate::storage;
 
 /// The store; all paths are relative to its folder.
@@ -165,7 +165,7 @@ impl Disk {
 
     /// Gives a written file its name.
     fn publish(&self, file: &File, hidden: &FsPath, target: &FsPath, create: bool) -> Result<()> {
-        if self.sync {
+        if self.syncs(target) {
             file.sync_all().map_err(failed)?;
         }
         if create {
@@ -220,9 +220,14 @@ impl Disk {
 
     fn sync_parent(&self, target: &FsPath) -> io::Result<()> {
         match target.parent() {
-            Some(folder) if self.sync => sync_folder(folder),
+            Some(folder) if self.syncs(target) => sync_folder(folder),
             _ => Ok(()),
         }
+    }
+
+    /// What a run keeps between its steps is made again after a power failure.
+    fn syncs(&self, target: &FsPath) -> bool {
+        self.sync && !target.starts_with(self.root.join(SCRATCH))
     }
 }
 

@@ -77,11 +77,17 @@ pub(crate) fn folder(table: &TableId) -> Path {
     Path::from_iter(["lake", table.as_str()])
 }
 
+/// The folder of what lives as long as a run.
+pub(crate) const SCRATCH: &str = "scratch";
+
 /// A data file of the table. Only names that this crate hands out are accepted: a name may come from another process.
 pub(crate) fn data_file(table: &TableId, name: &str) -> Result<Path> {
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
     if !plain || name.starts_with('.') || !name.ends_with(".parquet") {
         return Err(Error::invalid("a data file's name is a plain file name that ends in .parquet"));
+    }
+    if table.is_scratch() {
+        return Ok(Path::from_iter([SCRATCH.to_owned(), format!("{table}.{name}")]));
     }
     Ok(folder(table).join(name))
 }

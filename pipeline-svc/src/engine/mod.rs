@@ -1,122 +1,215 @@
-//! The run engine: workers that take up queued runs, one at a time each.
+//! The run engine. Each process has seats; whoever sits on one works on one run.
 //!
-//! A worker holds its run under a lease that it prolongs while it works. If the worker is lost, the lease runs out and another one
-//! takes the run up, at most [`MAX_ATTEMPTS`] times in all. Whatever a worker writes or publishes carries its fence.
+//! A run that finds a free seat when it is asked for is worked on at once: it is added as claimed, in the transaction that adds it. All
+//! others wait in the database, where every process claims them as seats become free. A worker holds its run under a lease; if the
+//! worker is lost, the lease runs out and another one takes the run up, as often as the run's kind allows.
 
+mod input;
+mod output;
 mod step;
+mod walk;
+mod work;
+mod worker;
 
-use std::time::Duration;
-
-use chrono::TimeDelta;
-use madang_kit::{Drain, Result, error::chain};
-use madang_proto::pipeline::v1::RunState;
-use tokio_util::sync::CancellationToken;
-
-use crate::{
-    Pipelines,
-    store::claim::{self, Claim},
-    store::run,
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-/// Attempts of a run in all (design: "Runs").
-const MAX_ATTEMPTS: i64 = 2;
-const LEASE: TimeDelta = TimeDelta::seconds(30);
-const RENEW_EVERY: Duration = Duration::from_secs(10);
-/// How often an idle worker looks for runs whose worker was lost.
+use madang_kit::{Clock, Db, Drain, Id, Result, bell::Bell, error::chain};
+use madang_lake::Lake;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::work::python::Python;
+use self::worker::Worker;
+use crate::{
+    catalogue::Catalogue,
+    store::claim::{self, Claim, Claimed, LEASE, Shares},
+};
+
+/// How often a process looks for runs whose worker was lost, and for what it was not told of.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often what runs left behind is looked for, and how old it must be: older than any run.
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
+const LITTER_AFTER: Duration = Duration::from_hours(48);
 
-/// Starts the workers.
-pub(crate) fn start(pipelines: &Pipelines, workers: usize, drain: &Drain) {
-    for _ in 0..workers.max(1) {
-        let worker = Worker { pipelines: pipelines.clone(), stop: drain.token() };
-        drain.spawn(worker.work());
-    }
+/// The engine; clones are the same one.
+#[derive(Clone)]
+pub(crate) struct Engine(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    lake: Arc<dyn Lake>,
+    catalog: Catalogue,
+    clock: Clock,
+    python: Python,
+    shares: Shares,
+    seats: Arc<Semaphore>,
+    /// Rung when there may be something to claim.
+    queued: Bell,
+    /// Rung when a run should stop.
+    cancelled: Bell,
+    /// The runs that are worked on here.
+    working: Mutex<HashMap<Id, Working>>,
+    drain: Drain,
 }
 
-struct Worker {
-    pipelines: Pipelines,
+/// A run that is worked on here.
+#[derive(Clone)]
+struct Working {
+    /// Asks it to stop.
     stop: CancellationToken,
+    /// Set once it has ended.
+    ended: CancellationToken,
 }
 
-/// How the work on a claimed run ended.
-enum Outcome {
-    Ended(RunState),
-    /// Another worker has the run now.
-    LeaseLost,
-    /// The process stops; the run goes back into the queue.
-    Interrupted,
+/// What an engine is made of.
+pub(crate) struct Parts {
+    pub(crate) db: Db,
+    pub(crate) lake: Arc<dyn Lake>,
+    pub(crate) catalog: Catalogue,
+    pub(crate) clock: Clock,
+    pub(crate) python: Python,
+    pub(crate) seats: usize,
+    pub(crate) shares: Shares,
 }
 
-impl Worker {
-    async fn work(self) {
-        while !self.stop.is_cancelled() {
-            match self.claim().await {
-                Ok(Some(claim)) => {
-                    self.pipelines.queued.notify_one(); // there may be more for the next worker
-                    if let Err(error) = self.run(&claim).await {
-                        tracing::error!(run = %claim.run, error = %chain(&error), "run left to its lease");
-                    }
-                }
-                Ok(None) => self.wait().await,
-                Err(error) => {
-                    tracing::warn!(error = %chain(&error), "no run could be claimed");
-                    self.wait().await;
-                }
+/// A free seat, until it is dropped.
+pub(crate) struct Seat {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Engine {
+    /// Starts an engine that works until the process drains.
+    pub(crate) fn start(parts: Parts, drain: &Drain) -> Self {
+        let engine = Self(Arc::new(Inner {
+            queued: Bell::new("madang_run_queued", &parts.db, drain),
+            cancelled: Bell::new("madang_run_cancelled", &parts.db, drain),
+            db: parts.db,
+            lake: parts.lake,
+            catalog: parts.catalog,
+            clock: parts.clock,
+            python: parts.python,
+            shares: parts.shares,
+            seats: Arc::new(Semaphore::new(parts.seats)),
+            working: Mutex::default(),
+            drain: drain.clone(),
+        }));
+        drain.spawn(engine.clone().serve());
+        let sweeping = engine.clone();
+        madang_kit::housekeeping::every(SWEEP_EVERY, drain, "scratch files not removed yet", move || {
+            let lake = sweeping.0.lake.clone();
+            async move { lake.sweep_scratch(LITTER_AFTER).await.map_err(madang_kit::Error::internal) }
+        });
+        engine
+    }
+
+    /// A seat for a run that is about to be added, if one is free and the process goes on.
+    pub(crate) fn seat(&self) -> Option<Seat> {
+        if self.0.drain.token().is_cancelled() {
+            return None;
+        }
+        self.0.seats.clone().try_acquire_owned().ok().map(|permit| Seat { _permit: permit })
+    }
+
+    /// How many runs each user and space may have at work.
+    pub(crate) fn shares(&self) -> Shares {
+        self.0.shares
+    }
+
+    /// Works on a run that was added as claimed.
+    pub(crate) fn work(&self, claim: Claim, seat: Seat) {
+        let working = Working { stop: CancellationToken::new(), ended: CancellationToken::new() };
+        self.working().insert(claim.run, working.clone());
+        let engine = self.clone();
+        self.0.drain.spawn(async move {
+            let run = claim.run;
+            if let Err(error) = Worker::new(&engine, &claim, working.stop).work().await {
+                tracing::error!(run = %run, error = %chain(&error), "run left to its lease");
+            }
+            engine.working().remove(&run);
+            working.ended.cancel();
+            drop(seat);
+            engine.ring();
+        });
+    }
+
+    /// Says that there may be something to claim.
+    pub(crate) fn ring(&self) {
+        self.0.queued.ring();
+    }
+
+    /// Stops runs that were asked to, wherever they are worked on.
+    pub(crate) fn stop(&self, run: Id) {
+        match self.working().get(&run) {
+            Some(working) => working.stop.cancel(),
+            None => self.0.cancelled.ring(),
+        }
+    }
+
+    /// Ends when a run that is worked on here has ended; at once if it is not.
+    pub(crate) async fn ended(&self, run: Id) {
+        let ended = self.working().get(&run).map(|working| working.ended.clone());
+        if let Some(ended) = ended {
+            ended.cancelled().await;
+        }
+    }
+
+    fn working(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Working>> {
+        self.0.working.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn serve(self) {
+        let stop = self.0.drain.token();
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let done = tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.0.queued.heard() => Ok(()),
+                () = self.0.cancelled.heard() => self.stop_cancelled().await,
+                _ = look.tick() => self.recover().await,
+            };
+            let done = match done {
+                Ok(()) => self.fill_seats().await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = done {
+                tracing::warn!(error = %chain(&error), "no run could be claimed");
             }
         }
     }
 
-    async fn wait(&self) {
-        tokio::select! {
-            () = self.pipelines.queued.notified() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = self.stop.cancelled() => {}
-        }
-    }
-
-    async fn claim(&self) -> Result<Option<Claim>> {
-        let now = self.pipelines.clock.now();
-        let given_up = claim::give_up(&self.pipelines.db, now, MAX_ATTEMPTS).await?;
-        if given_up > 0 {
-            tracing::warn!(runs = given_up, "runs failed because their workers were lost");
-        }
-        claim::claim(&self.pipelines.db, now, now + LEASE).await
-    }
-
-    async fn run(&self, claim: &Claim) -> Result<()> {
-        let outcome = tokio::select! {
-            state = step::work_through(&self.pipelines, claim) => state?.map_or(Outcome::LeaseLost, Outcome::Ended),
-            lost = self.keep_lease(claim) => lost,
-        };
-        match outcome {
-            Outcome::Ended(state) => self.finish(claim, state).await,
-            Outcome::Interrupted => claim::release(&self.pipelines.db, claim).await,
-            Outcome::LeaseLost => {
-                tracing::warn!(run = %claim.run, fence = claim.fence, "lease lost");
-                Ok(())
+    /// Claims runs as long as there are seats and runs.
+    async fn fill_seats(&self) -> Result<()> {
+        while let Some(seat) = self.seat() {
+            let now = self.0.clock.now();
+            match claim::claim(&self.0.db, now, now + LEASE, self.0.shares).await? {
+                Claimed::Run(claim) => self.work(*claim, seat),
+                Claimed::Broken(run) => tracing::error!(run = %run, "a run's definition can't be read"),
+                Claimed::Lost => {}
+                Claimed::Nothing => return Ok(()),
             }
         }
+        Ok(())
     }
 
-    /// Prolongs the lease until it is lost or the process stops.
-    async fn keep_lease(&self, claim: &Claim) -> Outcome {
-        while self.stop.run_until_cancelled(tokio::time::sleep(RENEW_EVERY)).await.is_some() {
-            match claim::renew(&self.pipelines.db, claim, self.pipelines.clock.now() + LEASE).await {
-                Ok(true) => {}
-                Ok(false) => return Outcome::LeaseLost,
-                Err(error) => tracing::warn!(run = %claim.run, error = %chain(&error), "lease not prolonged yet"),
+    async fn recover(&self) -> Result<()> {
+        let (requeued, ended) = claim::recover(&self.0.db, self.0.clock.now()).await?;
+        if requeued > 0 || ended > 0 {
+            tracing::warn!(requeued, ended, "runs whose workers were lost");
+        }
+        Ok(())
+    }
+
+    async fn stop_cancelled(&self) -> Result<()> {
+        for run in claim::to_cancel(&self.0.db).await? {
+            if let Some(working) = self.working().get(&run) {
+                working.stop.cancel();
             }
         }
-        Outcome::Interrupted
-    }
-
-    async fn finish(&self, claim: &Claim, state: RunState) -> Result<()> {
-        let now = self.pipelines.clock.now();
-        let mut tx = self.pipelines.db.begin().await?;
-        if claim::finish(&mut tx, claim, state, now).await? {
-            let (level, message) = if state == RunState::Succeeded { ("INFO", "completed") } else { ("ERROR", "failed") };
-            run::log(&mut tx, claim.run, now, level, "", message).await?;
-        }
-        Ok(tx.commit().await?)
+        Ok(())
     }
 }

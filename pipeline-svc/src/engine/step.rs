@@ -1,246 +1,132 @@
-//! Steps: resolve the inputs, run the query, stage the result for each output, publish all outputs together.
+//! One step: resolve the inputs, do the work, stage what it made for each output, publish all outputs together.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-use madang_kit::{Code, Context, Error, Result, error::chain};
-use madang_lake::{Limits, ReadOptions, Schema, Snapshot, Staged};
-use madang_proto::{
-    catalog::v1::{CommitTablesRequest, TableAccess, TableChange, TableFile, WriteMode as WireMode},
-    pipeline::v1::RunState,
+use madang_kit::{Code, Error, Result};
+use madang_lake::Snapshot;
+
+use super::{
+    Engine, input,
+    input::Inputs,
+    output::{self, Output},
+    walk::{Walk, drop_scratch},
+    work,
 };
-
 use crate::{
-    Pipelines,
-    catalogue::OpenTable,
-    definition::{Step, StepWork, WriteMode},
-    store::claim::{self, Claim, StepRecord},
-    store::run,
+    plan::Step,
+    store::{
+        checkpoint::Pin,
+        claim::Claim,
+        record::{self, Line, StepEnd},
+    },
 };
 
-/// Waits between tries of a publish whose answer got lost: doubled each time, up to the last.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LAST_WAIT: Duration = Duration::from_secs(3);
+/// A step while it is worked on.
+pub(super) struct Task<'a> {
+    /// Its place in the plan.
+    pub(super) at: usize,
+    pub(super) step: &'a Step,
+    pub(super) inputs: Inputs,
+    /// Tables that were resolved when they were pinned.
+    pub(super) opened: HashMap<String, Snapshot>,
+    /// Files that were staged for datasets.
+    pub(super) written: Vec<Output>,
+    /// Rows for other steps, by output; under the empty name the rows of every output.
+    pub(super) made: HashMap<String, Snapshot>,
+    pub(super) rows_out: u64,
+    pub(super) bad_values: u64,
+    pub(super) lines: Vec<Line>,
+}
 
-/// Characters of a message that are kept.
-const MESSAGE_CHARS: usize = 2_000;
-/// How often a step is staged again because an output was changed by somebody else meanwhile.
-const ATTEMPTS: usize = 3;
-
-/// Rows that went in and out of a step.
-#[derive(Clone, Copy, Default)]
-struct Moved {
+/// What came of a step.
+pub(super) struct Made {
     rows_in: u64,
     rows_out: u64,
+    bad_values: u64,
+    is_new: bool,
 }
 
-/// Works through the steps in order; the first that fails ends the run. `None` if the lease was lost.
-pub(crate) async fn work_through(pipelines: &Pipelines, claim: &Claim) -> Result<Option<RunState>> {
-    let context = Context { request_id: claim.run.to_string(), ..Context::new(claim.run_as.clone()) };
-    for (position, step) in (0_i64..).zip(&claim.steps) {
-        let started_at = pipelines.clock.now();
-        let running = record(position, RunState::Running, Moved::default(), None, started_at, None);
-        if !write(pipelines, claim, running, None).await? {
-            return Ok(None);
-        }
-        let result = work(pipelines, &context, claim, step).await;
-        let ended = ended(pipelines, position, started_at, result, &step.name);
-        let state = ended.0.state;
-        if !write(pipelines, claim, ended.0, Some((&step.name, ended.1))).await? {
-            return Ok(None);
-        }
-        if state == RunState::Failed {
-            return Ok(Some(RunState::Failed));
-        }
+impl Made {
+    pub(super) fn message(&self) -> String {
+        let nothing = if self.is_new { "" } else { "nothing new; " };
+        let bad = if self.bad_values > 0 { format!(", {} bad values", self.bad_values) } else { String::new() };
+        format!("{nothing}{} rows in, {} rows out{bad}", self.rows_in, self.rows_out)
     }
-    Ok(Some(RunState::Succeeded))
+
+    pub(super) fn end(&self) -> StepEnd {
+        StepEnd { rows_in: self.rows_in, rows_out: self.rows_out, bad_values: self.bad_values, ..StepEnd::default() }
+    }
 }
 
-fn ended(pipelines: &Pipelines, position: i64, started_at: DateTime<Utc>, result: Result<Moved>, name: &str) -> (StepRecord, String) {
-    let now = Some(pipelines.clock.now());
-    match result {
-        Ok(moved) => {
-            let message = format!("{} rows in, {} rows out", moved.rows_in, moved.rows_out);
-            (record(position, RunState::Succeeded, moved, None, started_at, now), message)
-        }
-        Err(error) => {
-            if let Some(cause) = &error.cause {
-                tracing::error!(step = name, error = %chain(cause.as_ref()), "step failed");
-            }
-            let message = told(&error.message);
-            (record(position, RunState::Failed, Moved::default(), Some(message.clone()), started_at, now), message)
+impl<'a> Task<'a> {
+    pub(super) fn new(at: usize, step: &'a Step) -> Self {
+        Self {
+            at,
+            step,
+            inputs: Inputs::default(),
+            opened: HashMap::new(),
+            written: Vec::new(),
+            made: HashMap::new(),
+            rows_out: 0,
+            bad_values: 0,
+            lines: Vec::new(),
         }
     }
-}
 
-/// A message as it is kept: of bounded length and without what PostgreSQL can't store.
-fn told(message: &str) -> String {
-    let cut: String = message.chars().filter(|c| *c != '\0').take(MESSAGE_CHARS).collect();
-    if cut.len() + message.matches('\0').count() < message.len() { cut + "…" } else { cut }
-}
-
-fn record(
-    position: i64,
-    state: RunState,
-    moved: Moved,
-    comment: Option<String>,
-    started_at: DateTime<Utc>,
-    finished_at: Option<DateTime<Utc>>,
-) -> StepRecord {
-    StepRecord { position, state, rows_in: moved.rows_in, rows_out: moved.rows_out, comment, started_at, finished_at }
-}
-
-/// Writes what is known of a step and, if there is one, its log line. False if the lease was lost.
-async fn write(pipelines: &Pipelines, claim: &Claim, record: StepRecord, log: Option<(&str, String)>) -> Result<bool> {
-    let level = if record.state == RunState::Failed { "ERROR" } else { "INFO" };
-    let mut tx = pipelines.db.begin().await?;
-    if !claim::record_step(&mut tx, claim, record).await? {
-        return Ok(false);
+    /// A line of the run's log.
+    pub(super) fn say(&mut self, level: &'static str, message: impl Into<String>) {
+        self.lines.push(Line { level, step: self.step.name.clone(), message: message.into() });
     }
-    if let Some((step, message)) = log {
-        run::log(&mut tx, claim.run, pipelines.clock.now(), level, step, &message).await?;
-    }
-    tx.commit().await?;
-    Ok(true)
-}
 
-/// Works a step through. If an output that it did not read was changed meanwhile, it is staged again for what is there now.
-async fn work(pipelines: &Pipelines, context: &Context, claim: &Claim, step: &Step) -> Result<Moved> {
-    let reads_output = step.outputs.values().any(|output| step.inputs.values().any(|input| input == output));
-    for _ in 1..ATTEMPTS {
-        match work_once(pipelines, context, claim, step).await {
-            Err(error) if error.code == Code::Conflict && !reads_output => {}
-            other => return other,
+    /// Hands what other steps read over to the walk.
+    pub(super) fn keep(self, walk: &mut Walk<'_>) -> Made {
+        let rows_in = self.inputs.rows.values().map(Snapshot::rows).sum();
+        if !self.inputs.is_new {
+            walk.stale.insert(self.at);
+        }
+        for (output, rows) in self.made {
+            walk.rows.insert((self.at, output), rows);
+        }
+        walk.litter.extend(self.inputs.scratch);
+        Made { rows_in, rows_out: self.rows_out, bad_values: self.bad_values, is_new: self.inputs.is_new }
+    }
+
+    /// Removes what was written for nothing.
+    pub(super) async fn discard(&self, engine: &Engine) {
+        output::discard(engine, &self.written).await;
+        for rows in self.made.values().chain(&self.inputs.scratch) {
+            drop_scratch(engine, rows).await;
         }
     }
-    work_once(pipelines, context, claim, step).await
 }
 
-async fn work_once(pipelines: &Pipelines, context: &Context, claim: &Claim, step: &Step) -> Result<Moved> {
-    let inputs = open_inputs(pipelines, context, step).await?;
-    let outputs = open_outputs(pipelines, context, step).await?;
-    let rows_in = inputs.values().map(Snapshot::rows).sum();
-    let mut written: Vec<Output> = Vec::new();
-    let published = match stage_all(pipelines, context, step, &inputs, outputs, &mut written).await {
-        Ok(()) => publish(pipelines, context, claim, step, &inputs, &written).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = published {
-        if error.is_refusal() {
-            discard(pipelines, &written).await; // else the commit record may stand, and it names these files
-        }
-        return Err(error);
+/// Does everything that nobody sees yet.
+pub(super) async fn make(walk: &mut Walk<'_>, task: &mut Task<'_>) -> Result<()> {
+    input::open(walk, task).await?;
+    let pins = std::mem::take(&mut task.inputs.fresh_pins);
+    let pinning = write_pins(walk.engine, walk.claim, &pins);
+    if !task.inputs.is_new && task.step.fed.is_empty() {
+        return pinning.await;
     }
-    Ok(Moved { rows_in, rows_out: written.first().map_or(0, |output| output.staged.rows()) })
+    let (pinned, worked) = tokio::join!(pinning, work::run(walk, task)); // the sync of the one hides behind the other
+    worked.and(pinned)
 }
 
-async fn open_inputs(pipelines: &Pipelines, context: &Context, step: &Step) -> Result<HashMap<String, Snapshot>> {
-    let mut inputs = HashMap::new();
-    for (name, dataset) in &step.inputs {
-        let open = pipelines.catalog.open(context, *dataset, TableAccess::Read).await?;
-        let empty = || Error::new(Code::Invalid, format!("input '{name}': dataset '{}' has no data yet", dataset.prefixed("ds")));
-        inputs.insert(name.clone(), open.snapshot.ok_or_else(empty)?);
+/// Makes the outputs visible, all of them or none.
+pub(super) async fn publish(walk: &Walk<'_>, task: &Task<'_>) -> Result<()> {
+    if task.written.is_empty() { Ok(()) } else { output::publish(walk, task).await }
+}
+
+/// Writes down which versions are read, before anything made from them can be published.
+async fn write_pins(engine: &Engine, claim: &Claim, pins: &[Pin]) -> Result<()> {
+    if pins.is_empty() || record::pin(&engine.0.db, claim, engine.0.clock.now(), pins).await? {
+        return Ok(());
     }
-    Ok(inputs)
-}
-
-async fn open_outputs(pipelines: &Pipelines, context: &Context, step: &Step) -> Result<Vec<OpenTable>> {
-    let mut outputs = Vec::with_capacity(step.outputs.len());
-    for dataset in step.outputs.values() {
-        outputs.push(pipelines.catalog.open(context, *dataset, TableAccess::Write).await?);
-    }
-    Ok(outputs)
-}
-
-/// An output with the files that were staged for it.
-struct Output {
-    open: OpenTable,
-    schema: Schema,
-    staged: Staged,
-}
-
-/// Runs the query into the first output; further outputs copy the first one's files, so that all hold the same rows.
-async fn stage_all(
-    pipelines: &Pipelines,
-    context: &Context,
-    step: &Step,
-    inputs: &HashMap<String, Snapshot>,
-    outputs: Vec<OpenTable>,
-    written: &mut Vec<Output>,
-) -> Result<()> {
-    let StepWork::Sql { query } = &step.work;
-    for open in outputs {
-        let rows = match written.first() {
-            None => pipelines.lake.query(query, inputs, &Limits::default()).await,
-            Some(first) => pipelines.lake.read(&first.as_snapshot(), &ReadOptions::default(), &Limits::default()).await,
-        };
-        let rows = rows.map_err(step_error)?;
-        let schema = match (&open.snapshot, step.write_mode) {
-            (Some(snapshot), WriteMode::Append) => snapshot.schema.clone(),
-            _ => Schema::from_arrow(&rows.schema).map_err(step_error)?.relaxed(),
-        };
-        let ids = pipelines.catalog.row_ids(context, &open.table);
-        let staged = pipelines.lake.stage_rows(&open.table, rows, &schema, &ids).await.map_err(step_error)?;
-        written.push(Output { open, schema, staged });
-    }
-    Ok(())
-}
-
-impl Output {
-    fn as_snapshot(&self) -> Snapshot {
-        Snapshot { table: self.open.table.clone(), version: 0, schema: self.schema.clone(), files: self.staged.files.clone() }
-    }
-}
-
-/// Publishes all outputs together. An answer that got lost is asked for again: the same step of a run publishes once.
-async fn publish(
-    pipelines: &Pipelines,
-    context: &Context,
-    claim: &Claim,
-    step: &Step,
-    inputs: &HashMap<String, Snapshot>,
-    written: &[Output],
-) -> Result<()> {
-    let mode = match step.write_mode {
-        WriteMode::Append => WireMode::Append,
-        WriteMode::Overwrite => WireMode::Overwrite,
-    };
-    let read = |output: &Output| inputs.values().find(|input| input.table == output.open.table).map(|input| input.version);
-    let change = |output: &Output| TableChange {
-        table_id: output.open.table.to_string(),
-        mode: mode.into(),
-        base_version: read(output),
-        columns: (&output.schema).into(),
-        files: output.staged.files.iter().cloned().map(TableFile::from).collect(),
-        dataset_id: output.open.dataset.to_string(),
-        made_for: output.open.snapshot.as_ref().map(|snapshot| (&snapshot.schema).into()).unwrap_or_default(),
-    };
-    let request = CommitTablesRequest {
-        run_id: claim.run.to_string(),
-        step: step.name.clone(),
-        fence: claim.fence,
-        changes: written.iter().map(change).collect(),
-    };
-    let mut wait = FIRST_WAIT;
-    loop {
-        match pipelines.catalog.commit(context, request.clone()).await {
-            Err(error) if !error.is_refusal() && wait <= LAST_WAIT => tokio::time::sleep(wait).await,
-            other => return other,
-        }
-        wait *= 2;
-    }
-}
-
-async fn discard(pipelines: &Pipelines, written: &[Output]) {
-    for output in written {
-        if let Err(error) = pipelines.lake.discard(&output.open.table, &output.staged).await {
-            tracing::warn!(table = %output.open.table, error = %chain(&error), "staged files were left behind");
-        }
-    }
+    Err(Error::new(Code::Unavailable, "the lease was lost"))
 }
 
 /// What a lake error means to the pipeline's owner.
-fn step_error(error: madang_lake::Error) -> Error {
+pub(super) fn lake_error(error: madang_lake::Error) -> Error {
     match error {
         madang_lake::Error::Storage(cause) => Error::internal(cause),
         other => Error::new(Code::Invalid, other.to_string()),

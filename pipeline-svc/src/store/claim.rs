@@ -1,186 +1,271 @@
-//! Claims: which worker may work on which run, and what it may write. Everything is conditional on the worker's fence, so that a
-//! worker that lost its lease changes nothing any more.
+//! Claims: which worker may work on which run. Everything that a worker writes is conditional on its fence, so that a worker that lost
+//! its lease changes nothing any more.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use madang_kit::{Db, Error, Id, Principal, Result, Tx, db::is_unique_violation};
-use madang_proto::pipeline::v1::RunState;
+use madang_proto::pipeline::v1::Definition;
+use prost::Message;
+use serde_json::{Map, Value};
 
-use crate::{
-    definition::Step,
-    store::run::{self, STATES},
-};
+use super::record;
+use crate::plan::Plan;
 
 /// A run that is claimed by a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub(crate) run: Id,
-    pub(crate) steps: Vec<Step>,
+    /// The thing that is run; checkpoints are its own.
+    pub(crate) subject: Id,
+    pub(crate) plan: Plan,
+    pub(crate) parameters: Map<String, Value>,
     pub(crate) run_as: Principal,
-    /// The number of this attempt, from 1.
     pub(crate) fence: i64,
+    /// The number of this attempt, from 1.
+    pub(crate) attempt: i64,
+    /// When it is over at the latest.
+    pub(crate) deadline: DateTime<Utc>,
+}
+
+/// How many runs of one kind may be worked on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shares {
+    pub(crate) per_user: i64,
+    pub(crate) per_space: i64,
 }
 
 #[derive(sqlx::FromRow)]
 struct Row {
     id: String,
-    definition: String,
+    subject_id: String,
+    definition: Vec<u8>,
+    parameters: String,
     run_as: String,
+    fence: i64,
     attempts: i64,
+    started_at: DateTime<Utc>,
 }
 
 impl TryFrom<Row> for Claim {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
+        let plan = Plan::compile(&Definition::decode(row.definition.as_slice()).map_err(Error::internal)?)?;
         Ok(Self {
             run: row.id.parse().map_err(Error::internal)?,
-            steps: serde_json::from_str(&row.definition).map_err(Error::internal)?,
+            subject: row.subject_id.parse().map_err(Error::internal)?,
+            parameters: serde_json::from_str(&row.parameters).map_err(Error::internal)?,
             run_as: serde_json::from_str(&row.run_as).map_err(Error::internal)?,
-            fence: row.attempts,
+            fence: row.fence,
+            attempt: row.attempts,
+            deadline: row.started_at.checked_add_signed(plan.timeout).unwrap_or(DateTime::<Utc>::MAX_UTC),
+            plan,
         })
     }
 }
 
-/// The oldest run that waits or whose worker was lost, unless another run of the same pipeline is running or waits longer. Two workers
-/// that see the same moment are told apart by the unique index on running pipelines.
+/// Of the runs that wait longest under their keys, the one whose owner has the fewest at work, then the oldest; if its key, its owner
+/// and its space have room. It gets the lowest free slot of its key: two workers that see the same moment are told apart by the unique
+/// index on slots.
 macro_rules! claim {
     ($lock:literal) => {
         concat!(
-            "UPDATE run SET state = 'running', attempts = attempts + 1, lease_until = $1, started_at = COALESCE(started_at, $2)
-             WHERE id = (
-                 SELECT r.id FROM run r
-                 WHERE (r.state = 'queued' OR (r.state = 'running' AND r.lease_until < $2))
-                   AND NOT EXISTS (SELECT 1 FROM run o WHERE o.pipeline_id = r.pipeline_id AND o.id <> r.id
-                       AND (o.state = 'running' OR (r.state = 'queued' AND o.state = 'queued' AND o.id < r.id)))
-                 ORDER BY r.id LIMIT 1",
+            "UPDATE run SET state = 'running', attempts = attempts + 1, fence = fence + 1, lease_until = $1,
+                 started_at = COALESCE(started_at, $2),
+                 serial_slot = (SELECT MIN(free.slot)
+                     FROM (SELECT 0 AS slot UNION ALL SELECT o.serial_slot + 1 FROM run o WHERE o.serial_key = run.serial_key AND o.state = 'running') free
+                     WHERE NOT EXISTS (SELECT 1 FROM run o WHERE o.serial_key = run.serial_key AND o.state = 'running' AND o.serial_slot = free.slot))
+             WHERE state = 'queued' AND id = (
+                 SELECT r.id FROM run r JOIN (SELECT MIN(id) AS id FROM run WHERE state = 'queued' GROUP BY serial_key) head ON head.id = r.id
+                 WHERE r.state = 'queued'
+                   AND (SELECT COUNT(*) FROM run o WHERE o.serial_key = r.serial_key AND o.state = 'running') < r.serial_limit
+                   AND (SELECT COUNT(*) FROM run o WHERE o.owner_id = r.owner_id AND o.state = 'running') < $3
+                   AND (SELECT COUNT(*) FROM run o WHERE o.space_id = r.space_id AND o.state = 'running') < $4
+                 ORDER BY (SELECT COUNT(*) FROM run o WHERE o.owner_id = r.owner_id AND o.state = 'running'), r.id LIMIT 1",
             $lock,
-            ") RETURNING id, definition, run_as, attempts"
+            ") RETURNING id, subject_id, definition, parameters, run_as, fence, attempts, started_at"
         )
     };
 }
 
-/// Claims a run until `lease_until`.
-pub(crate) async fn claim(db: &Db, now: DateTime<Utc>, lease_until: DateTime<Utc>) -> Result<Option<Claim>> {
+/// What a try to claim gave.
+pub(crate) enum Claimed {
+    Run(Box<Claim>),
+    /// A run whose definition can't be read any more; it was failed.
+    Broken(Id),
+    /// Another worker took the run just now; there may be more.
+    Lost,
+    Nothing,
+}
+
+/// Claims a run until `lease_until` and notes that its first open step runs, in one transaction.
+pub(crate) async fn claim(db: &Db, now: DateTime<Utc>, lease_until: DateTime<Utc>, shares: Shares) -> Result<Claimed> {
     let mut tx = db.begin().await?;
     let text = tx.pick(claim!(""), claim!(" FOR UPDATE OF r SKIP LOCKED"));
-    let row: Option<Row> = match tx.query(text).bind(lease_until).bind(now).opt().await {
-        Err(error) if is_unique_violation(&error) => return Ok(None), // another worker took a run of this pipeline just now
+    let row = tx.query(text).bind(lease_until).bind(now).bind(shares.per_user).bind(shares.per_space).opt::<Row>().await;
+    let row = match row {
+        Err(error) if is_unique_violation(&error) => return Ok(Claimed::Lost),
         row => row?,
     };
+    let Some(row) = row else { return Ok(Claimed::Nothing) };
+    let run: Id = row.id.parse().map_err(Error::internal)?;
+    let claimed = match Claim::try_from(row) {
+        Ok(claim) => {
+            if claim.attempt == 1
+                && let Some(first) = claim.plan.steps.first()
+            {
+                record::begin_step(&mut tx, claim.run, first.position, now).await?;
+            }
+            Claimed::Run(Box::new(claim))
+        }
+        Err(error) => {
+            fail_whole(&mut tx, run, "failed", &error.message, now).await?;
+            Claimed::Broken(run)
+        }
+    };
     tx.commit().await?;
-    row.map(Claim::try_from).transpose()
+    Ok(claimed)
 }
 
-/// Why a run failed whose workers were lost.
-const LOST: &str = "the worker was lost once too often";
-
-/// Fails runs whose worker was lost once too often, with their open steps; returns their number.
-pub(crate) async fn give_up(db: &Db, now: DateTime<Utc>, max_attempts: i64) -> Result<usize> {
-    let text = "SELECT id FROM run WHERE state = 'running' AND lease_until < $1 AND attempts >= $2 LIMIT 100";
-    let lost: Vec<(String,)> = db.query(text).bind(now).bind(max_attempts).all().await?;
-    for (id,) in &lost {
-        fail_lost(db, id, now, max_attempts).await?;
+/// A run that was added as running by the request itself.
+pub(crate) fn handed_over(run: &super::run::NewRun, plan: Plan) -> Claim {
+    Claim {
+        run: run.id,
+        subject: run.subject,
+        parameters: run.parameters.clone(),
+        run_as: run.run_as.clone(),
+        fence: 1,
+        attempt: 1,
+        deadline: run.queued_at.checked_add_signed(plan.timeout).unwrap_or(DateTime::<Utc>::MAX_UTC),
+        plan,
     }
-    Ok(lost.len())
 }
 
-async fn fail_lost(db: &Db, id: &str, now: DateTime<Utc>, max_attempts: i64) -> Result<()> {
+/// Why a run ended whose workers were lost.
+const LOST: &str = "the worker was lost once too often";
+/// Runs that are looked at in one go.
+const AT_ONCE: i64 = 100;
+
+/// Puts runs whose worker was lost back into the queue; fails those that were there too often, ends those that were to be cancelled.
+/// Returns how many of each.
+pub(crate) async fn recover(db: &Db, now: DateTime<Utc>) -> Result<(u64, usize)> {
+    let text = "SELECT id FROM run WHERE state = 'running' AND lease_until < $1 LIMIT 1";
+    let any: Option<(String,)> = db.query(text).bind(now).opt().await?;
+    if any.is_none() {
+        return Ok((0, 0));
+    }
     let mut tx = db.begin().await?;
-    let failed = tx
+    let requeued = tx
         .query(
-            "UPDATE run SET state = 'failed', finished_at = $1, lease_until = NULL
-             WHERE id = $3 AND state = 'running' AND lease_until < $1 AND attempts >= $2",
+            "UPDATE run SET state = 'queued', lease_until = NULL, serial_slot = NULL
+             WHERE state = 'running' AND lease_until < $1 AND attempts < attempts_limit AND cancel_at IS NULL",
         )
         .bind(now)
-        .bind(max_attempts)
-        .bind(id.to_owned())
         .run()
         .await?;
-    if failed == 0 {
-        return Ok(()); // its worker was only slow, or another one was quicker here
+    let text = tx.pick(
+        "SELECT id, cancel_at IS NOT NULL AS cancelled FROM run WHERE state = 'running' AND lease_until < $1 LIMIT $2",
+        "SELECT id, cancel_at IS NOT NULL AS cancelled FROM run WHERE state = 'running' AND lease_until < $1 LIMIT $2 FOR UPDATE SKIP LOCKED",
+    );
+    let over: Vec<(String, bool)> = tx.query(text).bind(now).bind(AT_ONCE).all().await?;
+    for (id, cancelled) in &over {
+        let (state, why) = if *cancelled { ("cancelled", "cancelled") } else { ("failed", LOST) };
+        fail_whole(&mut tx, id.parse().map_err(Error::internal)?, state, why, now).await?;
     }
-    tx.query("UPDATE step_run SET state = 'failed', comment = $3, finished_at = $2 WHERE run_id = $1 AND state = 'running'")
-        .bind(id.to_owned())
-        .bind(now)
-        .bind(LOST.to_owned())
-        .run()
-        .await?;
-    run::log(&mut tx, id.parse().map_err(Error::internal)?, now, "ERROR", "", LOST).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Ok((requeued, over.len()))
 }
 
-/// Prolongs a lease; false if it was lost.
-pub(crate) async fn renew(db: &Db, claim: &Claim, lease_until: DateTime<Utc>) -> Result<bool> {
+/// Ends a run that nobody works on, with its open step.
+async fn fail_whole(tx: &mut Tx, run: Id, state: &str, why: &str, now: DateTime<Utc>) -> Result<()> {
+    tx.query("UPDATE run SET state = $3, finished_at = $2, lease_until = NULL, serial_slot = NULL WHERE id = $1")
+        .bind(run.to_string())
+        .bind(now)
+        .bind(state.to_owned())
+        .run()
+        .await?;
+    tx.query("UPDATE step_run SET state = $4, comment = $3, finished_at = $2 WHERE run_id = $1 AND state = 'running'")
+        .bind(run.to_string())
+        .bind(now)
+        .bind(why.to_owned())
+        .bind(state.to_owned())
+        .run()
+        .await?;
+    record::log(tx, run, now, &record::Line::of_run(if state == "failed" { "ERROR" } else { "WARN" }, why)).await
+}
+
+/// What a worker learns when it prolongs its lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lease {
+    Held,
+    /// Somebody wants the run to stop.
+    Cancelled,
+    Lost,
+}
+
+/// Prolongs a lease.
+pub(crate) async fn renew(db: &Db, claim: &Claim, lease_until: DateTime<Utc>) -> Result<Lease> {
     let mut tx = db.begin().await?;
-    let renewed = tx
-        .query("UPDATE run SET lease_until = $3 WHERE id = $1 AND attempts = $2 AND state = 'running'")
+    let renewed: Option<(bool,)> = tx
+        .query("UPDATE run SET lease_until = $3 WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING cancel_at IS NOT NULL")
         .bind(claim.run.to_string())
         .bind(claim.fence)
         .bind(lease_until)
-        .run()
+        .opt()
         .await?;
     tx.commit().await?;
-    Ok(renewed == 1)
+    Ok(match renewed {
+        Some((false,)) => Lease::Held,
+        Some((true,)) => Lease::Cancelled,
+        None => Lease::Lost,
+    })
 }
 
 /// Gives a run back, as if it had not been claimed.
 pub(crate) async fn release(db: &Db, claim: &Claim) -> Result<()> {
     let mut tx = db.begin().await?;
-    tx.query("UPDATE run SET state = 'queued', attempts = attempts - 1, lease_until = NULL WHERE id = $1 AND attempts = $2 AND state = 'running'")
+    let released = tx
+        .query(
+            "UPDATE run SET state = 'queued', attempts = attempts - 1, lease_until = NULL, serial_slot = NULL
+             WHERE id = $1 AND fence = $2 AND state = 'running'",
+        )
         .bind(claim.run.to_string())
         .bind(claim.fence)
         .run()
         .await?;
+    if released == 1 {
+        tx.query("UPDATE step_run SET state = 'queued', started_at = NULL WHERE run_id = $1 AND state = 'running'")
+            .bind(claim.run.to_string())
+            .run()
+            .await?;
+    }
     Ok(tx.commit().await?)
 }
 
-/// Ends a run; false if the lease was lost.
-pub(crate) async fn finish(tx: &mut Tx, claim: &Claim, state: RunState, now: DateTime<Utc>) -> Result<bool> {
-    let finished = tx
-        .query("UPDATE run SET state = $3, finished_at = $4, lease_until = NULL WHERE id = $1 AND attempts = $2 AND state = 'running'")
-        .bind(claim.run.to_string())
-        .bind(claim.fence)
-        .bind(name(state))
+/// Asks a run to stop. One that waits is ended here; true if it was.
+pub(crate) async fn cancel(tx: &mut Tx, run: Id, now: DateTime<Utc>) -> Result<bool> {
+    let ended = tx
+        .query("UPDATE run SET state = 'cancelled', cancel_at = $2, finished_at = $2 WHERE id = $1 AND state = 'queued'")
+        .bind(run.to_string())
         .bind(now)
         .run()
         .await?;
-    Ok(finished == 1)
-}
-
-/// What is known of a step.
-#[derive(Clone, Debug)]
-pub(crate) struct StepRecord {
-    pub(crate) position: i64,
-    pub(crate) state: RunState,
-    pub(crate) rows_in: u64,
-    pub(crate) rows_out: u64,
-    pub(crate) comment: Option<String>,
-    pub(crate) started_at: DateTime<Utc>,
-    pub(crate) finished_at: Option<DateTime<Utc>>,
-}
-
-/// Writes what is known of a step; false if the lease was lost.
-pub(crate) async fn record_step(tx: &mut Tx, claim: &Claim, step: StepRecord) -> Result<bool> {
-    let written = tx
-        .query(
-            "UPDATE step_run SET state = $3, rows_in = $4, rows_out = $5, comment = $6, started_at = $7, finished_at = $8
-             WHERE run_id = $1 AND position = $2
-               AND EXISTS (SELECT 1 FROM run WHERE id = $1 AND attempts = $9 AND state = 'running')",
-        )
-        .bind(claim.run.to_string())
-        .bind(step.position)
-        .bind(name(step.state))
-        .bind(i64::try_from(step.rows_in).unwrap_or(i64::MAX))
-        .bind(i64::try_from(step.rows_out).unwrap_or(i64::MAX))
-        .bind(step.comment)
-        .bind(step.started_at)
-        .bind(step.finished_at)
-        .bind(claim.fence)
+    if ended == 1 {
+        record::log(tx, run, now, &record::Line::of_run("WARN", "cancelled")).await?;
+        return Ok(true);
+    }
+    tx.query("UPDATE run SET cancel_at = COALESCE(cancel_at, $2) WHERE id = $1 AND state = 'running'")
+        .bind(run.to_string())
+        .bind(now)
         .run()
         .await?;
-    Ok(written == 1)
+    Ok(false)
 }
 
-fn name(state: RunState) -> String {
-    STATES.iter().find(|row| row.0 == state).map_or("failed", |row| row.1).to_owned()
+/// Runs that are worked on and should stop.
+pub(crate) async fn to_cancel(db: &Db) -> Result<Vec<Id>> {
+    let rows: Vec<(String,)> = db.query("SELECT id FROM run WHERE state = 'running' AND cancel_at IS NOT NULL").all().await?;
+    rows.into_iter().map(|(id,)| id.parse().map_err(Error::internal)).collect()
 }
+
+/// The lease that a worker takes.
+pub(crate) const LEASE: TimeDelta = TimeDelta::seconds(30);

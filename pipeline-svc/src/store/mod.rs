@@ -1,8 +1,13 @@
 //! The pipelines' tables in their own database: one file per thing, nothing but SQL.
 
+pub(crate) mod checkpoint;
 pub(crate) mod claim;
-pub(crate) mod pipeline;
+pub(crate) mod record;
+pub(crate) mod registration;
 pub(crate) mod run;
+pub(crate) mod schedule;
+pub(crate) mod script;
+pub(crate) mod thing;
 
 use madang_kit::db::Migrations;
 use sqlx::migrate::Migrator;

@@ -8,6 +8,7 @@ use axum::{
     },
     http::request::Parts,
 };
+use bytes::Bytes;
 use madang_kit::{Code, Context, Error, Id, principal::Scheme};
 use serde::de::DeserializeOwned;
 
@@ -33,13 +34,13 @@ impl FromRequestParts<Gateway> for Call {
     }
 }
 
-/// A write with a JSON object as its body; an empty body is an empty object.
-pub(crate) struct JsonCall {
+/// A write with a bounded body of any kind.
+pub(crate) struct BytesCall {
     pub(crate) context: Context,
-    pub(crate) fields: Fields,
+    pub(crate) body: Bytes,
 }
 
-impl FromRequest<Gateway> for JsonCall {
+impl FromRequest<Gateway> for BytesCall {
     type Rejection = DhubError;
 
     async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, DhubError> {
@@ -50,7 +51,21 @@ impl FromRequest<Gateway> for JsonCall {
             request::demand_first_body(&*gateway.shared, &principal, &headers, &body).await?;
         }
         let key = gateway.remembers_writes().then(|| request::idempotency_key(&principal, &headers, &extensions, &body)).flatten();
-        let context = Context { idempotency_key: key, ..request::context(&extensions, principal) };
+        Ok(Self { context: Context { idempotency_key: key, ..request::context(&extensions, principal) }, body })
+    }
+}
+
+/// A write with a JSON object as its body; an empty body is an empty object.
+pub(crate) struct JsonCall {
+    pub(crate) context: Context,
+    pub(crate) fields: Fields,
+}
+
+impl FromRequest<Gateway> for JsonCall {
+    type Rejection = DhubError;
+
+    async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, DhubError> {
+        let BytesCall { context, body } = BytesCall::from_request(request, gateway).await?;
         Ok(Self { context, fields: Fields::read(&body)? })
     }
 }

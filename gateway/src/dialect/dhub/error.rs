@@ -65,6 +65,7 @@ fn status(code: Code) -> StatusCode {
         Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Code::TimedOut => StatusCode::REQUEST_TIMEOUT,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::NotImplemented => StatusCode::NOT_IMPLEMENTED,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

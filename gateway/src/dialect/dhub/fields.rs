@@ -147,6 +147,48 @@ impl Fields {
         texts
     }
 
+    /// A whole number from `min` to `max` that may be absent or null.
+    pub(crate) fn optional_number(&mut self, name: &str, min: u32, max: u32) -> Option<u32> {
+        match self.object.remove(name) {
+            None | Some(Value::Null) => None,
+            Some(value) => {
+                let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| (min..=max).contains(number));
+                if number.is_none() {
+                    self.problem(name, "range", &format!("must be a whole number from {min} to {max}"));
+                }
+                number
+            }
+        }
+    }
+
+    /// An object that may be absent, to be read by itself; null is told apart from absent.
+    pub(crate) fn inner(&mut self, name: &str, max: usize) -> Option<Self> {
+        let object = self.optional_object(name, max)?;
+        Some(Self { object, at: format!("{}{name}.", self.at), problems: Vec::new() })
+    }
+
+    /// Whether a member is there, null included.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.object.contains_key(name)
+    }
+
+    /// A member of any kind.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
+        self.object.remove(name)
+    }
+
+    /// Everything that was not read yet.
+    pub(crate) fn rest(&mut self) -> Map<String, Value> {
+        std::mem::take(&mut self.object)
+    }
+
+    /// Refuses members that were not read.
+    pub(crate) fn no_others(&mut self) {
+        for name in self.rest().keys() {
+            self.problem(name, "unknown", "is not known here");
+        }
+    }
+
     /// Notes a problem of a field; a key of the caller's own in `name` is told in its first characters only.
     pub(crate) fn problem(&mut self, name: &str, rule: &str, message: &str) {
         if self.problems.len() >= MAX_PROBLEMS {
@@ -190,6 +232,11 @@ impl Fields {
             return Ok(());
         }
         Err(Error { code: Code::Invalid, message: "the request is not valid".to_owned(), fields: self.problems, cause: None })
+    }
+
+    /// The path of a member from the body's root.
+    pub(crate) fn path_of(&self, name: &str) -> String {
+        self.path(name)
     }
 
     fn path(&self, name: &str) -> String {

@@ -2,7 +2,7 @@
 //! `{"items": {id: "<JSON text>"}, "token": …}`.
 
 use madang_kit::{Error, Id, Result};
-use madang_proto::catalog::v1::ListRequest;
+use madang_proto::{catalog::v1::ListRequest, pipeline::v1 as pipeline};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -26,6 +26,18 @@ impl ListQuery {
     /// The request to the catalogue.
     pub(crate) fn request(self) -> Result<ListRequest, DhubError> {
         self.read().map_err(DhubError::in_query)
+    }
+
+    /// The request to the pipelines.
+    pub(crate) fn things(self) -> Result<pipeline::ListRequest, DhubError> {
+        let ListRequest { limit, offset, after, organization_id, q, tag, groups } = self.request()?;
+        Ok(pipeline::ListRequest { limit, offset, after, organization_id, q, tag, groups })
+    }
+
+    /// Limit and the run to go on before.
+    pub(crate) fn runs(self) -> Result<(u32, Option<String>), DhubError> {
+        let request = self.request()?;
+        Ok((request.limit, request.after))
     }
 
     fn read(self) -> Result<ListRequest> {
@@ -61,6 +73,10 @@ pub(crate) fn envelope<T: Serialize>(items: Vec<(String, T)>, next: Option<Strin
     for (id, item) in items {
         map.insert(id, Value::String(serde_json::to_string(&item).map_err(Error::internal)?));
     }
-    let token = next.map(|id| Ok::<_, Error>(id.parse::<Id>().map_err(Error::internal)?.prefixed("next"))).transpose()?;
-    Ok(json!({"items": map, "token": token}))
+    Ok(json!({"items": map, "token": token(next)?}))
+}
+
+/// What leads to the next page; null on the last.
+fn token(next: Option<String>) -> Result<Option<String>> {
+    next.map(|id| Ok::<_, Error>(id.parse::<Id>().map_err(Error::internal)?.prefixed("next"))).transpose()
 }

@@ -1,16 +1,20 @@
 //! D.Hub (dhub.md): Bearer JWT or an NCP signature, `{"detail": …}` errors.
 
+mod absent;
 mod auth;
 mod batch;
 mod call;
+mod code;
 mod collection;
 mod dataset;
 mod error;
+mod event;
 mod fields;
 mod list;
 mod pipeline;
 pub(super) mod routes;
 mod rows;
+mod step;
 mod table;
 mod trace;
 mod upload;

@@ -6,7 +6,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{auth, batch, collection, dataset, pipeline, table, trace, upload, user, version};
+use super::{absent::not_implemented, auth, batch, code, collection, dataset, event, pipeline, table, trace, upload, user, version};
 use crate::Gateway;
 
 pub(crate) fn routes() -> Router<Gateway> {
@@ -27,7 +27,8 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route("/api/v1/datasets/{id}/versions", get(version::of_dataset))
         .route("/api/v1/datasets/{id}/upload", post(upload::upload))
         // people
-        .route("/api/v1/users/", get(user::list).post(user::create))
+        .route("/api/v1/users", get(user::list).post(user::create))
+        .route("/api/v1/users/", get(user::list_items).post(user::create_item))
         .route("/api/v1/users/{id}", get(user::show).put(user::update).delete(user::delete))
         .route("/api/v1/users/{id}/versions", get(user::versions))
         // tables
@@ -37,10 +38,40 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route("/api/v1/tables/{id}/versions", get(table::versions))
         .route("/api/v1/tables/{id}/query", post(table::query))
         // pipelines
-        .route("/api/v1/pipelines", post(pipeline::create))
+        .route("/api/v1/pipelines", get(pipeline::list).post(pipeline::create))
+        .route("/api/v1/pipelines/", get(pipeline::list_items).post(pipeline::create_item))
+        .route("/api/v1/pipelines/{id}", get(pipeline::show).put(pipeline::update).delete(pipeline::delete))
+        .route("/api/v1/pipelines/{id}/versions", get(version::of_pipeline))
+        .route("/api/v1/pipelines/{id}/schedule", get(pipeline::schedule))
         .route("/api/v1/pipelines/{id}/run", post(pipeline::run))
-        .route("/api/v1/batches/{id}", get(batch::show))
+        // batches; {id} is a batch or a pipeline
+        .route("/api/v1/batches/{id}", get(batch::show).post(batch::start))
+        .route("/api/v1/batches/{id}/", get(batch::list_items))
+        .route("/api/v1/batches/{id}/cancel", post(batch::cancel))
+        .route("/api/v1/batches/{id}/{batch}", get(batch::show_state).delete(batch::stop))
+        // traces
         .route("/api/v1/traces", get(trace::list))
+        .route("/api/v1/traces/pipelines/{id}", get(trace::latest))
+        .route("/api/v1/traces/pipelines/{id}/", get(trace::history))
+        .route("/api/v1/traces/pipelines/{id}/{batch}", get(trace::show))
+        .route("/api/v1/traces/steps/{batch}", get(trace::steps))
+        // codes
+        .route("/api/v1/codes", get(code::list).post(code::create))
+        .route("/api/v1/codes/", get(code::list_items).post(code::create_item))
+        .route("/api/v1/codes/{id}", get(code::show).put(code::update).delete(code::delete))
+        .route("/api/v1/codes/{id}/versions", get(version::of_code))
+        .route("/api/v1/codes/{id}/file", get(code::file).put(code::put_file))
+        .route("/api/v1/codes/{id}/file/versions", get(code::file_versions))
+        // events
+        .route("/api/v1/events/{id}", get(event::show).post(event::start).delete(event::delete))
+        .route("/api/v1/events/topics/{topic}/messages", post(event::send))
+        // documented and absent: 501
+        .route("/api/v1/knowledges/", get(not_implemented).post(not_implemented))
+        .route("/api/v1/knowledges/{*rest}", get(not_implemented).post(not_implemented).put(not_implemented).delete(not_implemented))
+        .route("/api/v1/knowledger/{*rest}", get(not_implemented).post(not_implemented).put(not_implemented).delete(not_implemented))
+        .route("/api/v1/ontologies/{*rest}", get(not_implemented).post(not_implemented).put(not_implemented).delete(not_implemented))
+        .route("/v1/chat/completions", post(not_implemented))
+        .route("/v1/models", get(not_implemented))
         // each handler has its own limit; uploads are streamed
         .layer(DefaultBodyLimit::disable())
 }

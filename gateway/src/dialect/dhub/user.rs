@@ -15,22 +15,53 @@ use super::{
 use crate::{
     Gateway,
     identity::{
-        store::{self, User},
+        store::{self, PeopleFilter, User},
         user::{self, Wanted},
     },
 };
 
-/// `GET /users/`
-pub(crate) async fn list(State(gateway): State<Gateway>, call: Call, Query(query): Query<ListQuery>) -> Result<Json<Value>, DhubError> {
-    demand_admin(&call.context)?;
-    let request = query.request()?;
-    let limit = if request.limit == 0 { 100 } else { i64::from(request.limit) };
-    let mut found = store::people(&gateway.identity.db, &request.after.unwrap_or_default(), limit + 1).await?;
-    let more = found.len() > usize::try_from(limit).unwrap_or_default();
-    found.truncate(usize::try_from(limit).unwrap_or_default());
-    let next = found.last().filter(|_| more).map(|user| user.id.clone());
+/// People in a list, if it does not say how many.
+const DEFAULT_LIST: u32 = 100;
+
+/// `GET /users`: an array.
+pub(crate) async fn list(
+    State(gateway): State<Gateway>,
+    call: Call,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Vec<Value>>, DhubError> {
+    let (found, _) = fetch(&gateway, &call, query).await?;
+    Ok(Json(found.iter().map(shape).collect()))
+}
+
+/// `GET /users/`: an envelope.
+pub(crate) async fn list_items(
+    State(gateway): State<Gateway>,
+    call: Call,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, DhubError> {
+    let (found, next) = fetch(&gateway, &call, query).await?;
     let items = found.iter().map(|user| Ok((wire::id("user", &user.id)?, shape(user)))).collect::<Result<_>>()?;
     Ok(Json(envelope(items, next)?))
+}
+
+async fn fetch(gateway: &Gateway, call: &Call, query: ListQuery) -> Result<(Vec<User>, Option<String>), DhubError> {
+    demand_admin(&call.context)?;
+    let request = query.request()?;
+    let limit = if request.limit == 0 { DEFAULT_LIST } else { request.limit };
+    let filter = PeopleFilter {
+        after: request.after.unwrap_or_default(),
+        limit: i64::from(limit) + 1, // one more, so that the last page is known
+        offset: i64::try_from(request.offset).unwrap_or(i64::MAX),
+        groups: request.groups,
+        q: request.q.map(|text| text.to_lowercase()),
+        tag: request.tag,
+    };
+    let mut found = store::people(&gateway.identity.db, filter).await?;
+    let limit = usize::try_from(limit).unwrap_or_default();
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|user| user.id.clone());
+    Ok((found, next))
 }
 
 /// `GET /users/{id}?user_version=v2`
@@ -58,8 +89,18 @@ pub(crate) async fn versions(State(gateway): State<Gateway>, Path(id): Path<Stri
     Ok(Json(versions.map(shape).collect()))
 }
 
-/// `POST /users/`
+/// `POST /users`: the object.
 pub(crate) async fn create(State(gateway): State<Gateway>, call: JsonCall) -> Result<Json<Value>, DhubError> {
+    Ok(Json(shape(&make(&gateway, call).await?)))
+}
+
+/// `POST /users/`: the id alone.
+pub(crate) async fn create_item(State(gateway): State<Gateway>, call: JsonCall) -> Result<Json<Value>, DhubError> {
+    let made = make(&gateway, call).await?;
+    Ok(Json(json!({"item": wire::id("user", &made.id)?})))
+}
+
+async fn make(gateway: &Gateway, call: JsonCall) -> Result<User, DhubError> {
     demand_admin(&call.context)?;
     let mut fields = call.fields;
     let wanted = Wanted {
@@ -71,7 +112,7 @@ pub(crate) async fn create(State(gateway): State<Gateway>, call: JsonCall) -> Re
     fields.finish()?;
     let made = user::create(&gateway.identity, &call.context, wanted, shape).await?;
     gateway.users.push_now().await;
-    Ok(Json(json!({"item": wire::id("user", &made.id)?})))
+    Ok(made)
 }
 
 /// `PUT /users/{id}`

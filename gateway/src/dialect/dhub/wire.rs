@@ -22,17 +22,6 @@ pub(crate) struct NewCollection {
     pub(crate) created_at: Option<String>,
 }
 
-/// A pipeline with its steps.
-#[derive(Debug, Serialize)]
-pub(crate) struct Pipeline {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) description: Option<String>,
-    pub(crate) collection_id: Option<String>,
-    pub(crate) created_at: Option<String>,
-    pub(crate) steps: Vec<serde_json::Value>,
-}
-
 /// What an upload brought.
 #[derive(Debug, Serialize)]
 pub(crate) struct Upload {
@@ -47,16 +36,6 @@ pub(crate) struct NewBatch {
     pub(crate) batch_id: String,
     pub(crate) status: &'static str,
     pub(crate) started_at: Option<String>,
-}
-
-/// A batch: exactly five keys.
-#[derive(Debug, Serialize)]
-pub(crate) struct Batch {
-    pub(crate) id: String,
-    pub(crate) pipeline_id: String,
-    pub(crate) status: &'static str,
-    pub(crate) started_at: Option<String>,
-    pub(crate) finished_at: Option<String>,
 }
 
 /// An id from a service in D.Hub's spelling.
