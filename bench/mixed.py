@@ -6,6 +6,7 @@ HEADER = "id,일자,도로명,방향,통행량,평균속도,측정시각,휴일,
 ROADS = ["강남대로", "올림픽대로", "테헤란로", "한강대로", "동부간선도로", "세종대로", "남부순환로", "강변북로"]
 NOTES = ["", "공사 구간, 서행", "정상", "", '비 "약간" 옴', "snow; icy", "", "사고 처리 중"]
 DIRECTIONS = ["상행", "하행"]
+PIECE = 100_000
 
 # The same columns for those who want to be told them.
 POSTGRES_COLUMNS = """id BIGINT, "일자" DATE, "도로명" TEXT, "방향" TEXT, "통행량" BIGINT, "평균속도" DOUBLE PRECISION,
@@ -30,10 +31,10 @@ def csv(path, rows):
     return written(path, lambda file: write_rows(file, HEADER, row, rows))
 
 
-def narrow(path, rows):
+def narrow(path, rows, first=0):
     """Three columns, for tables that are long."""
     line = lambda n: f"{n},{(n * 2654435761) & 0xFFFF},이름 {n % 1000}"
-    return written(path, lambda file: write_rows(file, "id,value,name", line, rows))
+    return written(path, lambda file: write_rows(file, "id,value,name", line, rows, first))
 
 
 def large(path, size):
@@ -48,10 +49,10 @@ def large(path, size):
     return written(path, write)
 
 
-def write_rows(file, header, line, rows):
+def write_rows(file, header, line, rows, first=0):
     file.write(header.encode() + b"\n")
-    for first in range(0, rows, 100_000):
-        file.write(("\n".join(map(line, range(first, min(first + 100_000, rows)))) + "\n").encode())
+    for start in range(first, first + rows, PIECE):
+        file.write(("\n".join(map(line, range(start, min(start + PIECE, first + rows)))) + "\n").encode())
 
 
 def written(path, write):

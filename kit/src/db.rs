@@ -7,20 +7,22 @@
 //! through [`Db::pick`].
 
 mod group_commit;
+mod query;
 
 use std::{borrow::Cow, path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    Arguments, Encode, FromRow, Postgres, SqlSafeStr, SqlStr, Sqlite, Transaction, Type,
+    Postgres, SqlSafeStr, Sqlite, Transaction,
     migrate::{MigrateError, Migrator},
-    postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow},
-    sqlite::{
-        SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-        SqliteSynchronous,
-    },
+    postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions},
+    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub use group_commit::GroupCommit;
+use self::query::Target;
+pub use self::{
+    group_commit::GroupCommit,
+    query::{Bind, Query, Row},
+};
 
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
@@ -219,82 +221,6 @@ impl Tx {
             Self::Sqlite { group, .. } => settled(group.as_ref()).await,
             Self::Postgres(_) => Ok(()), // shows only what is
         }
-    }
-}
-
-/// A value that both back ends can bind.
-pub trait Bind: for<'q> Encode<'q, Sqlite> + Type<Sqlite> + for<'q> Encode<'q, Postgres> + Type<Postgres> {}
-impl<T> Bind for T where T: for<'q> Encode<'q, Sqlite> + Type<Sqlite> + for<'q> Encode<'q, Postgres> + Type<Postgres> {}
-
-/// A row that both back ends can decode: a `#[derive(sqlx::FromRow)]` struct or a tuple.
-pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
-impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
-
-enum Target<'c> {
-    SqlitePool(&'c SqlitePool, Option<&'c Arc<GroupCommit>>, SqliteArguments),
-    Sqlite(&'c mut SqliteConnection, SqliteArguments),
-    PgPool(&'c PgPool, PgArguments),
-    Postgres(&'c mut PgConnection, PgArguments),
-}
-
-/// A statement being filled with values.
-#[must_use = "finish with all, opt, one or run"]
-pub struct Query<'c> {
-    sql: SqlStr,
-    target: Target<'c>,
-    failed: Option<sqlx::Error>,
-}
-
-/// Runs the same expression against whichever back end the statement is for.
-macro_rules! on_target {
-    ($query:ident, |$executor:ident, $arguments:ident| $body:expr) => {{
-        if let Some(error) = $query.failed {
-            return Err(error);
-        }
-        match $query.target {
-            Target::SqlitePool($executor, group, $arguments) => {
-                let outcome = $body;
-                settled(group).await?;
-                outcome
-            }
-            Target::Sqlite($executor, $arguments) => $body,
-            Target::PgPool($executor, $arguments) => $body,
-            Target::Postgres($executor, $arguments) => $body,
-        }
-    }};
-}
-
-impl Query<'_> {
-    /// Binds the next `$n`.
-    pub fn bind<T: Bind>(mut self, value: T) -> Self {
-        let added = match &mut self.target {
-            Target::SqlitePool(_, _, arguments) | Target::Sqlite(_, arguments) => arguments.add(value),
-            Target::PgPool(_, arguments) | Target::Postgres(_, arguments) => arguments.add(value),
-        };
-        if let Err(error) = added {
-            self.failed.get_or_insert(sqlx::Error::Encode(error));
-        }
-        self
-    }
-
-    /// Every row.
-    pub async fn all<T: Row>(self) -> sqlx::Result<Vec<T>> {
-        on_target!(self, |executor, arguments| sqlx::query_as_with(self.sql, arguments).fetch_all(executor).await)
-    }
-
-    /// The first row, if there is one.
-    pub async fn opt<T: Row>(self) -> sqlx::Result<Option<T>> {
-        on_target!(self, |executor, arguments| sqlx::query_as_with(self.sql, arguments).fetch_optional(executor).await)
-    }
-
-    /// The first row; its absence is an error.
-    pub async fn one<T: Row>(self) -> sqlx::Result<T> {
-        self.opt().await?.ok_or(sqlx::Error::RowNotFound)
-    }
-
-    /// Runs it and tells how many rows it changed.
-    pub async fn run(self) -> sqlx::Result<u64> {
-        on_target!(self, |executor, arguments| Ok(sqlx::query_with(self.sql, arguments).execute(executor).await?.rows_affected()))
     }
 }
 

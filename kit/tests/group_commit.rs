@@ -2,6 +2,7 @@
 //!
 //! The writers are in a process of their own (this program once more, with [`writers`] as its only test), so that it can be
 //! killed, and so that `strace` can count its syncs, slow them down and let one fail. Where there is no `strace`, those tests say so.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the processes talk by their output")]
 
 use std::{
     collections::BTreeSet,
@@ -142,7 +143,7 @@ fn traced(folder: &Path, options: &[&str], writers: u64, commits: u64, fast: boo
     Some((acknowledged(&lines), lines, calls))
 }
 
-fn is_sync_of_log(call: &String) -> bool {
+fn is_sync_of_log(call: &str) -> bool {
     (call.contains("fdatasync(") || call.contains("fsync(")) && call.contains("test.db-wal>")
 }
 

@@ -114,7 +114,7 @@ impl Starting {
     /// The line that tells where it serves, once it is complete.
     pub(crate) fn ready_line(&self) -> Option<String> {
         let text = fs::read_to_string(&self.output).unwrap_or_default();
-        let complete = &text[..text.rfind('\n')? + 1];
+        let complete = &text[..=text.rfind('\n')?];
         complete.lines().find(|line| line.starts_with(READY)).map(str::to_owned)
     }
 

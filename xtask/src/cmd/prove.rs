@@ -22,7 +22,7 @@ struct Proof {
 enum Check {
     /// A Python program that gets the address and the credentials of a hub on SQLite and one thing more, and prints what it found.
     Program { text: &'static str, packages: &'static [&'static str], more: More },
-    /// Tests that start their own hubs and do more when told by a variable. They add what they found to the file `MADANG_FINDINGS`.
+    /// Tests that start their own hubs and do more when told by a variable. They add what they found to the file `PROOF_FINDINGS`.
     Tests { target: &'static str, filter: &'static str, variables: &'static [(&'static str, &'static str)] },
 }
 
@@ -53,9 +53,18 @@ const PROOFS: &[Proof] = &[
         },
     },
     Proof {
+        name: "openapi",
+        title: "Requests made from the OpenAPI document get documented statuses and shapes, and no fault of the hub",
+        check: Check::Program {
+            text: include_str!("prove/openapi.py"),
+            packages: &["requests==2.34.2", "schemathesis==4.32.5"],
+            more: More::DataFolder,
+        },
+    },
+    Proof {
         name: "lake",
         title: "Killed at 200 random moments of concurrent uploads: no acknowledged row missing, none doubled, no half version",
-        check: Check::Tests { target: "command", filter: "crash", variables: &[("MADANG_CRASH_ROUNDS", "100")] },
+        check: Check::Tests { target: "command", filter: "crash", variables: &[("CRASH_ROUNDS", "100")] },
     },
 ];
 
@@ -77,8 +86,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
 
 /// The proofs that are quick enough for every change.
 pub(crate) fn short(guard: &Guard) -> Result<()> {
-    let quick = PROOFS.iter().filter(|proof| proof.name == "readers");
-    quick.map(|proof| prove(guard, proof, Options { release: false, check: true })).collect()
+    let mut quick = PROOFS.iter().filter(|proof| proof.name == "readers");
+    quick.try_for_each(|proof| prove(guard, proof, Options { release: false, check: true }))
 }
 
 fn prove(guard: &Guard, proof: &Proof, options: Options) -> Result<()> {
@@ -124,7 +133,7 @@ fn tests(guard: &Guard, folder: &Path, logs: &Path, target: &str, filter: &str, 
     let findings = folder.join("findings");
     let mut cargo = process::cargo();
     cargo.args(["test", "--workspace", "--test", target, "--", "--nocapture", "--test-threads=1", filter]).current_dir(process::root()?);
-    cargo.envs(variables.iter().copied()).env("MADANG_TEST_POSTGRES", server.maintenance_url()).env("MADANG_FINDINGS", &findings);
+    cargo.envs(variables.iter().copied()).env("MADANG_TEST_POSTGRES", server.maintenance_url()).env("PROOF_FINDINGS", &findings);
     ensure!(guard.run(&mut cargo)?.success(), "the proof failed");
     fs::read_to_string(&findings).context("the tests found nothing")
 }

@@ -1,4 +1,4 @@
-//! Random numbers from a seed that can be given again (`MADANG_CRASH_SEED`).
+//! Random numbers from a seed that can be given again (`CRASH_SEED`).
 
 use std::{sync::Mutex, time::Duration};
 
@@ -7,11 +7,11 @@ use std::{sync::Mutex, time::Duration};
 pub(crate) struct Dice(Mutex<u64>);
 
 impl Dice {
-    /// From `MADANG_CRASH_SEED`, or anew; prints the seed, so that a failure can be looked for again.
+    /// From `CRASH_SEED`, or anew; prints the seed, so that a failure can be looked for again.
     pub(crate) fn new(of: &str) -> Self {
-        let given = std::env::var("MADANG_CRASH_SEED").ok().map(|text| text.parse().expect("MADANG_CRASH_SEED is a number"));
+        let given = std::env::var("CRASH_SEED").ok().map(|text| text.parse().expect("CRASH_SEED is a number"));
         let seed = given.unwrap_or_else(|| u64::from(chrono::Utc::now().timestamp_subsec_nanos()));
-        super::tell(&format!("{of}: MADANG_CRASH_SEED={seed}"));
+        super::tell(&format!("{of}: CRASH_SEED={seed}"));
         Self(Mutex::new(seed))
     }
 
@@ -31,7 +31,7 @@ impl Dice {
     }
 }
 
-/// How many kills (`MADANG_CRASH_ROUNDS`); a few unless `cargo xtask prove lake` asks for more.
+/// How many kills (`CRASH_ROUNDS`); a few unless `cargo xtask prove lake` asks for more.
 pub(crate) fn rounds() -> u64 {
-    std::env::var("MADANG_CRASH_ROUNDS").map_or(6, |text| text.parse().expect("MADANG_CRASH_ROUNDS is a number"))
+    std::env::var("CRASH_ROUNDS").map_or(6, |text| text.parse().expect("CRASH_ROUNDS is a number"))
 }

@@ -1,6 +1,7 @@
 //! Killed at random moments: what was acknowledged is there, nothing is there twice, and nothing by halves.
 //!
-//! A few kills on each database here; `cargo xtask prove lake` makes many of them (`MADANG_CRASH_ROUNDS`) and keeps the figures.
+//! A few kills on each database here; `cargo xtask prove lake` makes many of them (`CRASH_ROUNDS`) and keeps the figures.
+#![allow(clippy::print_stdout, reason = "seeds and figures are for the person who runs the tests")]
 
 mod book;
 mod dice;
@@ -181,7 +182,7 @@ impl Fire {
 /// Prints a finding; a proof also keeps it for its report.
 fn tell(line: &str) {
     println!("{line}");
-    if let Ok(path) = std::env::var("MADANG_FINDINGS") {
+    if let Ok(path) = std::env::var("PROOF_FINDINGS") {
         let mut file = File::options().create(true).append(true).open(path).expect("a file");
         writeln!(file, "{line}").expect("a line");
     }
