@@ -8,7 +8,7 @@ use madang_tests::{Client, Login, on_every_hub};
 const ROUTES: &str = include_str!("../../../gateway/src/dialect/dhub/routes.rs");
 
 /// Every route that needs a credential. An id that exists nowhere: the credential is looked at first.
-pub(crate) const CLOSED: [(&str, &str); 34] = [
+pub(crate) const CLOSED: [(&str, &str); 84] = [
     ("POST", "/api/v1/auth/logout"),
     ("GET", "/api/v1/auth/me"),
     ("GET", "/api/v1/collections"),
@@ -28,6 +28,8 @@ pub(crate) const CLOSED: [(&str, &str); 34] = [
     ("DELETE", "/api/v1/datasets/{id}"),
     ("GET", "/api/v1/datasets/{id}/versions"),
     ("POST", "/api/v1/datasets/{id}/upload"),
+    ("GET", "/api/v1/users"),
+    ("POST", "/api/v1/users"),
     ("GET", "/api/v1/users/"),
     ("POST", "/api/v1/users/"),
     ("GET", "/api/v1/users/{id}"),
@@ -39,10 +41,58 @@ pub(crate) const CLOSED: [(&str, &str); 34] = [
     ("POST", "/api/v1/tables/{id}/upload"),
     ("GET", "/api/v1/tables/{id}/versions"),
     ("POST", "/api/v1/tables/{id}/query"),
+    ("GET", "/api/v1/pipelines"),
     ("POST", "/api/v1/pipelines"),
+    ("GET", "/api/v1/pipelines/"),
+    ("POST", "/api/v1/pipelines/"),
+    ("GET", "/api/v1/pipelines/{id}"),
+    ("PUT", "/api/v1/pipelines/{id}"),
+    ("DELETE", "/api/v1/pipelines/{id}"),
+    ("GET", "/api/v1/pipelines/{id}/versions"),
+    ("GET", "/api/v1/pipelines/{id}/schedule"),
     ("POST", "/api/v1/pipelines/{id}/run"),
     ("GET", "/api/v1/batches/{id}"),
+    ("POST", "/api/v1/batches/{id}"),
+    ("GET", "/api/v1/batches/{id}/"),
+    ("POST", "/api/v1/batches/{id}/cancel"),
+    ("GET", "/api/v1/batches/{id}/{batch}"),
+    ("DELETE", "/api/v1/batches/{id}/{batch}"),
     ("GET", "/api/v1/traces"),
+    ("GET", "/api/v1/traces/pipelines/{id}"),
+    ("GET", "/api/v1/traces/pipelines/{id}/"),
+    ("GET", "/api/v1/traces/pipelines/{id}/{batch}"),
+    ("GET", "/api/v1/traces/steps/{batch}"),
+    ("GET", "/api/v1/codes"),
+    ("POST", "/api/v1/codes"),
+    ("GET", "/api/v1/codes/"),
+    ("POST", "/api/v1/codes/"),
+    ("GET", "/api/v1/codes/{id}"),
+    ("PUT", "/api/v1/codes/{id}"),
+    ("DELETE", "/api/v1/codes/{id}"),
+    ("GET", "/api/v1/codes/{id}/versions"),
+    ("GET", "/api/v1/codes/{id}/file"),
+    ("PUT", "/api/v1/codes/{id}/file"),
+    ("GET", "/api/v1/codes/{id}/file/versions"),
+    ("GET", "/api/v1/events/{id}"),
+    ("POST", "/api/v1/events/{id}"),
+    ("DELETE", "/api/v1/events/{id}"),
+    ("POST", "/api/v1/events/topics/{topic}/messages"),
+    ("GET", "/api/v1/knowledges/"),
+    ("POST", "/api/v1/knowledges/"),
+    ("GET", "/api/v1/knowledges/{*rest}"),
+    ("POST", "/api/v1/knowledges/{*rest}"),
+    ("PUT", "/api/v1/knowledges/{*rest}"),
+    ("DELETE", "/api/v1/knowledges/{*rest}"),
+    ("GET", "/api/v1/knowledger/{*rest}"),
+    ("POST", "/api/v1/knowledger/{*rest}"),
+    ("PUT", "/api/v1/knowledger/{*rest}"),
+    ("DELETE", "/api/v1/knowledger/{*rest}"),
+    ("GET", "/api/v1/ontologies/{*rest}"),
+    ("POST", "/api/v1/ontologies/{*rest}"),
+    ("PUT", "/api/v1/ontologies/{*rest}"),
+    ("DELETE", "/api/v1/ontologies/{*rest}"),
+    ("POST", "/v1/chat/completions"),
+    ("GET", "/v1/models"),
 ];
 
 /// Routes that hand credentials out.
@@ -104,10 +154,16 @@ async fn other_schemes_do_not_get_in() {
 
 async fn every_closed_route(client: &Client, login: &Login) {
     for (method, path) in CLOSED {
-        let target = path.replace("{id}", "ds-01h00000000000000000000000");
+        let target = filled(path);
         client.with(login.clone()).call(method, &target).send().await.is_unauthenticated();
         for (content_type, body) in BODIES.iter().filter(|_| matches!(method, "POST" | "PUT")) {
             client.with(login.clone()).call(method, &target).body(content_type, *body).send().await.is_unauthenticated();
         }
     }
+}
+
+/// The path with an id that exists nowhere in each of its places.
+fn filled(path: &str) -> String {
+    let part = |part: &str| if part.starts_with('{') { "ds-01h00000000000000000000000".to_owned() } else { part.to_owned() };
+    path.split('/').map(part).collect::<Vec<_>>().join("/")
 }

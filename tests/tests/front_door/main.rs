@@ -1,17 +1,24 @@
 //! Tests of the hub through its front door, one file per promise. Every test runs on every hub that `cargo xtask test` started.
 
+mod absent;
 mod authorization;
+mod batch;
+mod code;
 mod collection;
 mod concurrency;
 mod dataset;
+mod event;
 mod flights;
 mod forged_token;
 mod formats;
+mod graph;
 mod health;
 mod hostile;
 mod identifier;
+mod incremental;
 mod limits;
 mod openapi;
+mod pipeline;
 mod query;
 mod replay;
 mod scenarios;

@@ -31,22 +31,23 @@ async fn the_same_request_gets_the_first_answer_again() {
     on_every_hub(|hub| async move {
         let pipeline = work::pipeline(&hub.signed(), json!([])).await;
         let run = format!("/api/v1/pipelines/{pipeline}/run");
-        for (target, body) in [
-            ("/api/v1/collections", json!({"name": "한 번"})),
-            ("/api/v1/datasets", json!({"name": "한 번"})),
-            ("/api/v1/pipelines", json!({"name": "한 번"})),
-            (&run, json!({})),
+        let (named, renamed) = (json!({"name": "한 번"}), json!({"name": "다른 몸"}));
+        for (target, body, another) in [
+            ("/api/v1/collections", &named, &renamed),
+            ("/api/v1/datasets", &named, &renamed),
+            ("/api/v1/pipelines", &named, &renamed),
+            (&run, &json!({}), &json!({"parameters": {}})),
         ] {
             let signed = Signed::new(&hub, target);
-            let first = signed.json(&body).await.is(200);
+            let first = signed.json(body).await.is(200);
             for _ in 0..2 {
-                signed.json(&body).await.is_exactly(200, &first.text);
+                signed.json(body).await.is_exactly(200, &first.text);
             }
-            let other = signed.json(&json!({"name": "다른 몸"})).await.is(200);
+            let other = signed.json(another).await.is(200);
             assert_ne!(other.text, first.text, "{target}: another body is another request");
             let again = Signed::new(&hub, target);
             assert_ne!(again.headers[2], signed.headers[2]);
-            assert_ne!(again.json(&body).await.is(200).text, first.text, "{target}: another signature is another request");
+            assert_ne!(again.json(body).await.is(200).text, first.text, "{target}: another signature is another request");
         }
         let traces = hub.signed().get(&format!("/api/v1/traces?pipeline_id={pipeline}")).send().await.is(200).json();
         assert_eq!(traces.as_array().map(Vec::len), Some(3), "three runs, not five");
