@@ -96,7 +96,7 @@ fn prove(guard: &Guard, proof: &Proof, options: Options) -> Result<()> {
     fs::create_dir(&logs)?;
     let findings = match &proof.check {
         Check::Program { text, packages, more } => program(guard, &folder, &logs, options, text, packages, more)?,
-        Check::Tests { target, filter, variables } => tests(guard, &folder, &logs, target, filter, variables)?,
+        Check::Tests { target, filter, variables } => tests(guard, &folder, options, target, filter, variables)?,
     };
     if options.check { Ok(()) } else { report(proof, options, &findings) }
 }
@@ -127,12 +127,13 @@ fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &s
     Ok(findings)
 }
 
-fn tests(guard: &Guard, folder: &Path, logs: &Path, target: &str, filter: &str, variables: &[(&str, &str)]) -> Result<String> {
+fn tests(guard: &Guard, folder: &Path, options: Options, target: &str, filter: &str, variables: &[(&str, &str)]) -> Result<String> {
     let programs = postgres::find_or_install(guard)?;
-    let server = Server::start(guard, &programs, &folder.join("postgres"), &logs.join("postgres.log"), &[])?;
+    let server = Server::start(guard, &programs, &folder.join("postgres"), &folder.join("postgres.log"), &[])?;
     let findings = folder.join("findings");
     let mut cargo = process::cargo();
-    cargo.args(["test", "--workspace", "--test", target, "--", "--nocapture", "--test-threads=1", filter]).current_dir(process::root()?);
+    cargo.args(["test", "--workspace", "--test", target]).args(options.release.then_some("--release")).current_dir(process::root()?);
+    cargo.args(["--", "--nocapture", "--test-threads=1", filter]);
     cargo.envs(variables.iter().copied()).env("MADANG_TEST_POSTGRES", server.maintenance_url()).env("PROOF_FINDINGS", &findings);
     ensure!(guard.run(&mut cargo)?.success(), "the proof failed");
     fs::read_to_string(&findings).context("the tests found nothing")

@@ -8,6 +8,8 @@ use super::work::{Content, Upload};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Acknowledged,
+    /// Its answer was lost, and it was there when the hub was looked at after the kill: it must stay.
+    There,
     /// Refused, or not there when the hub was looked at after the kill: it must never appear.
     Gone,
     /// Both is right: all of it there, or nothing.
@@ -70,21 +72,21 @@ impl Book {
             match (*outcome, there) {
                 (Outcome::Acknowledged, false) => unreachable!("lost: {upload:?}"),
                 (Outcome::Unanswered, true) => {
-                    *outcome = Outcome::Acknowledged;
+                    *outcome = Outcome::There;
                     figures.unanswered_there += 1;
                 }
                 (Outcome::Unanswered, false) => {
                     *outcome = Outcome::Gone;
                     figures.unanswered_not_there += 1;
                 }
-                (Outcome::Acknowledged, true) | (Outcome::Gone, _) => {}
+                (Outcome::Acknowledged, true) | (Outcome::There | Outcome::Gone, _) => {}
             }
         }
     }
     /// Adds the uploads to the report.
     pub(crate) fn count(&self, figures: &mut Figures) {
-        let acknowledged = self.uploads.values().filter(|(_, outcome)| *outcome == Outcome::Acknowledged).count();
-        figures.acknowledged += acknowledged;
-        figures.gone += self.uploads.len() - acknowledged;
+        let with = |wanted: Outcome| self.uploads.values().filter(|(_, outcome)| *outcome == wanted).count();
+        figures.acknowledged += with(Outcome::Acknowledged);
+        figures.gone += with(Outcome::Gone);
     }
 }

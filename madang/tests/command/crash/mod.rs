@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Writers are at work for at most this long.
-const WORK: Duration = Duration::from_millis(1_500);
+const WORK: Duration = Duration::from_millis(2_000);
 /// A table's history would make each look at it longer: new tables after so many kills.
 const KILLS_PER_TABLE: u64 = 10;
 
@@ -166,13 +166,10 @@ impl Fire {
             began.elapsed().as_secs_f64(),
             self.slowest_start.as_secs_f64(),
         ));
-        tell(&format!(
-            "{}: {acknowledged} uploads acknowledged, all there, each once and whole, in {versions} versions without a gap",
-            self.name
-        ));
+        tell(&format!("{}: {acknowledged} uploads acknowledged, all there, each once and whole", self.name));
         tell(&format!(
             "{}: {unanswered_there} uploads there whole although the kill took their answer, {unanswered_not_there} not there at all, \
-             {} refused",
+             {} refused; {versions} versions, none missing",
             self.name,
             gone - unanswered_not_there,
         ));
