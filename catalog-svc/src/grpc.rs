@@ -4,6 +4,7 @@ use futures::{StreamExt, stream::BoxStream};
 use madang_kit::rpc;
 use madang_proto::catalog::v1::{
     CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset, DeleteRequest, DeleteResponse,
+    DeleteRowsRequest, DeleteRowsResponse,
     DemandOrganizationRequest, DemandOrganizationResponse, GetRequest, InspectFilesResponse, ListDatasetsResponse,
     ListObjectVersionsRequest, ListObjectVersionsResponse, ListOrganizationsResponse, ListRequest, ListTableVersionsRequest,
     ListTableVersionsResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest, PutUserResponse, QueryTableRequest,
@@ -13,7 +14,7 @@ use madang_proto::catalog::v1::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{Catalog, dataset, organization, table, thing, upload, user};
+use crate::{Catalog, dataset, delete, organization, table, thing, upload, user};
 
 /// The largest commit: a table of some 100,000 files.
 pub(crate) const COMMIT_BYTES: usize = 32 << 20;
@@ -98,6 +99,11 @@ impl catalog_server::Catalog for Catalog {
     async fn query_table(&self, request: Request<QueryTableRequest>) -> Answer<Self::QueryTableStream> {
         let context = rpc::context(&request)?;
         Ok(stream(table::query(self, &context, request.into_inner()).await?))
+    }
+
+    async fn delete_rows(&self, request: Request<DeleteRowsRequest>) -> Answer<DeleteRowsResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(delete::delete(self, &context, request.into_inner()).await?))
     }
 
     async fn list_table_versions(&self, request: Request<ListTableVersionsRequest>) -> Answer<ListTableVersionsResponse> {

@@ -12,16 +12,27 @@ use crate::storage;
 
 /// The stream in the columns of `schema`.
 pub(crate) fn fit(rows: RowStream, schema: &Schema) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    fit_as(rows, schema, schema.arrow(), None)
+}
+
+/// The same for rows that come with their ids and keep them.
+pub(crate) fn fit_stored(rows: RowStream, schema: &Schema) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let ids = rows.schema.index_of(ROW_ID).map_err(storage)?;
+    fit_as(rows, schema, schema.stored(), Some(ids))
+}
+
+fn fit_as(rows: RowStream, schema: &Schema, wanted: SchemaRef, ids: Option<usize>) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let sources = sources(&rows.schema, schema)?;
-    let (columns, stored) = (schema.columns.clone(), schema.arrow());
+    let columns = schema.columns.clone();
     let fitted = rows.batches.map(move |batch| {
         let batch = batch?;
+        let ids = ids.map(|index| Ok(batch.column(index).clone()));
         let arrays = columns.iter().zip(&sources).map(|(column, source)| match source {
             Some(index) => convert(batch.column(*index), column),
             None => Ok(new_null_array(&column.kind.arrow(), batch.num_rows())),
         });
-        let arrays = arrays.collect::<Result<Vec<_>>>()?;
-        RecordBatch::try_new(stored.clone(), arrays).map_err(storage)
+        let arrays = ids.into_iter().chain(arrays).collect::<Result<Vec<_>>>()?;
+        RecordBatch::try_new(wanted.clone(), arrays).map_err(storage)
     });
     Ok(fitted.boxed())
 }
@@ -69,18 +80,32 @@ fn converts(from: ColumnType, to: ColumnType) -> bool {
     from == to || to == String || matches!((from, to), (Int32, Int64 | Float | Double) | (Int64, Int32 | Float | Double) | (Float, Double))
 }
 
-/// Integers beyond what a floating-point column keeps apart are refused.
+/// Integers that a floating-point column would not give back are refused.
 fn check_exact(array: &ArrayRef, from: ColumnType, column: &Column) -> Result<()> {
-    let most: u64 = match (from, column.kind) {
-        (ColumnType::Int32 | ColumnType::Int64, ColumnType::Float) => 1 << 24,
-        (ColumnType::Int64, ColumnType::Double) => 1 << 53,
+    let exact: fn(i64) -> bool = match (from, column.kind) {
+        (ColumnType::Int32 | ColumnType::Int64, ColumnType::Float) => is_exact_float,
+        (ColumnType::Int64, ColumnType::Double) => is_exact_double,
         _ => return Ok(()),
     };
     let wide = cast(array, &ColumnType::Int64.arrow(), column)?;
-    match wide.as_primitive::<Int64Type>().iter().flatten().find(|value| value.unsigned_abs() > most) {
+    match wide.as_primitive::<Int64Type>().iter().flatten().find(|value| !exact(*value)) {
         Some(value) => Err(unfit(column, &value.to_string())),
         None => Ok(()),
     }
+}
+
+/// Whether the binary digits from the first to the last one that is set are few enough.
+fn fits_digits(value: i64, digits: u32) -> bool {
+    let magnitude = value.unsigned_abs();
+    magnitude == 0 || u64::BITS - magnitude.leading_zeros() - magnitude.trailing_zeros() <= digits
+}
+
+fn is_exact_float(value: i64) -> bool {
+    fits_digits(value, f32::MANTISSA_DIGITS)
+}
+
+fn is_exact_double(value: i64) -> bool {
+    fits_digits(value, f64::MANTISSA_DIGITS)
 }
 
 fn cast(array: &ArrayRef, to: &arrow::datatypes::DataType, column: &Column) -> Result<ArrayRef> {

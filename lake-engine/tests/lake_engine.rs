@@ -12,9 +12,17 @@ mod inspect;
 mod paging;
 #[path = "lake_engine/query.rs"]
 mod query;
+#[path = "lake_engine/crash.rs"]
+mod crash;
+#[path = "lake_engine/merge.rs"]
+mod merge;
+#[path = "lake_engine/rewrite.rs"]
+mod rewrite;
 #[path = "lake_engine/select.rs"]
 mod select;
 #[path = "lake_engine/stage.rs"]
 mod stage;
+#[path = "lake_engine/vacuum.rs"]
+mod vacuum;
 #[path = "lake_engine/versions.rs"]
 mod versions;

@@ -214,6 +214,7 @@ async fn publish(
         files: output.staged.files.iter().cloned().map(TableFile::from).collect(),
         dataset_id: output.open.dataset.to_string(),
         made_for: output.open.snapshot.as_ref().map(|snapshot| (&snapshot.schema).into()).unwrap_or_default(),
+        ..TableChange::default()
     };
     let request = CommitTablesRequest {
         run_id: claim.run.to_string(),

@@ -2,13 +2,16 @@
 
 mod authorization;
 mod collection;
+mod compaction;
 mod concurrency;
 mod dataset;
+mod delete;
 mod flights;
 mod forged_token;
 mod health;
 mod identifier;
 mod limits;
+mod merge;
 mod query;
 mod replay;
 mod scenarios;
@@ -22,3 +25,4 @@ mod tutorial;
 mod upload;
 mod user;
 mod walk;
+mod widen;
