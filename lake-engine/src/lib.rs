@@ -4,23 +4,31 @@
 //!   or column mapping, so that other engines can open it. `_id` is its first column.
 //! * Writing: [`Engine`] converts a file (`ingest/`) or a row stream into Parquet files of disjoint `_id` ranges (`write/`), and
 //!   one commit makes them a version (`delta/`).
+//! * Rewriting: merges, deletes, wider columns and compaction write files that take the place of others (`rewrite/`).
 //! * Reading: a page seeks by row counts (`read.rs`); a query is planned over resolved file lists only (`query/`).
 
 mod delta;
 mod ingest;
 mod query;
 mod read;
+mod rewrite;
 mod rows;
 mod scratch;
 mod store;
+mod vacuum;
 mod write;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use madang_lake::{
-    Change, CommitInfo, Error, Filter, Input, Inspection, Lake, Limits, ReadOptions, Result, RowIds, RowStream, Schema, Snapshot, Staged,
-    TableId, VersionInfo,
+    Change, CommitInfo, DataFile, Error, Filter, Input, Inspection, Lake, Limits, Merge, ReadOptions, Result, Rewrite, RowIds, RowStream,
+    Schema, Snapshot, Staged, TableId, VersionInfo,
 };
 use object_store::ObjectStore;
 use serde_json::Value;
@@ -85,6 +93,22 @@ impl Lake for Engine {
         Ok(Staged { files, columns })
     }
 
+    async fn merge(&self, base: &Snapshot, rows: &Merge, limits: &Limits, ids: &dyn RowIds) -> Result<Rewrite> {
+        self.rewriting(base).merge(rows, *limits, ids).await
+    }
+
+    async fn delete(&self, base: &Snapshot, filters: &[Filter], limits: &Limits) -> Result<Rewrite> {
+        self.rewriting(base).delete(filters, *limits).await
+    }
+
+    async fn widen(&self, base: &Snapshot, schema: &Schema) -> Result<Rewrite> {
+        self.rewriting(base).widen(schema).await
+    }
+
+    async fn compact(&self, base: &Snapshot, files: &[DataFile]) -> Result<Rewrite> {
+        self.rewriting(base).compact(files).await
+    }
+
     async fn discard(&self, table: &TableId, staged: &Staged) -> Result<()> {
         let target = self.target(table);
         for file in &staged.files {
@@ -123,6 +147,24 @@ impl Lake for Engine {
 
     async fn history(&self, table: &TableId, before: Option<i64>, limit: usize) -> Result<Vec<VersionInfo>> {
         self.tables.history(table, before, limit).await
+    }
+
+    async fn tables(&self) -> Result<Vec<TableId>> {
+        vacuum::tables(&self.store).await
+    }
+
+    async fn sweep(&self, table: &TableId, since: i64, until: i64, keep: &HashSet<String>) -> Result<u64> {
+        vacuum::sweep(&self.store, table, since..until, keep).await
+    }
+
+    async fn expire(&self, table: &TableId, after: i64, to: i64) -> Result<u64> {
+        vacuum::expire(&self.store, table, after + 1..=to).await
+    }
+
+    async fn remove(&self, table: &TableId) -> Result<u64> {
+        let removed = vacuum::remove(&self.store, table).await?;
+        self.tables.forget(table);
+        Ok(removed)
     }
 
     fn tables_in(&self, sql: &str) -> Result<Vec<String>> {
@@ -164,6 +206,10 @@ impl Lake for Engine {
 }
 
 impl Engine {
+    fn rewriting<'a>(&'a self, base: &'a Snapshot) -> rewrite::Rewriting<'a> {
+        rewrite::Rewriting { store: &self.store, footers: &self.footers, scratch: &self.scratch, base }
+    }
+
     fn target(&self, table: &TableId) -> write::Target {
         write::Target { store: self.store.clone(), table: table.clone() }
     }

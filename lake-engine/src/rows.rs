@@ -13,13 +13,26 @@ use crate::storage;
 /// The stream in the columns of `schema`.
 pub(crate) fn fit(rows: RowStream, schema: &Schema) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let fit = Fit::new(&rows.schema, schema)?;
-    Ok(rows.batches.map(move |batch| fit.apply(&batch?)).boxed())
+    Ok(fitted(rows, fit))
+}
+
+/// The same for rows that come with their ids and keep them.
+pub(crate) fn fit_stored(rows: RowStream, schema: &Schema) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let ids = rows.schema.index_of(ROW_ID).map_err(storage)?;
+    let fit = Fit { stored: schema.stored(), ids: Some(ids), ..Fit::new(&rows.schema, schema)? };
+    Ok(fitted(rows, fit))
+}
+
+fn fitted(rows: RowStream, fit: Fit) -> BoxStream<'static, Result<RecordBatch>> {
+    rows.batches.map(move |batch| fit.apply(&batch?)).boxed()
 }
 
 /// How rows of one schema become rows of a table.
 pub(crate) struct Fit {
     columns: Vec<Column>,
     stored: SchemaRef,
+    /// The column of the rows' ids, if they keep them.
+    ids: Option<usize>,
     /// For each column of the table, the column that fills it.
     sources: Vec<Option<usize>>,
 }
@@ -28,17 +41,18 @@ impl Fit {
     /// # Errors
     /// [`Error::Invalid`] names a column that the table lacks, or a mandatory one that is missing.
     pub(crate) fn new(from: &arrow::datatypes::Schema, to: &Schema) -> Result<Self> {
-        Ok(Self { columns: to.columns.clone(), stored: to.arrow(), sources: sources(from, to)? })
+        Ok(Self { columns: to.columns.clone(), stored: to.arrow(), ids: None, sources: sources(from, to)? })
     }
 
     /// # Errors
     /// [`Error::Invalid`] names a column with a value that does not fit.
     pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let ids = self.ids.map(|index| Ok(batch.column(index).clone()));
         let arrays = self.columns.iter().zip(&self.sources).map(|(column, source)| match source {
             Some(index) => convert(batch.column(*index), column),
             None => Ok(new_null_array(&column.kind.arrow(), batch.num_rows())),
         });
-        let arrays = arrays.collect::<Result<Vec<_>>>()?;
+        let arrays = ids.into_iter().chain(arrays).collect::<Result<Vec<_>>>()?;
         RecordBatch::try_new(self.stored.clone(), arrays).map_err(storage)
     }
 }
@@ -101,18 +115,32 @@ fn check_kept(array: &ArrayRef, plain: &ArrayRef, column: &Column) -> Result<()>
     if lost.true_count() > 0 { Err(unfit(column, &format!("a value of the type {kind}"))) } else { Ok(()) }
 }
 
-/// Integers beyond what a floating-point column keeps apart are refused.
+/// Integers that a floating-point column would not give back are refused.
 fn check_exact(array: &ArrayRef, from: ColumnType, column: &Column) -> Result<()> {
-    let most: u64 = match (from, column.kind) {
-        (ColumnType::Int32 | ColumnType::Int64, ColumnType::Float) => 1 << 24,
-        (ColumnType::Int64, ColumnType::Double) => 1 << 53,
+    let exact: fn(i64) -> bool = match (from, column.kind) {
+        (ColumnType::Int32 | ColumnType::Int64, ColumnType::Float) => is_exact_float,
+        (ColumnType::Int64, ColumnType::Double) => is_exact_double,
         _ => return Ok(()),
     };
     let wide = cast(array, &ColumnType::Int64.arrow(), column)?;
-    match wide.as_primitive::<Int64Type>().iter().flatten().find(|value| value.unsigned_abs() > most) {
+    match wide.as_primitive::<Int64Type>().iter().flatten().find(|value| !exact(*value)) {
         Some(value) => Err(unfit(column, &value.to_string())),
         None => Ok(()),
     }
+}
+
+/// Whether the binary digits from the first to the last one that is set are few enough.
+fn fits_digits(value: i64, digits: u32) -> bool {
+    let magnitude = value.unsigned_abs();
+    magnitude == 0 || u64::BITS - magnitude.leading_zeros() - magnitude.trailing_zeros() <= digits
+}
+
+fn is_exact_float(value: i64) -> bool {
+    fits_digits(value, f32::MANTISSA_DIGITS)
+}
+
+fn is_exact_double(value: i64) -> bool {
+    fits_digits(value, f64::MANTISSA_DIGITS)
 }
 
 fn cast(array: &ArrayRef, to: &DataType, column: &Column) -> Result<ArrayRef> {

@@ -9,8 +9,8 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use madang_lake::{
-    Change, Column, ColumnType, CommitInfo, Error, Format, Input, Inspection, Lake, Limits, Page, ReadOptions, Result, RowIds, RowStream,
-    Schema, Snapshot, Staged, TableId, WriteMode, write_json_rows,
+    Change, Column, ColumnType, CommitInfo, Error, Format, Input, Inspection, Lake, Limits, Merge, Page, Positions, ReadOptions, Result,
+    Rewrite, RowIds, RowStream, Schema, Snapshot, Staged, TableId, WriteMode, write_json_rows,
 };
 use madang_lake_engine::{Durability, Engine, EngineOptions};
 use serde_json::Value;
@@ -116,6 +116,36 @@ impl TestLake {
         self.engine.commit(&before.table, change(before, mode, staged)).await
     }
 
+    /// Commits files in the place of others.
+    pub async fn exchange(&self, before: &Snapshot, mode: WriteMode, rewrite: Rewrite) -> Result<Snapshot> {
+        self.engine.commit(&before.table, exchange(before, mode, rewrite)).await
+    }
+
+    /// Rows for a merge, staged from a CSV text.
+    pub async fn rows_to_merge(&self, base: &Snapshot, bytes: impl AsRef<[u8]>, keys: &[&str]) -> Result<Merge> {
+        let input = self.csv(bytes);
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        let named = self.engine.inspect(&input, &Limits::default()).await?.schema.columns;
+        let schema = base.schema.for_merge(&named.into_iter().map(|column| column.name).collect::<Vec<_>>(), &keys)?;
+        let staged = self.engine.stage(&base.table, &input, &schema, &Limits::default(), &Positions::default()).await?;
+        Ok(Merge { staged, schema, keys })
+    }
+
+    /// Merges the rows of a CSV text and commits.
+    pub async fn merge(&self, base: &Snapshot, bytes: impl AsRef<[u8]>, keys: &[&str]) -> Result<Snapshot> {
+        let rows = self.rows_to_merge(base, bytes, keys).await?;
+        let rewrite = self.engine.merge(base, &rows, &Limits::default(), &self.ids).await;
+        self.engine.discard(&base.table, &rows.staged).await?;
+        self.exchange(base, WriteMode::Merge, rewrite?).await
+    }
+
+    /// All rows as JSON arrays, the row id first.
+    pub async fn stored(&self, snapshot: &Snapshot) -> Vec<Value> {
+        let columns = std::iter::once("_id").chain(snapshot.schema.columns.iter().map(|column| column.name.as_str()));
+        let columns = Some(columns.map(str::to_owned).collect());
+        self.read(snapshot, &ReadOptions { columns, ..ReadOptions::default() }).await.unwrap()
+    }
+
     /// All visible rows as JSON arrays.
     pub async fn rows(&self, snapshot: &Snapshot) -> Vec<Value> {
         self.read(snapshot, &ReadOptions::default()).await.unwrap()
@@ -140,8 +170,14 @@ pub fn change(before: &Snapshot, mode: WriteMode, staged: Staged) -> Change {
         mode,
         schema: before.schema.clone(),
         staged,
+        leaving: Vec::new(),
         info: CommitInfo { timestamp_ms: 1_772_341_200_000, ..CommitInfo::default() },
     }
+}
+
+/// A change that puts files in the place of others.
+pub fn exchange(before: &Snapshot, mode: WriteMode, rewrite: Rewrite) -> Change {
+    Change { leaving: rewrite.leaving, ..change(before, mode, rewrite.staged) }
 }
 
 pub async fn batches(rows: RowStream) -> Result<Vec<RecordBatch>> {

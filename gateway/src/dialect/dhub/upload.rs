@@ -28,6 +28,7 @@ const PIECES_IN_FLIGHT: usize = 16;
 #[derive(Debug, Deserialize)]
 pub(crate) struct UploadQuery {
     mode: Option<String>,
+    keys: Option<String>,
     delimiter: Option<String>,
     format: Option<String>,
 }
@@ -48,16 +49,17 @@ pub(crate) async fn upload(
 ) -> Result<Json<wire::Upload>, DhubError> {
     let dataset = path_id("dataset", "ds", &id)?;
     let mode = write_mode(query.mode.as_deref()).map_err(DhubError::in_query)?;
+    let keys = read_keys(mode, query.keys.as_deref()).map_err(DhubError::in_query)?;
     let form = UploadForm::read(request, gateway.config.upload_bytes).await?;
     let said = read_said(query).map_err(DhubError::in_query)?;
     let (pieces, received) = mpsc::channel(PIECES_IN_FLIGHT);
-    let start = UploadStart { dataset_id: dataset.to_string(), mode: mode.into() };
+    let start = UploadStart { dataset_id: dataset.to_string(), mode: mode.into(), keys };
     let mut catalog = gateway.catalog.clone();
     let answer = catalog.upload_table(rpc::request(&call.context, ReceiverStream::new(received)));
     let sending = send(form, start, said, pieces);
     let (answer, sent) = tokio::join!(answer, sending);
     sent?; // what is wrong with the form is known better here
-    let taken = answer?.into_inner();
+    let taken = answer.map_err(refused)?.into_inner();
     Ok(Json(wire::Upload { message: "Upload successful", rows: taken.rows, columns: taken.columns }))
 }
 
@@ -80,8 +82,27 @@ fn write_mode(mode: Option<&str>) -> Result<WriteMode, Error> {
     match mode {
         None | Some("append") => Ok(WriteMode::Append),
         Some("overwrite") => Ok(WriteMode::Overwrite),
-        Some(_) => Err(Error::invalid("mode", "choice", "mode must be append or overwrite")),
+        Some("merge") => Ok(WriteMode::Merge),
+        Some(_) => Err(Error::invalid("mode", "choice", "mode must be append, overwrite or merge")),
     }
+}
+
+/// `keys=a,b`: the columns by which rows are merged; only then, and then at least one.
+fn read_keys(mode: WriteMode, text: Option<&str>) -> Result<Vec<String>, Error> {
+    let keys: Vec<String> = text.unwrap_or_default().split(',').map(str::to_owned).collect();
+    match (mode == WriteMode::Merge, text) {
+        (false, None) => Ok(Vec::new()),
+        (false, Some(_)) => Err(Error::invalid("keys", "mode", "keys may be given with mode=merge only")),
+        (true, _) if keys.iter().any(String::is_empty) => Err(Error::invalid("keys", "missing", "mode=merge needs keys=column,…")),
+        (true, _) => Ok(keys),
+    }
+}
+
+/// Keys stand in the query, all else that may be wrong in the body.
+fn refused(status: tonic::Status) -> DhubError {
+    let error = Error::from(status);
+    let in_query = error.fields.iter().any(|problem| problem.field == "keys");
+    if in_query { DhubError::in_query(error) } else { error.into() }
 }
 
 /// Sends the form on, part by part. A form that breaks off is never ended with [`Part::End`], so nothing of it is kept.
