@@ -91,6 +91,9 @@ fn tables() -> Vec<Operation> {
             .query("format", formats(), "")
             .gives_types(&row_types())
             .may(408),
+        new("delete", "/{id}", "Delete the rows that meet every filter")
+            .query("filter", list(&text()), "column:op:value; at least one")
+            .gives(object(&[("message", text()), ("rows", count())])),
         uploads(new("post", "/{id}/upload", "Upload files into the table")),
         new("get", "/{id}/versions", "The table's versions, newest first").gives(list(&named("TableVersion"))),
         new("post", "/{id}/query", "Run one SELECT")
@@ -214,11 +217,10 @@ fn version_of(operation: Operation, kind: &str) -> Operation {
 }
 
 fn uploads(operation: Operation) -> Operation {
-    with_files(operation).query("mode", one_of(&["append", "overwrite"]), "append if not given").gives(object(&[
-        ("message", text()),
-        ("rows", count()),
-        ("columns", count()),
-    ]))
+    with_files(operation)
+        .query("mode", one_of(&["append", "overwrite", "merge"]), "append if not given")
+        .query("keys", text(), "Of a merge: names of columns with commas between")
+        .gives(object(&[("message", text()), ("rows", count()), ("columns", count())]))
 }
 
 fn with_files(operation: Operation) -> Operation {
