@@ -8,6 +8,8 @@ mod support;
 
 #[path = "lake_engine/crash.rs"]
 mod crash;
+#[path = "lake_engine/changes.rs"]
+mod changes;
 #[path = "lake_engine/inspect.rs"]
 mod inspect;
 #[path = "lake_engine/json.rs"]

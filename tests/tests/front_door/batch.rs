@@ -199,26 +199,3 @@ async fn a_run_has_its_time() {
     })
     .await;
 }
-
-/// One user's long runs leave a worker to the others.
-#[tokio::test]
-async fn others_are_not_held_up() {
-    on_every_hub(|hub| async move {
-        let admin = hub.admin().await;
-        let (_, _, busy) = work::person(&admin, &[]).await;
-        let mut long = Vec::new();
-        for _ in 0..6 {
-            let pipeline = slow(&busy).await;
-            long.push(busy.post(&format!("/api/v1/pipelines/{pipeline}/run")).send().await.is(200).text_of("batch_id"));
-        }
-        let began = Instant::now();
-        let (_, _, other) = work::person(&admin, &[]).await;
-        let pipeline = two_steps(&other, "SELECT n FROM daily").await;
-        work::run_well(&other, &pipeline).await;
-        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-        for batch in long {
-            busy.post(&format!("/api/v1/batches/{batch}/cancel")).send().await.is(200);
-        }
-    })
-    .await;
-}
