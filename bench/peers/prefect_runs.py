@@ -17,6 +17,7 @@ import urllib.request
 
 database, folder, port, runs = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 STARTED = folder / "started"
+folder.mkdir(parents=True, exist_ok=True)  # before Prefect is imported, which looks for its home
 
 os.environ |= {
     "PREFECT_HOME": str(folder / "home"),
@@ -90,7 +91,6 @@ def measure():
 
 
 def main():
-    folder.mkdir(exist_ok=True)
     log = open(folder / "prefect.log", "ab")
     quiet = {"stdout": log, "stderr": log, "stdin": subprocess.DEVNULL}
     bin_folder = pathlib.Path(sys.executable).parent

@@ -84,6 +84,7 @@ fn measure(guard: &Guard, bench: &Bench, madang: &Path, rounds: u32) -> Result<S
     program
         .arg(root.join("bench").join(bench.name).with_extension("py"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONPATH", root.join("bench/peers"))
         .env("BENCH_MADANG", madang)
         .env("BENCH_FOLDER", &folder)
         .env("BENCH_DATA", root.join("target/bench"))
