@@ -8,5 +8,6 @@ mod first_start;
 mod hub;
 mod log;
 mod program;
+mod retention;
 mod sign;
 mod stop;
