@@ -6,10 +6,10 @@
 #[path = "lake_engine/support.rs"]
 mod support;
 
-#[path = "lake_engine/crash.rs"]
-mod crash;
 #[path = "lake_engine/changes.rs"]
 mod changes;
+#[path = "lake_engine/crash.rs"]
+mod crash;
 #[path = "lake_engine/inspect.rs"]
 mod inspect;
 #[path = "lake_engine/json.rs"]

@@ -117,7 +117,8 @@ mod tests {
     fn rows_are_cut_at_slots() {
         let slots = Slots(vec![(1, 3), (10, 19), (20, 20)]);
         let cut = |ids: &[i64]| {
-            let pieces = pieces(&batch(ids), &slots, &mut i64::MIN).map_err(|error| error.to_string())?;
+            let mut last = i64::MIN;
+            let pieces = pieces(&batch(ids), &slots, &mut last).map_err(|error| error.to_string())?;
             Ok::<_, String>(pieces.into_iter().map(|(at, piece)| (at, piece.num_rows())).collect::<Vec<_>>())
         };
         assert_eq!(cut(&[1, 3, 10, 11, 19, 20]), Ok(vec![(0, 2), (1, 3), (2, 1)]));

@@ -154,6 +154,10 @@ impl Hub {
         self.client.post(format!("{}{target}", self.http))
     }
 
+    pub(crate) fn call(&self, method: reqwest::Method, target: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{target}", self.http))
+    }
+
     /// The tokens of the administrator.
     pub(crate) async fn log_in(&self) -> Value {
         let credentials = self.credentials();

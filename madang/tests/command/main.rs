@@ -12,5 +12,6 @@ mod hub;
 mod log;
 mod program;
 mod python;
+mod retention;
 mod sign;
 mod stop;
