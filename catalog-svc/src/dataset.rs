@@ -1,37 +1,30 @@
 //! Datasets (CKAN: packages).
 
 use madang_kit::{
-    Code, Context, Error, Id, Result, Tx,
+    Context, Error, Id, Result, Tx,
     audit::{self, Record},
     check,
     idempotency::{self, Claim},
     time,
 };
-use madang_lake::{Schema, TableId, WriteMode};
 use madang_proto::catalog::v1::{
-    CreateDatasetRequest, Dataset, DatasetKind, DeleteRequest, DeleteResponse, GetRequest, ListDatasetsResponse, ListRequest, TableColumn,
+    CreateDatasetRequest, Dataset, DatasetKind, DeleteRequest, DeleteResponse, GetRequest, ListDatasetsResponse, ListRequest,
     UpdateDatasetRequest,
 };
 use prost::Message;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::{
-    Catalog,
-    error::lake_error,
-    organization,
+    Catalog, column, options, organization,
     permission::{Action, demand, reader},
     publish,
     store::{
         dataset as store,
-        publish::Change,
-        table,
         thing::{self as names, Names, set_names},
     },
     thing,
+    widen::{self, Wider},
 };
-
-/// The largest options object, in bytes.
-const MAX_OPTIONS: usize = 64 * 1024;
 
 /// Makes a dataset that every signed-in user may see (design: label `signed-in`).
 pub(crate) async fn create(catalog: &Catalog, context: &Context, request: CreateDatasetRequest) -> Result<Dataset> {
@@ -42,6 +35,7 @@ pub(crate) async fn create(catalog: &Catalog, context: &Context, request: Create
     demand(&catalog.db, &context.principal, Action::CreateDataset { organization: owner.as_deref() }).await?;
     let (id, now) = (Id::generate(), catalog.clock.now());
     let kind = if request.kind() == DatasetKind::Stream { store::STREAM } else { "table" };
+    let columns = column::read(&request.columns)?;
     let row = store::Dataset {
         id: id.to_string(),
         name: id.prefixed("ds"),
@@ -49,8 +43,9 @@ pub(crate) async fn create(catalog: &Catalog, context: &Context, request: Create
         description: check::description("description", request.description)?,
         alias: check::description("alias", request.alias)?,
         kind: kind.to_owned(),
-        columns: checked_columns(request.columns)?,
-        options: checked_options(&request.options)?,
+        columns: columns.as_ref().map(serde_json::to_string).transpose().map_err(Error::internal)?,
+        column_metadata: column::metadata(&request.columns, None)?,
+        options: options::read(&request.options, columns.as_ref())?,
         organization_id: owner,
         visibility: "signed-in".to_owned(),
         revision: 1,
@@ -120,60 +115,85 @@ pub(crate) async fn writable(catalog: &Catalog, context: &Context, id: Id) -> Re
     Ok(dataset)
 }
 
-/// Changes what is given. Columns of a table that is there may only grow.
+/// Changes what is given. Columns of a table that is there may only grow; if that takes new files and somebody else changes the
+/// table meanwhile, they are made again.
 pub(crate) async fn update(catalog: &Catalog, context: &Context, request: UpdateDatasetRequest) -> Result<Dataset> {
+    for _ in 1..widen::ATTEMPTS {
+        match update_once(catalog, context, request.clone()).await {
+            Err(error) if publish::is_moved(&error) => tracing::debug!("the table changed while it got new columns; starting again"),
+            other => return other,
+        }
+    }
+    update_once(catalog, context, request).await
+}
+
+async fn update_once(catalog: &Catalog, context: &Context, request: UpdateDatasetRequest) -> Result<Dataset> {
     let row = writable(catalog, context, check::id("id", &request.id)?).await?;
     let old = wires(catalog, vec![row.clone()]).await?.remove(0);
+    let wanted = column::read(&request.columns)?;
     let title = request.title.map(|title| check::title("name", &title)).transpose()?;
-    let options = request.options.map(|options| checked_options(&options)).transpose()?;
+    let columns = wanted.as_ref().map(serde_json::to_string).transpose().map_err(Error::internal)?;
+    let metadata = match &wanted {
+        Some(_) => column::metadata(&request.columns, row.column_metadata.as_deref())?,
+        None => row.column_metadata.clone(),
+    };
+    let known = wanted.clone().map_or_else(|| row.declared(), |wanted| Ok(Some(wanted)))?;
+    let options = match request.options.as_deref() {
+        Some(options) => options::read(options, known.as_ref())?,
+        None if wanted.is_some() => options::read(&row.options, known.as_ref())?,
+        None => row.options.clone(),
+    };
     let row = store::Dataset {
         title: title.unwrap_or(row.title),
         description: check::description("description", request.description)?.or(row.description),
         alias: check::description("alias", request.alias)?.or(row.alias),
-        options: options.unwrap_or(row.options),
+        columns: columns.or(row.columns),
+        column_metadata: metadata,
+        options,
         revision: row.revision + 1,
         modified_at: catalog.clock.now(),
         ..row
     };
     let groups = request.groups.map_or(Ok(old.groups), |groups| check::names("groups", groups.values))?;
     let tags = request.tags.map_or(Ok(old.tags), |tags| check::names("tags", tags.values))?;
-    let wanted = read_columns(request.columns)?;
+    let wider = match &wanted {
+        Some(wanted) => Wider::prepare(catalog, &row, wanted).await?,
+        None => None,
+    };
+    match write_update(catalog, context, row, wanted.is_some(), (groups, tags), wider.as_ref()).await {
+        Ok(answer) => {
+            if let Some(wider) = &wider {
+                publish::roll_forward(catalog, &wider.change.table).await?;
+            }
+            Ok(answer)
+        }
+        Err(error) => {
+            if let (true, Some(wider)) = (error.is_refusal(), &wider) {
+                wider.discard(catalog).await; // else the commit record may stand, and it names these files
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn write_update(
+    catalog: &Catalog,
+    context: &Context,
+    row: store::Dataset,
+    new_columns: bool,
+    (groups, tags): (Vec<String>, Vec<String>),
+    wider: Option<&Wider>,
+) -> Result<Dataset> {
     let mut tx = catalog.db.begin().await?;
-    let grown = grow(catalog, context, &mut tx, &row, wanted.as_ref()).await?;
-    let columns = wanted.as_ref().map(serde_json::to_string).transpose().map_err(Error::internal)?;
-    let row = store::Dataset { columns: columns.or(row.columns), ..row };
-    if !store::update(&mut tx, &row).await? {
+    if let Some(wider) = wider {
+        publish::decide(catalog, &mut tx, context, std::slice::from_ref(&wider.change), None).await?;
+    }
+    if !store::update(&mut tx, &row, new_columns).await? {
         return Err(thing::changed_meanwhile());
     }
     let answer = keep(catalog, context, &mut tx, row, groups, tags, "dataset.update").await?;
     tx.commit().await?;
-    if let Some(table) = grown {
-        publish::roll_forward(catalog, &table).await?;
-    }
     Ok(answer)
-}
-
-/// Publishes the wanted columns of a table that is there. `None` if there is none, or nothing to change.
-async fn grow(catalog: &Catalog, context: &Context, tx: &mut Tx, row: &store::Dataset, wanted: Option<&Schema>) -> Result<Option<TableId>> {
-    let Some(wanted) = wanted else { return Ok(None) };
-    let Some(table) = table::primary_in(tx, &row.id).await? else { return Ok(None) };
-    if table.schema == *wanted {
-        return Ok(None);
-    }
-    table.schema.check_growth(wanted).map_err(|error| Error::new(Code::Conflict, error.to_string()))?;
-    let id: TableId = table.id.parse().map_err(lake_error)?;
-    let change = Change {
-        table: id.clone(),
-        dataset: check::id("id", &row.id)?,
-        mode: WriteMode::Append,
-        made_for: Some(table.schema),
-        made_from: None,
-        schema: wanted.clone(),
-        files: Vec::new(),
-        resource_name: String::new(),
-    };
-    publish::decide(catalog, tx, context, &[change], None).await?;
-    Ok(Some(id))
 }
 
 /// Writes names, version and audit record of a made or changed dataset.
@@ -208,7 +228,7 @@ async fn wires(catalog: &Catalog, rows: Vec<store::Dataset>) -> Result<Vec<Datas
 }
 
 fn wire(row: store::Dataset, groups: Vec<String>, tags: Vec<String>) -> Result<Dataset> {
-    let schema = row.declared()?.unwrap_or_default();
+    let columns = column::wire(&row.declared()?.unwrap_or_default(), row.column_metadata.as_deref())?;
     let kind = if row.kind == store::STREAM { DatasetKind::Stream } else { DatasetKind::Table };
     Ok(Dataset {
         id: row.id,
@@ -218,38 +238,11 @@ fn wire(row: store::Dataset, groups: Vec<String>, tags: Vec<String>) -> Result<D
         created_at: Some(time::wire(row.created_at)),
         alias: row.alias,
         kind: kind.into(),
-        columns: (&schema).into(),
+        columns,
         options: row.options,
         groups,
         tags,
         updated_at: Some(time::wire(row.modified_at)),
         revision: row.revision,
     })
-}
-
-/// The declared columns; `None` if there are none.
-fn read_columns(columns: Vec<TableColumn>) -> Result<Option<Schema>> {
-    if columns.is_empty() {
-        return Ok(None);
-    }
-    let schema: Schema = columns.try_into().map_err(|error: madang_lake::Error| Error::invalid("schema", "type", error.to_string()))?;
-    schema.check().map_err(|error| Error::invalid("schema", "columns", error.to_string()))?;
-    Ok(Some(schema))
-}
-
-fn checked_columns(columns: Vec<TableColumn>) -> Result<Option<String>> {
-    read_columns(columns)?.map(|schema| serde_json::to_string(&schema).map_err(Error::internal)).transpose()
-}
-
-fn checked_options(options: &str) -> Result<String> {
-    if options.is_empty() {
-        return Ok("{}".to_owned());
-    }
-    let object: Map<String, Value> =
-        serde_json::from_str(options).map_err(|_| Error::invalid("options", "object_type", "options must be an object"))?;
-    let text = Value::Object(object).to_string();
-    if text.len() > MAX_OPTIONS || text.contains("\\u0000") {
-        return Err(Error::invalid("options", "too_long", format!("options have at most {MAX_OPTIONS} bytes and no NUL")));
-    }
-    Ok(text)
 }

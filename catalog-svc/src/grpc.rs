@@ -4,16 +4,16 @@ use futures::{StreamExt, stream::BoxStream};
 use madang_kit::rpc;
 use madang_proto::catalog::v1::{
     CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset, DeleteRequest, DeleteResponse,
-    DemandOrganizationRequest, DemandOrganizationResponse, DescribeReaderRequest, DescribeReaderResponse, GetRequest, InspectFilesResponse,
-    ListDatasetsResponse, ListObjectVersionsRequest, ListObjectVersionsResponse, ListOrganizationsResponse, ListRequest,
-    ListTableVersionsRequest, ListTableVersionsResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest,
-    PutUserResponse, QueryTableRequest, ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse,
-    UpdateDatasetRequest, UpdateOrganizationRequest, UploadTableRequest, UploadTableResponse, catalog_server, permissions_server,
-    read_table_response::Part, table_commits_server, users_server,
+    DeleteRowsRequest, DeleteRowsResponse, DemandOrganizationRequest, DemandOrganizationResponse, DescribeReaderRequest,
+    DescribeReaderResponse, GetRequest, InspectFilesResponse, ListDatasetsResponse, ListObjectVersionsRequest, ListObjectVersionsResponse,
+    ListOrganizationsResponse, ListRequest, ListTableVersionsRequest, ListTableVersionsResponse, OpenTableRequest, OpenTableResponse,
+    Organization, PutUserRequest, PutUserResponse, QueryTableRequest, ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest,
+    ReserveRowIdsResponse, UpdateDatasetRequest, UpdateOrganizationRequest, UploadTableRequest, UploadTableResponse, catalog_server,
+    permissions_server, read_table_response::Part, table_commits_server, users_server,
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{Catalog, dataset, organization, reader, table, thing, upload, user};
+use crate::{Catalog, dataset, delete, organization, reader, table, thing, upload, user};
 
 /// The largest commit: a table of some 100,000 files.
 pub(crate) const COMMIT_BYTES: usize = 32 << 20;
@@ -98,6 +98,11 @@ impl catalog_server::Catalog for Catalog {
     async fn query_table(&self, request: Request<QueryTableRequest>) -> Answer<Self::QueryTableStream> {
         let context = rpc::context(&request)?;
         Ok(stream(table::query(self, &context, request.into_inner()).await?))
+    }
+
+    async fn delete_rows(&self, request: Request<DeleteRowsRequest>) -> Answer<DeleteRowsResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(delete::delete(self, &context, request.into_inner()).await?))
     }
 
     async fn list_table_versions(&self, request: Request<ListTableVersionsRequest>) -> Answer<ListTableVersionsResponse> {

@@ -2,27 +2,36 @@
 //!
 //! [`grpc`] is the contract's face: it reads a request, calls one function of [`organization`], [`dataset`] or [`table`], and shapes
 //! the answer. SQL lives in [`store`], one file per thing. [`permission`] holds the only permission function. [`publish`] is the
-//! journal through which every table version comes to be.
+//! journal through which every table version comes to be. [`compact`] and [`vacuum`] keep tables small behind everybody's back.
 
+mod column;
+mod compact;
 mod dataset;
+mod delete;
 mod error;
+mod format;
 mod grpc;
+mod merge;
+mod options;
 mod organization;
 mod permission;
 mod publish;
 mod reader;
 mod receive;
+mod rewriting;
 mod spool;
 mod store;
 mod table;
 mod thing;
 mod upload;
 mod user;
+mod vacuum;
+mod widen;
 
 use std::{path::PathBuf, sync::Arc};
 
 use madang_kit::{Clock, Db, Drain, Error, Result, assertion::AllowList, housekeeping, rpc::Served};
-use madang_lake::Lake;
+use madang_lake::{Lake, Limits};
 use madang_proto::catalog::v1::{
     catalog_server::CatalogServer, permissions_server::PermissionsServer, table_commits_server::TableCommitsServer,
     users_server::UsersServer,
@@ -39,6 +48,8 @@ pub struct Options {
     pub spool_dir: PathBuf,
     /// The largest upload, in bytes.
     pub upload_bytes: u64,
+    /// What an upload may become when it is unpacked, in bytes.
+    pub unpacked_bytes: u64,
     /// The time.
     pub clock: Clock,
 }
@@ -49,7 +60,10 @@ struct Catalog {
     db: Db,
     lake: Arc<dyn Lake>,
     spool: spool::Spool,
+    /// On each uploaded file.
+    limits: Limits,
     clock: Clock,
+    rewriting: rewriting::Rewriting,
 }
 
 /// Who may call what.
@@ -67,11 +81,15 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
     let catalog = Catalog {
         db: options.database,
         lake: options.lake,
-        spool: spool::Spool::open(options.spool_dir, options.upload_bytes).await?,
+        spool: spool::Spool::open(options.spool_dir, options.upload_bytes, options.unpacked_bytes).await?,
+        limits: Limits { decoded_bytes: options.unpacked_bytes, ..Limits::STEP },
         clock: options.clock,
+        rewriting: rewriting::Rewriting::default(),
     };
     publish::roll_forward_all(&catalog).await?;
     publish::spawn_retries(catalog.clone(), drain);
+    compact::spawn(catalog.clone(), drain);
+    vacuum::spawn(catalog.clone(), drain);
     housekeeping::spawn(&catalog.db, &catalog.clock, drain);
     let routes = Routes::new(CatalogServer::new(catalog.clone()))
         .add_service(TableCommitsServer::new(catalog.clone()).max_decoding_message_size(grpc::COMMIT_BYTES))

@@ -4,16 +4,19 @@
 //! commit record with everything that belongs to it ([`decide`]). From there on it is always rolled forward ([`roll_forward`]):
 //! at once, by a retry, or at the next start. Each change carries its table's publish number into the Delta log, so applying one
 //! twice does nothing; no lock is held meanwhile, because Delta's put-if-absent lets one of two writers win.
+//!
+//! A change that was made from a version of its table ([`Change::made_from`]) is refused if something was decided since that it
+//! can't stand ([`harmless`]). Compaction changes no row, so whoever only read rows can stand it.
 
 use std::time::Duration;
 
 use madang_kit::{
-    Code, Context, Drain, Error, Id, Result, Tx,
+    Clock, Code, Context, Drain, Error, Id, Result, Tx,
     audit::{self, Record},
     error::chain,
     housekeeping,
 };
-use madang_lake::{CommitInfo, Schema, Snapshot, Staged, TableId, WriteMode};
+use madang_lake::{CommitInfo, DataFile, Schema, Snapshot, Staged, TableId, WriteMode};
 use serde_json::json;
 
 use crate::{
@@ -29,26 +32,39 @@ use crate::{
 const RETRY_EVERY: Duration = Duration::from_secs(5);
 /// Another writer getting in between so often means that something is broken.
 const ATTEMPTS: usize = 1_000;
+/// How long staged files may wait for their publish; the vacuum takes what is a day old.
+const STAGED_FOR: Duration = Duration::from_hours(20);
 
 /// Writes the commit record into the caller's transaction.
 ///
 /// # Errors
 /// [`Code::Conflict`] if a table is no longer what the files were made for.
 pub(crate) async fn decide(catalog: &Catalog, tx: &mut Tx, context: &Context, changes: &[Change], run: Option<&RunStep>) -> Result<()> {
+    record(catalog, tx, changes, run).await?;
     let now = catalog.clock.now();
-    let publish = Id::generate().to_string();
-    store::insert(tx, &publish, run, now).await?;
-    let mut ordered: Vec<_> = changes.iter().collect();
-    ordered.sort_by_key(|change| change.dataset); // one order for all, so that two publishes can't wait for each other
-    for change in ordered {
-        let number = decide_table(catalog, tx, change).await?;
-        store::insert_change(tx, &publish, number, change).await?;
+    for change in changes {
         let columns = serde_json::to_string(&change.schema).map_err(Error::internal)?;
         dataset::touch(tx, &change.dataset.to_string(), now, columns).await?;
         let rows: u64 = change.files.iter().map(|file| file.rows).sum();
         let detail = json!({"table": change.table, "mode": change.mode, "rows": rows, "run": run.map(|run| run.run)});
         let record = Record { action: "table.publish", thing: change.dataset.to_string(), detail };
         audit::write(tx, &catalog.clock, context, record).await?;
+    }
+    Ok(())
+}
+
+/// The commit record alone: for upkeep, which nobody asked for and which changes nothing that anybody sees.
+///
+/// # Errors
+/// As [`decide`].
+pub(crate) async fn record(catalog: &Catalog, tx: &mut Tx, changes: &[Change], run: Option<&RunStep>) -> Result<()> {
+    let publish = Id::generate().to_string();
+    store::insert(tx, &publish, run, catalog.clock.now()).await?;
+    let mut ordered: Vec<_> = changes.iter().collect();
+    ordered.sort_by_key(|change| change.dataset); // one order for all, so that two publishes can't wait for each other
+    for change in ordered {
+        let number = decide_table(catalog, tx, change).await?;
+        store::insert_change(tx, &publish, number, change).await?;
     }
     Ok(())
 }
@@ -61,13 +77,10 @@ async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result
         Some(primary) => table::lock(tx, &primary.id).await?,
         None => None,
     };
+    check_age(change)?;
     let number = match (there, &change.made_for) {
         (Some(table), Some(schema)) if table.id == change.table.as_str() => {
-            let read_another = change.made_from.is_some_and(|version| table.version != Some(version));
-            let other_columns = change.mode == WriteMode::Append && table.schema != *schema;
-            if read_another || other_columns {
-                return Err(moved());
-            }
+            check_unchanged(tx, change, &table, schema).await?;
             check_columns(change, &table.schema)?;
             table.publishes + 1
         }
@@ -90,14 +103,65 @@ async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result
     Ok(number)
 }
 
+/// Files that waited so long may be taken by the vacuum before they are in a version.
+fn check_age(change: &Change) -> Result<()> {
+    let now = Clock::default().now_ms(); // the clock that their names were made by
+    let oldest = change.files.iter().filter_map(DataFile::begun_at).min();
+    let waited = oldest.map_or(0, |begun| now.saturating_sub(begun));
+    if i128::from(waited) > STAGED_FOR.as_millis().cast_signed() { Err(moved()) } else { Ok(()) }
+}
+
+/// Checks that nothing was decided since that the change can't stand.
+async fn check_unchanged(tx: &mut Tx, change: &Change, table: &table::Table, made_for: &Schema) -> Result<()> {
+    if change.mode != WriteMode::Overwrite && table.schema != *made_for {
+        return Err(moved());
+    }
+    if let Some(version) = change.made_from
+        && store::changed_since(tx, &table.id, version, harmless(change.mode)).await?
+    {
+        return Err(moved());
+    }
+    // Row ids below this may lie between those of a file that compaction made.
+    if change.mode == WriteMode::Append && !change.files.is_empty() {
+        let settled = table::settled(tx, &table.id).await?;
+        if change.files.iter().any(|file| file.first_row_id < settled) {
+            return Err(moved());
+        }
+    }
+    Ok(())
+}
+
+/// What may be decided between a version and a change that was made from it. A merge or a wider type must know every row and every
+/// file; a delete may come before rows that were appended since; who read rows stands it if their files are others.
+fn harmless(mode: WriteMode) -> Option<WriteMode> {
+    match mode {
+        WriteMode::Append | WriteMode::Overwrite => Some(WriteMode::Compact),
+        WriteMode::Delete | WriteMode::Compact => Some(WriteMode::Append),
+        WriteMode::Merge | WriteMode::Widen => None,
+    }
+}
+
 /// Whatever could be refused is refused here, before the commit record: after it there is no way back.
 fn check_columns(change: &Change, there: &Schema) -> Result<()> {
     change.schema.check().map_err(lake_error)?;
-    if change.mode == WriteMode::Append { there.check_growth(&change.schema).map_err(lake_error) } else { Ok(()) }
+    match change.mode {
+        WriteMode::Overwrite => Ok(()),
+        WriteMode::Widen => there.check_widening(&change.schema).map_err(lake_error),
+        WriteMode::Append | WriteMode::Merge | WriteMode::Delete | WriteMode::Compact => {
+            there.check_growth(&change.schema).map_err(lake_error)
+        }
+    }
 }
 
+const MOVED: &str = "the table was changed by somebody else meanwhile";
+
 fn moved() -> Error {
-    Error::new(Code::Conflict, "the table was changed by somebody else meanwhile")
+    Error::new(Code::Conflict, MOVED)
+}
+
+/// Whether a publish was refused for what others did; made from what is there now, it may succeed.
+pub(crate) fn is_moved(error: &Error) -> bool {
+    error.code == Code::Conflict && error.message == MOVED
 }
 
 /// Applies what is decided for a table and returns its newest snapshot.
@@ -123,6 +187,17 @@ pub(crate) async fn roll_forward(catalog: &Catalog, table: &TableId) -> Result<S
     Err(Error::new(Code::Unavailable, "the table is too busy"))
 }
 
+/// The same for a change that stands whether or not it can be applied now; gives the version, if it could.
+pub(crate) async fn roll_forward_later(catalog: &Catalog, table: &TableId) -> Option<i64> {
+    match roll_forward(catalog, table).await {
+        Ok(snapshot) => Some(snapshot.version),
+        Err(error) => {
+            tracing::warn!(table = %table, error = %chain(&error), "a publish is not applied yet");
+            None
+        }
+    }
+}
+
 /// A decided change that can't be applied yet. Not a refusal: it stands.
 fn not_applied(cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
     Error { code: Code::Unavailable, message: "the table can't be written now".to_owned(), fields: Vec::new(), cause: Some(cause) }
@@ -137,7 +212,7 @@ async fn set_aside(catalog: &Catalog, table: &TableId, number: i64, why: &madang
 }
 
 async fn apply(catalog: &Catalog, change: Change, number: i64) -> madang_lake::Result<Snapshot> {
-    let info = CommitInfo { timestamp_ms: catalog.clock.now_ms(), publish: number, run: None };
+    let info = CommitInfo { timestamp_ms: catalog.clock.now_ms(), publish: number, run: None, parameters: change.parameters };
     let current = match catalog.lake.snapshot(&change.table, None).await {
         Err(madang_lake::Error::NotFound(_)) => catalog.lake.create(&change.table, &change.schema, &info).await?,
         other => other?,
@@ -148,6 +223,7 @@ async fn apply(catalog: &Catalog, change: Change, number: i64) -> madang_lake::R
         mode: change.mode,
         schema: change.schema,
         staged: Staged { files: change.files, columns: 0 },
+        leaving: change.leaving,
         info,
     };
     let snapshot = catalog.lake.commit(&table, wanted).await?;

@@ -4,14 +4,14 @@ use aws_lc_rs::digest::{Context as Hasher, SHA256};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use madang_kit::{Error, Result};
-use madang_lake::{Format, Input};
+use madang_lake::Input;
 use madang_proto::catalog::v1::{UploadFile, UploadTableRequest, upload_table_request::Part};
 use tempfile::TempPath;
 use tonic::Streaming;
 
 use crate::{
-    Catalog,
-    spool::{Allowance, Spool, SpoolFile},
+    Catalog, format,
+    spool::{self, Allowance, Spool, SpoolFile},
 };
 
 /// Files in one upload.
@@ -48,6 +48,8 @@ pub(crate) async fn receive(catalog: &Catalog, parts: &mut Streaming<UploadTable
 struct Receiver<'a> {
     spool: &'a Spool,
     allowance: Allowance,
+    /// What compressed files may become.
+    unpacked: Allowance,
     digest: Hasher,
     files: Vec<ReceivedFile>,
     open: Option<OpenFile>,
@@ -62,7 +64,8 @@ struct OpenFile {
 
 impl<'a> Receiver<'a> {
     fn new(spool: &'a Spool) -> Self {
-        Self { spool, allowance: spool.allowance(), digest: Hasher::new(&SHA256), files: Vec::new(), open: None }
+        let (allowance, unpacked) = (spool.allowance(), spool.unpacked());
+        Self { spool, allowance, unpacked, digest: Hasher::new(&SHA256), files: Vec::new(), open: None }
     }
 
     async fn file(&mut self, file: UploadFile) -> Result<()> {
@@ -93,30 +96,10 @@ impl<'a> Receiver<'a> {
         self.digest.update(&file.filename.len().to_le_bytes());
         self.digest.update(file.filename.as_bytes());
         self.digest.update(digest.finish().as_ref());
-        let (format, delimiter) = (format(&file)?, delimiter(&file)?);
-        let spooled = spool.finish().await?;
+        let spooled = spool.finish(&mut self.unpacked).await?;
+        let (format, delimiter) = format::of(&file, &spool::start(&spooled).await?)?;
         let input = Input { path: spooled.to_path_buf(), format, delimiter };
         self.files.push(ReceivedFile { input, name: file.filename, _spooled: spooled });
         Ok(())
-    }
-}
-
-/// The format, from the file's name, else from its media type.
-fn format(file: &UploadFile) -> Result<Format> {
-    let extension = file.filename.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-    let media_type = file.content_type.split(';').next().unwrap_or_default().trim();
-    let by_name = extension.as_deref().is_some_and(|extension| ["csv", "tsv", "txt"].contains(&extension));
-    let by_type = ["text/csv", "text/plain", "text/tab-separated-values", "application/csv"].contains(&media_type);
-    if by_name || by_type {
-        return Ok(Format::Csv);
-    }
-    Err(Error::invalid("file", "format", format!("'{}' is not a CSV file by its name or its content type", file.filename)))
-}
-
-fn delimiter(file: &UploadFile) -> Result<Option<u8>> {
-    match file.delimiter.as_bytes() {
-        [] => Ok(None),
-        [byte] if b",;\t|".contains(byte) => Ok(Some(*byte)),
-        _ => Err(Error::invalid("delimiter", "choice", "delimiter must be one of , ; tab |")),
     }
 }

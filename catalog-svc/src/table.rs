@@ -18,6 +18,7 @@ use madang_proto::catalog::v1::{
 use crate::{
     Catalog, dataset,
     error::{in_query, lake_error},
+    merge,
     permission::reader,
     publish,
     store::{
@@ -25,6 +26,7 @@ use crate::{
         publish::{self as journal, Change, RunStep},
         table as store,
     },
+    vacuum,
 };
 
 /// Rows in one page.
@@ -53,34 +55,45 @@ pub(crate) async fn read(catalog: &Catalog, context: &Context, request: ReadTabl
     let options = read_options(&request)?;
     let dataset = dataset::readable(catalog, context, check::id("dataset_id", &request.dataset_id)?).await?;
     dataset.demand_table()?;
-    let Some(snapshot) = resolve(catalog, &dataset.id, request.version).await? else {
-        let declared = dataset.declared()?.unwrap_or_default();
-        let columns = declared.columns.iter().map(|column| column.name.clone()).collect();
-        let empty = RowStream { schema: declared.arrow(), batches: futures::stream::empty().boxed() };
-        return Ok(Reading { header: ReadTableHeader { columns, total_rows: 0, version: None }, rows: encode(empty)?.boxed() });
+    let resolved = resolve(catalog, &dataset.id, request.version).await?;
+    let version = resolved.as_ref().map(|snapshot| snapshot.version);
+    let snapshot = match (resolved, request.version) {
+        (Some(snapshot), _) => snapshot,
+        (None, Some(version)) => return Err(Error::new(Code::NotFound, format!("version {version} does not exist"))),
+        (None, None) => nothing(&dataset)?,
     };
     let total_rows = catalog.lake.count(&snapshot, &options.filters, &QUERY_LIMITS).await.map_err(|error| in_query(&error))?;
     let rows = catalog.lake.read(&snapshot, &options, &QUERY_LIMITS).await.map_err(|error| in_query(&error))?;
     let columns = rows.schema.fields().iter().map(|field| field.name().clone()).collect();
-    let header = ReadTableHeader { columns, total_rows, version: Some(snapshot.version) };
+    let header = ReadTableHeader { columns, total_rows, version };
     Ok(Reading { header, rows: encode(rows)?.boxed() })
 }
 
+/// A table before its first upload: the declared columns, so that questions about others are refused as they will be.
+pub(crate) fn nothing(dataset: &Dataset) -> Result<Snapshot> {
+    let schema = dataset.declared()?.unwrap_or_default();
+    Ok(Snapshot { table: dataset.id.parse().map_err(lake_error)?, version: 0, schema, files: Vec::new() })
+}
+
 fn read_options(request: &ReadTableRequest) -> Result<ReadOptions> {
-    let filter = |filter: &TableFilter| {
-        let op =
-            FilterOp::parse(&filter.op).ok_or_else(|| Error::invalid("filter", "choice", format!("'{}' is no comparison", filter.op)))?;
-        Ok(Filter { column: filter.column.clone(), op, values: filter.values.clone() })
-    };
     let sort = |sort: &TableSort| Sort { column: sort.column.clone(), descending: sort.descending };
     let page = (request.offset > 0 || request.limit.is_some())
         .then(|| Page { offset: request.offset, limit: request.limit.unwrap_or(u64::MAX - request.offset) });
     Ok(ReadOptions {
         columns: (!request.columns.is_empty()).then(|| request.columns.clone()),
-        filters: request.filters.iter().map(filter).collect::<Result<_>>()?,
+        filters: read_filters(&request.filters)?,
         sort: request.sort.iter().map(sort).collect(),
         page,
     })
+}
+
+/// The conditions as the lake takes them.
+pub(crate) fn read_filters(filters: &[TableFilter]) -> Result<Vec<Filter>> {
+    let read = |filter: &TableFilter| {
+        let unknown = || Error::invalid("filter", "choice", format!("'{}' is no comparison", filter.op));
+        Ok(Filter { column: filter.column.clone(), op: FilterOp::parse(&filter.op).ok_or_else(unknown)?, values: filter.values.clone() })
+    };
+    filters.iter().map(read).collect()
 }
 
 /// Runs one read-only SELECT over the tables that the caller may read.
@@ -150,7 +163,7 @@ async fn resolve(catalog: &Catalog, dataset: &str, version: Option<i64>) -> Resu
     let id: TableId = table.id.parse().map_err(lake_error)?;
     let newest = publish::roll_forward(catalog, &id).await?;
     match version {
-        Some(version) => catalog.lake.snapshot(&id, Some(version)).await.map(Some).map_err(lake_error),
+        Some(version) => vacuum::older(catalog, &table, &id, version).await.map(Some),
         None => Ok(Some(newest)),
     }
 }
@@ -185,10 +198,10 @@ pub(crate) async fn open(catalog: &Catalog, context: &Context, request: OpenTabl
     let Some(table) = store::primary(&catalog.db, &dataset.id).await? else {
         return Ok(OpenTableResponse { table_id: Id::generate().to_string(), ..OpenTableResponse::default() });
     };
-    let table: TableId = table.id.parse().map_err(lake_error)?;
-    let snapshot = publish::roll_forward(catalog, &table).await?;
+    let id: TableId = table.id.parse().map_err(lake_error)?;
+    let snapshot = publish::roll_forward(catalog, &id).await?;
     let snapshot = match request.version {
-        Some(version) => catalog.lake.snapshot(&table, Some(version)).await.map_err(lake_error)?,
+        Some(version) => vacuum::older(catalog, &table, &id, version).await?,
         None => snapshot,
     };
     Ok(snapshot.into())
@@ -238,8 +251,16 @@ async fn read_change(catalog: &Catalog, context: &Context, change: TableChange) 
     let mode = match change.mode() {
         WireMode::Append => WriteMode::Append,
         WireMode::Overwrite => WriteMode::Overwrite,
+        WireMode::Merge => WriteMode::Merge,
         WireMode::Unspecified => return Err(Error::invalid("mode", "missing", "mode is missing")),
     };
+    merge::check_keys(mode, &change.keys)?;
+    if mode == WriteMode::Merge && !change.made_for.is_empty() && change.base_version.is_none() {
+        return Err(Error::invalid("base_version", "missing", "a merge is made from a version"));
+    }
+    if mode != WriteMode::Merge && !change.leaving.is_empty() {
+        return Err(Error::invalid("leaving", "mode", "only a merge takes single files out"));
+    }
     let id = check::id("dataset_id", &change.dataset_id)?;
     let dataset = dataset::writable(catalog, context, id).await?;
     let made_for: Schema = change.made_for.try_into().map_err(lake_error)?;
@@ -251,6 +272,8 @@ async fn read_change(catalog: &Catalog, context: &Context, change: TableChange) 
         made_from: change.base_version,
         schema: change.columns.try_into().map_err(lake_error)?,
         files: change.files.into_iter().map(DataFile::from).collect(),
+        leaving: change.leaving,
+        parameters: merge::told(&change.keys),
         resource_name: dataset.title,
     })
 }

@@ -9,7 +9,7 @@ use madang_kit::{
     error::chain,
     idempotency::{self, Claim},
 };
-use madang_lake::{Inspection, Limits, RowIds, Schema, Staged, TableId, WriteMode};
+use madang_lake::{Inspection, RowIds, Schema, Staged, TableId, WriteMode};
 use madang_proto::catalog::v1::{
     InspectFilesResponse, UploadStart, UploadTableRequest, UploadTableResponse, WriteMode as WireMode, upload_table_request::Part,
 };
@@ -18,7 +18,7 @@ use tonic::Streaming;
 use crate::{
     Catalog, dataset,
     error::lake_error,
-    publish,
+    merge, publish,
     receive::{Received, ReceivedFile, receive},
     store::{dataset::Dataset, publish::Change, table as store},
 };
@@ -30,7 +30,21 @@ const ATTEMPTS: usize = 3;
 struct Upload {
     dataset: Dataset,
     mode: WriteMode,
+    /// With [`WriteMode::Merge`].
+    keys: Vec<String>,
     received: Received,
+}
+
+/// Files that are staged for a publish.
+#[derive(Default)]
+pub(crate) struct Prepared {
+    pub(crate) staged: Staged,
+    /// Paths of the files that they replace.
+    pub(crate) leaving: Vec<String>,
+    /// The version that they were made from, if they were.
+    pub(crate) made_from: Option<i64>,
+    /// Rows of the upload.
+    pub(crate) rows: u64,
 }
 
 /// Takes an upload in and publishes it.
@@ -38,8 +52,8 @@ pub(crate) async fn upload(catalog: &Catalog, context: &Context, mut parts: Stre
     let Some(Part::Start(start)) = parts.message().await?.and_then(|message| message.part) else {
         return Err(Error::invalid("start", "missing", "an upload begins with its dataset"));
     };
-    let (dataset, mode) = begin(catalog, context, start).await?;
-    let upload = Upload { dataset, mode, received: receive(catalog, &mut parts).await? };
+    let (dataset, mode, keys) = begin(catalog, context, start).await?;
+    let upload = Upload { dataset, mode, keys, received: receive(catalog, &mut parts).await? };
     let key = context.idempotency_key.as_ref().map(|key| format!("{key}.{}", upload.received.digest));
     let context = &Context { idempotency_key: key, ..context.clone() };
     for _ in 0..ATTEMPTS {
@@ -52,16 +66,18 @@ pub(crate) async fn upload(catalog: &Catalog, context: &Context, mut parts: Stre
 }
 
 /// Checks the right to write before the first byte is kept.
-async fn begin(catalog: &Catalog, context: &Context, start: UploadStart) -> Result<(Dataset, WriteMode)> {
+async fn begin(catalog: &Catalog, context: &Context, start: UploadStart) -> Result<(Dataset, WriteMode, Vec<String>)> {
     let mode = match start.mode() {
         WireMode::Append => WriteMode::Append,
         WireMode::Overwrite => WriteMode::Overwrite,
+        WireMode::Merge => WriteMode::Merge,
         WireMode::Unspecified => return Err(Error::invalid("mode", "missing", "mode is missing")),
     };
     let id: Id = check::id("dataset_id", &start.dataset_id)?;
     let dataset = dataset::writable(catalog, context, id).await?;
     dataset.demand_table()?;
-    Ok((dataset, mode))
+    merge::check_keys(mode, &start.keys)?;
+    Ok((dataset, mode, start.keys))
 }
 
 /// Infers the columns of files without keeping them.
@@ -85,18 +101,25 @@ async fn ingest(catalog: &Catalog, context: &Context, upload: &Upload) -> Result
         (None, Some(declared)) => declared,
         (None, None) => infer(catalog, &upload.received.files).await?.relaxed(),
     };
-    let staged = stage(catalog, &id, &upload.received, &schema).await?;
+    let _rewriting = (upload.mode == WriteMode::Merge).then(|| catalog.rewriting.begin(&id));
+    let prepared = match upload.mode {
+        WriteMode::Merge => merge::prepare(catalog, &id, table.is_some(), &schema, &upload.received.files, &upload.keys).await?,
+        _ => stage(catalog, &id, &upload.received.files, &schema, &Ids::new(catalog, &id)?).await?,
+    };
     let change = Change {
         table: id.clone(),
         dataset: check::id("dataset_id", &upload.dataset.id)?,
         mode: upload.mode,
         made_for: table.map(|table| table.schema),
-        made_from: None,
+        made_from: prepared.made_from,
         schema,
-        files: staged.files.clone(),
+        files: prepared.staged.files.clone(),
+        leaving: prepared.leaving,
+        parameters: merge::told(&upload.keys),
         resource_name: upload.received.files.first().map(|file| resource_name(&file.name)).unwrap_or_default(),
     };
-    let answer = UploadTableResponse { rows: staged.rows(), columns: staged.columns, version: 0 };
+    let staged = prepared.staged;
+    let answer = UploadTableResponse { rows: prepared.rows, columns: staged.columns, version: 0 };
     match decide(catalog, context, &change, &answer).await {
         Ok(None) => {}
         Ok(Some(earlier)) => {
@@ -111,13 +134,7 @@ async fn ingest(catalog: &Catalog, context: &Context, upload: &Upload) -> Result
         }
     }
     // From here on the upload stands. If its table can't be written now, readers and retries will roll it forward.
-    let version = match publish::roll_forward(catalog, &id).await {
-        Ok(snapshot) => snapshot.version,
-        Err(error) => {
-            tracing::warn!(table = %id, error = %chain(&error), "a publish is not applied yet");
-            0
-        }
-    };
+    let version = publish::roll_forward_later(catalog, &id).await.unwrap_or_default();
     Ok(UploadTableResponse { version, ..answer })
 }
 
@@ -145,11 +162,17 @@ async fn decide(
     Ok(None)
 }
 
-async fn stage(catalog: &Catalog, table: &TableId, received: &Received, schema: &Schema) -> Result<Staged> {
-    let ids = Ids { catalog: catalog.clone(), table: check::id("table_id", table.as_str())? };
+/// Stages every file in the given columns; of files that don't fit none is kept.
+pub(crate) async fn stage(
+    catalog: &Catalog,
+    table: &TableId,
+    files: &[ReceivedFile],
+    schema: &Schema,
+    ids: &dyn RowIds,
+) -> Result<Prepared> {
     let mut all = Staged::default();
-    for file in &received.files {
-        match catalog.lake.stage(table, &file.input, schema, &Limits::default(), &ids).await {
+    for file in files {
+        match catalog.lake.stage(table, &file.input, schema, &catalog.limits, ids).await {
             Ok(staged) => {
                 all.columns = all.columns.max(staged.columns);
                 all.files.extend(staged.files);
@@ -160,10 +183,11 @@ async fn stage(catalog: &Catalog, table: &TableId, received: &Received, schema: 
             }
         }
     }
-    Ok(all)
+    Ok(Prepared { rows: all.rows(), staged: all, ..Prepared::default() })
 }
 
-async fn discard(catalog: &Catalog, table: &TableId, staged: &Staged) {
+/// Removes what was staged for nothing.
+pub(crate) async fn discard(catalog: &Catalog, table: &TableId, staged: &Staged) {
     if let Err(error) = catalog.lake.discard(table, staged).await {
         tracing::warn!(table = %table, error = %chain(&error), "staged files were left behind");
     }
@@ -173,7 +197,7 @@ async fn discard(catalog: &Catalog, table: &TableId, staged: &Staged) {
 async fn infer(catalog: &Catalog, files: &[ReceivedFile]) -> Result<Schema> {
     let mut all: Option<Inspection> = None;
     for file in files {
-        let next = catalog.lake.inspect(&file.input, &Limits::default()).await.map_err(lake_error)?;
+        let next = catalog.lake.inspect(&file.input, &catalog.limits).await.map_err(lake_error)?;
         all = Some(match all {
             None => next,
             Some(known) => known.unify(next),
@@ -186,6 +210,12 @@ async fn infer(catalog: &Catalog, files: &[ReceivedFile]) -> Result<Schema> {
 pub(crate) struct Ids {
     catalog: Catalog,
     table: Id,
+}
+
+impl Ids {
+    pub(crate) fn new(catalog: &Catalog, table: &TableId) -> Result<Self> {
+        Ok(Self { catalog: catalog.clone(), table: check::id("table_id", table.as_str())? })
+    }
 }
 
 #[async_trait]

@@ -4,11 +4,13 @@
 //! * [`credential`]: one file per scheme; says who is asking and answers nothing.
 //! * [`dialect`]: one folder per API; routes in a table, JSON types, one error table.
 //! * [`identity`]: users, spaces, keys and tokens.
+//! * [`openapi`]: what all of it is, for programs and for people.
 
 mod credential;
 mod dialect;
 mod edge;
 mod identity;
+mod openapi;
 mod shared_state;
 
 use std::{sync::Arc, time::Duration};

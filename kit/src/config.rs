@@ -50,6 +50,8 @@ pub struct Config {
     pub object_store_url: Option<String>,
     /// The largest upload, in bytes.
     pub upload_bytes: u64,
+    /// What an upload may become when it is unpacked, in bytes: gzip on the local disk, Parquet in rows.
+    pub unpacked_bytes: u64,
     /// The largest JSON body, in bytes.
     pub body_bytes: usize,
     /// Whether an acknowledged write survives power loss (`full`) or only a crash (`fast`).
@@ -148,6 +150,7 @@ impl Default for Config {
             secrets_file: None,
             object_store_url: None,
             upload_bytes: 2_684_354_560,
+            unpacked_bytes: 10 << 30,
             body_bytes: 1 << 20,
             durability: Durability::Full,
             replay: Replay::On,

@@ -1,20 +1,27 @@
 //! One SQL text on SQLite and PostgreSQL.
 //!
 //! Reads go through [`Db::query`]; every write is inside a [`Tx`] from [`Db::begin`]. On SQLite there is exactly one writing
-//! connection, so writers queue in order instead of failing with "database is locked", and readers never wait for it.
+//! connection, so writers queue in order instead of failing with "database is locked", and readers never wait for it. Their
+//! commits share syncs ([`group_commit`]).
 //! Rules for the text: `$n` placeholders; times and ids bound from Rust; `CAST(SUM(..) AS BIGINT)`; what can't be shared goes
 //! through [`Db::pick`].
 
-use std::{borrow::Cow, str::FromStr, time::Duration};
+mod group_commit;
+mod query;
+
+use std::{borrow::Cow, path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    Arguments, Encode, FromRow, Postgres, SqlSafeStr, SqlStr, Sqlite, Transaction, Type,
+    Postgres, SqlSafeStr, Sqlite, Transaction,
     migrate::{MigrateError, Migrator},
-    postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow},
-    sqlite::{
-        SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-        SqliteSynchronous,
-    },
+    postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions},
+    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use self::query::Target;
+pub use self::{
+    group_commit::GroupCommit,
+    query::{Bind, Query, Row},
 };
 
 const SQLITE_READERS: u32 = 4;
@@ -41,6 +48,8 @@ pub enum Db {
         readers: SqlitePool,
         /// The one connection that can.
         writer: SqlitePool,
+        /// Makes commits durable; none where SQLite does it by itself, or where nobody wants it.
+        group: Option<Arc<GroupCommit>>,
     },
     /// One database on a server.
     Postgres(PgPool),
@@ -50,7 +59,14 @@ pub enum Db {
 #[derive(Debug)]
 pub enum Tx {
     /// On SQLite.
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite {
+        /// On the one connection that can write.
+        open: Transaction<'static, Sqlite>,
+        /// What makes its commit durable.
+        group: Option<Arc<GroupCommit>>,
+        /// Whether it had any statement that is not plainly a SELECT.
+        wrote: bool,
+    },
     /// On PostgreSQL.
     Postgres(Transaction<'static, Postgres>),
 }
@@ -74,19 +90,26 @@ impl Db {
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             return Self::connect_postgres(url, durability).await;
         }
-        let synchronous = match durability {
-            Durability::Full => SqliteSynchronous::Full,
-            Durability::Fast => SqliteSynchronous::Normal,
-        };
         let options = SqliteConnectOptions::from_str(url)?
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(synchronous)
+            .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(WAIT_FOR_CONNECTION);
-        let pool = || SqlitePoolOptions::new().acquire_timeout(WAIT_FOR_CONNECTION);
-        let writer = pool().max_connections(1).connect_with(options.clone().create_if_missing(true)).await?;
-        let readers = pool().max_connections(SQLITE_READERS).connect_with(options.pragma("query_only", "on")).await?;
-        Ok(Self::Sqlite { readers, writer })
+        Self::connect_sqlite(options, durability).await
+    }
+
+    async fn connect_sqlite(options: SqliteConnectOptions, durability: Durability) -> sqlx::Result<Self> {
+        let for_writing = options.clone().create_if_missing(true);
+        let mut writer = sqlite_pool(1).connect_with(for_writing.clone()).await?;
+        let mut group = None;
+        if durability == Durability::Full {
+            group = group_of(&writer).await?;
+            if group.is_none() {
+                writer = sqlite_pool(1).connect_with(for_writing.synchronous(SqliteSynchronous::Full)).await?;
+            }
+        }
+        let readers = sqlite_pool(SQLITE_READERS).connect_with(options.pragma("query_only", "on")).await?;
+        Ok(Self::Sqlite { readers, writer, group })
     }
 
     async fn connect_postgres(url: &str, durability: Durability) -> sqlx::Result<Self> {
@@ -99,7 +122,14 @@ impl Db {
     /// Brings the tables of the kit and of the service up to date, under a lock.
     pub async fn migrate(&self, own: &Migrations) -> Result<(), MigrateError> {
         match self {
-            Self::Sqlite { writer, .. } => merged(KIT.sqlite, own.sqlite).run(writer).await,
+            Self::Sqlite { writer, group, .. } => {
+                merged(KIT.sqlite, own.sqlite).run(writer).await?;
+                if let Some(group) = group {
+                    group.note();
+                    group.settled().await?;
+                }
+                Ok(())
+            }
             Self::Postgres(pool) => merged(KIT.postgres, own.postgres).run(pool).await,
         }
     }
@@ -107,7 +137,7 @@ impl Db {
     /// A statement that reads.
     pub fn query(&self, sql: impl SqlSafeStr) -> Query<'_> {
         let target = match self {
-            Self::Sqlite { readers, .. } => Target::SqlitePool(readers, SqliteArguments::default()),
+            Self::Sqlite { readers, group, .. } => Target::SqlitePool(readers, group.as_ref(), SqliteArguments::default()),
             Self::Postgres(pool) => Target::PgPool(pool, PgArguments::default()),
         };
         Query { sql: sql.into_sql_str(), target, failed: None }
@@ -116,7 +146,10 @@ impl Db {
     /// Starts a transaction that may write.
     pub async fn begin(&self) -> sqlx::Result<Tx> {
         Ok(match self {
-            Self::Sqlite { writer, .. } => Tx::Sqlite(begin_on(writer).await?),
+            Self::Sqlite { writer, group, .. } => {
+                group.as_ref().map_or(Ok(()), |group| group.check())?;
+                Tx::Sqlite { open: begin_on(writer).await?, group: group.clone(), wrote: false }
+            }
             Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
     }
@@ -138,7 +171,8 @@ impl Db {
     /// Closes every connection; SQLite's write-ahead log is folded in.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { readers, writer } => {
+            Self::Sqlite { readers, writer, group } => {
+                settled(group.as_ref()).await.ok(); // whoever waits has been told
                 readers.close().await;
                 writer.close().await;
             }
@@ -150,105 +184,74 @@ impl Db {
 impl Tx {
     /// A statement inside the transaction.
     pub fn query(&mut self, sql: impl SqlSafeStr) -> Query<'_> {
+        let sql = sql.into_sql_str();
         let target = match self {
-            Self::Sqlite(tx) => Target::Sqlite(tx, SqliteArguments::default()),
+            Self::Sqlite { open, wrote, .. } => {
+                *wrote |= !sql.as_str().trim_start().starts_with("SELECT");
+                Target::Sqlite(open, SqliteArguments::default())
+            }
             Self::Postgres(tx) => Target::Postgres(tx, PgArguments::default()),
         };
-        Query { sql: sql.into_sql_str(), target, failed: None }
+        Query { sql, target, failed: None }
     }
 
     /// One of two texts, for the few statements that can't be shared.
     pub fn pick(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
         match self {
-            Self::Sqlite(_) => sqlite,
+            Self::Sqlite { .. } => sqlite,
             Self::Postgres(_) => postgres,
         }
     }
 
-    /// Makes it durable and visible.
+    /// Makes it durable and visible. If it only read, what it read is durable.
     pub async fn commit(self) -> sqlx::Result<()> {
         match self {
-            Self::Sqlite(tx) => tx.commit().await,
+            Self::Sqlite { open, group: Some(group), wrote: true } => group.commit(open).await,
+            Self::Sqlite { open, group, wrote: _ } => {
+                open.commit().await?;
+                settled(group.as_ref()).await
+            }
             Self::Postgres(tx) => tx.commit().await,
         }
     }
-}
 
-/// A value that both back ends can bind.
-pub trait Bind: for<'q> Encode<'q, Sqlite> + Type<Sqlite> + for<'q> Encode<'q, Postgres> + Type<Postgres> {}
-impl<T> Bind for T where T: for<'q> Encode<'q, Sqlite> + Type<Sqlite> + for<'q> Encode<'q, Postgres> + Type<Postgres> {}
-
-/// A row that both back ends can decode: a `#[derive(sqlx::FromRow)]` struct or a tuple.
-pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
-impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
-
-enum Target<'c> {
-    SqlitePool(&'c SqlitePool, SqliteArguments),
-    Sqlite(&'c mut SqliteConnection, SqliteArguments),
-    PgPool(&'c PgPool, PgArguments),
-    Postgres(&'c mut PgConnection, PgArguments),
-}
-
-/// A statement being filled with values.
-#[must_use = "finish with all, opt, one or run"]
-pub struct Query<'c> {
-    sql: SqlStr,
-    target: Target<'c>,
-    failed: Option<sqlx::Error>,
-}
-
-/// Runs the same expression against whichever back end the statement is for.
-macro_rules! on_target {
-    ($query:ident, |$executor:ident, $arguments:ident| $body:expr) => {{
-        if let Some(error) = $query.failed {
-            return Err(error);
+    /// Waits until what others committed before this transaction is durable: for one that answers what it read and then is dropped.
+    pub async fn settled(&self) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite { group, .. } => settled(group.as_ref()).await,
+            Self::Postgres(_) => Ok(()), // shows only what is
         }
-        match $query.target {
-            Target::SqlitePool($executor, $arguments) => $body,
-            Target::Sqlite($executor, $arguments) => $body,
-            Target::PgPool($executor, $arguments) => $body,
-            Target::Postgres($executor, $arguments) => $body,
-        }
-    }};
-}
-
-impl Query<'_> {
-    /// Binds the next `$n`.
-    pub fn bind<T: Bind>(mut self, value: T) -> Self {
-        let added = match &mut self.target {
-            Target::SqlitePool(_, arguments) | Target::Sqlite(_, arguments) => arguments.add(value),
-            Target::PgPool(_, arguments) | Target::Postgres(_, arguments) => arguments.add(value),
-        };
-        if let Err(error) = added {
-            self.failed.get_or_insert(sqlx::Error::Encode(error));
-        }
-        self
-    }
-
-    /// Every row.
-    pub async fn all<T: Row>(self) -> sqlx::Result<Vec<T>> {
-        on_target!(self, |executor, arguments| sqlx::query_as_with(self.sql, arguments).fetch_all(executor).await)
-    }
-
-    /// The first row, if there is one.
-    pub async fn opt<T: Row>(self) -> sqlx::Result<Option<T>> {
-        on_target!(self, |executor, arguments| sqlx::query_as_with(self.sql, arguments).fetch_optional(executor).await)
-    }
-
-    /// The first row; its absence is an error.
-    pub async fn one<T: Row>(self) -> sqlx::Result<T> {
-        self.opt().await?.ok_or(sqlx::Error::RowNotFound)
-    }
-
-    /// Runs it and tells how many rows it changed.
-    pub async fn run(self) -> sqlx::Result<u64> {
-        on_target!(self, |executor, arguments| Ok(sqlx::query_with(self.sql, arguments).execute(executor).await?.rows_affected()))
     }
 }
 
 /// Whether a write failed because a unique key is taken.
 pub fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+async fn settled(group: Option<&Arc<GroupCommit>>) -> sqlx::Result<()> {
+    match group {
+        Some(group) => group.settled().await,
+        None => Ok(()),
+    }
+}
+
+/// Connections stay open: when its last one closes, SQLite folds the log into the database and removes it.
+fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(connections).acquire_timeout(WAIT_FOR_CONNECTION).idle_timeout(None).max_lifetime(None)
+}
+
+/// Group commit for a database that has a write-ahead log; one in memory has none, nor has one on some network file systems.
+///
+/// What an earlier process left in the log may never have been synced, so it is folded into the database first.
+async fn group_of(writer: &SqlitePool) -> sqlx::Result<Option<Arc<GroupCommit>>> {
+    let (mode,): (String,) = sqlx::query_as("PRAGMA journal_mode").fetch_one(writer).await?;
+    if mode != "wal" {
+        return Ok(None);
+    }
+    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(writer).await?;
+    let (path,): (String,) = sqlx::query_as("SELECT file FROM pragma_database_list WHERE name = 'main'").fetch_one(writer).await?;
+    Ok(Some(Arc::new(GroupCommit::new(Path::new(&path)))))
 }
 
 /// Begins on the writing connection. SQLite ends a transaction by itself when the disk is full, without the library's knowledge;

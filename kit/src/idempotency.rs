@@ -47,6 +47,7 @@ pub async fn claim<M: Message + Default>(tx: &mut Tx, clock: &Clock, context: &C
     }
     let (answer,): (Vec<u8>,) =
         tx.query("SELECT answer FROM idempotency WHERE scope = $1 AND key = $2").bind(scope).bind(key).one().await?;
+    tx.settled().await?; // the first answer may still wait for its sync
     M::decode(answer.as_slice()).map(Claim::Done).map_err(Error::internal)
 }
 

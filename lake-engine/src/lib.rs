@@ -2,25 +2,33 @@
 //!
 //! * A table is the folder `lake/<table id>/` below the root: Parquet files and a Delta log, without deletion vectors
 //!   or column mapping, so that other engines can open it. `_id` is its first column.
-//! * Writing: [`Engine`] converts a CSV file or a row stream into Parquet files of disjoint `_id` ranges (`write/`,
-//!   `csv/`), and one commit makes them a version (`delta/`).
+//! * Writing: [`Engine`] converts a file (`ingest/`) or a row stream into Parquet files of disjoint `_id` ranges (`write/`), and
+//!   one commit makes them a version (`delta/`).
+//! * Rewriting: merges, deletes, wider columns and compaction write files that take the place of others (`rewrite/`).
 //! * Reading: a page seeks by row counts (`read.rs`); a query is planned over resolved file lists only (`query/`).
 
-mod csv;
 mod delta;
+mod ingest;
 mod query;
 mod read;
+mod rewrite;
 mod rows;
 mod scratch;
 mod store;
+mod vacuum;
 mod write;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use madang_lake::{
-    Change, CommitInfo, Error, Filter, Input, Inspection, Lake, Limits, ReadOptions, Result, RowIds, RowStream, Schema, Snapshot, Staged,
-    TableId, VersionInfo,
+    Change, CommitInfo, DataFile, Error, Filter, Input, Inspection, Lake, Limits, Merge, ReadOptions, Result, Rewrite, RowIds, RowStream,
+    Schema, Snapshot, Staged, TableId, VersionInfo,
 };
 use object_store::ObjectStore;
 use serde_json::Value;
@@ -68,14 +76,14 @@ impl Engine {
 #[async_trait]
 impl Lake for Engine {
     async fn inspect(&self, input: &Input, limits: &Limits) -> Result<Inspection> {
-        csv::inspect(input, *limits, &self.scratch).await
+        ingest::inspect(input, *limits, &self.scratch).await
     }
 
     async fn stage(&self, table: &TableId, input: &Input, schema: &Schema, limits: &Limits, ids: &dyn RowIds) -> Result<Staged> {
         schema.check()?;
-        let (columns, batches) = csv::convert(input, schema, *limits, &self.scratch).await;
+        let ingest::Converting { batches, columns } = ingest::convert(input, schema, *limits, &self.scratch);
         let files = write::write(self.target(table), schema, batches, ids).await?;
-        Ok(Staged { files, columns })
+        Ok(Staged { files, columns: columns.await.map_err(storage)? })
     }
 
     async fn stage_rows(&self, table: &TableId, rows: RowStream, schema: &Schema, ids: &dyn RowIds) -> Result<Staged> {
@@ -83,6 +91,22 @@ impl Lake for Engine {
         let columns = u32::try_from(rows.schema.fields().len()).map_err(storage)?;
         let files = write::write(self.target(table), schema, rows::fit(rows, schema)?, ids).await?;
         Ok(Staged { files, columns })
+    }
+
+    async fn merge(&self, base: &Snapshot, rows: &Merge, limits: &Limits, ids: &dyn RowIds) -> Result<Rewrite> {
+        self.rewriting(base).merge(rows, *limits, ids).await
+    }
+
+    async fn delete(&self, base: &Snapshot, filters: &[Filter], limits: &Limits) -> Result<Rewrite> {
+        self.rewriting(base).delete(filters, *limits).await
+    }
+
+    async fn widen(&self, base: &Snapshot, schema: &Schema) -> Result<Rewrite> {
+        self.rewriting(base).widen(schema).await
+    }
+
+    async fn compact(&self, base: &Snapshot, files: &[DataFile]) -> Result<Rewrite> {
+        self.rewriting(base).compact(files).await
     }
 
     async fn discard(&self, table: &TableId, staged: &Staged) -> Result<()> {
@@ -125,6 +149,24 @@ impl Lake for Engine {
         self.tables.history(table, before, limit).await
     }
 
+    async fn tables(&self) -> Result<Vec<TableId>> {
+        vacuum::tables(&self.store).await
+    }
+
+    async fn sweep(&self, table: &TableId, since: i64, until: i64, keep: &HashSet<String>) -> Result<u64> {
+        vacuum::sweep(&self.store, table, since..until, keep).await
+    }
+
+    async fn expire(&self, table: &TableId, after: i64, to: i64) -> Result<u64> {
+        vacuum::expire(&self.store, table, after + 1..=to).await
+    }
+
+    async fn remove(&self, table: &TableId) -> Result<u64> {
+        let removed = vacuum::remove(&self.store, table).await?;
+        self.tables.forget(table);
+        Ok(removed)
+    }
+
     fn tables_in(&self, sql: &str) -> Result<Vec<String>> {
         query::table_names(sql)
     }
@@ -164,6 +206,10 @@ impl Lake for Engine {
 }
 
 impl Engine {
+    fn rewriting<'a>(&'a self, base: &'a Snapshot) -> rewrite::Rewriting<'a> {
+        rewrite::Rewriting { store: &self.store, footers: &self.footers, scratch: &self.scratch, base }
+    }
+
     fn target(&self, table: &TableId) -> write::Target {
         write::Target { store: self.store.clone(), table: table.clone() }
     }

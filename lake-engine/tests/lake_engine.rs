@@ -8,15 +8,27 @@ mod support;
 
 #[path = "lake_engine/changes.rs"]
 mod changes;
+#[path = "lake_engine/crash.rs"]
+mod crash;
 #[path = "lake_engine/inspect.rs"]
 mod inspect;
+#[path = "lake_engine/json.rs"]
+mod json;
+#[path = "lake_engine/merge.rs"]
+mod merge;
 #[path = "lake_engine/paging.rs"]
 mod paging;
+#[path = "lake_engine/parquet.rs"]
+mod parquet;
 #[path = "lake_engine/query.rs"]
 mod query;
+#[path = "lake_engine/rewrite.rs"]
+mod rewrite;
 #[path = "lake_engine/select.rs"]
 mod select;
 #[path = "lake_engine/stage.rs"]
 mod stage;
+#[path = "lake_engine/vacuum.rs"]
+mod vacuum;
 #[path = "lake_engine/versions.rs"]
 mod versions;

@@ -7,6 +7,8 @@
 //!   ranges of it and are sorted by it, so a deep page is found from row counts alone.
 //! * Nothing becomes visible by writing files. [`Lake::stage`] and [`Lake::stage_rows`] write Parquet files that no
 //!   version names; [`Lake::commit`] makes them part of the next version, or fails and changes nothing.
+//! * A file is never changed. [`Lake::merge`], [`Lake::delete`], [`Lake::widen`] and [`Lake::compact`] write files that take the
+//!   place of others ([`Rewrite`]); a row that stays keeps its id.
 //! * Only catalog-svc calls [`Lake::create`] and [`Lake::commit`].
 
 mod error;
@@ -14,6 +16,7 @@ mod export;
 mod inspection;
 mod ipc;
 mod render;
+mod rewrite;
 mod schema;
 mod table;
 mod wire;
@@ -23,6 +26,7 @@ pub use export::{ExportFormat, export};
 pub use inspection::Inspection;
 pub use ipc::{Decoder, Encoder};
 pub use render::{write_csv_header, write_csv_rows, write_json_objects, write_json_rows};
+pub use rewrite::{Merge, Positions, Rewrite};
 pub use schema::{Column, ColumnType, ROW_ID, Schema};
 pub use table::{
     Change, CommitInfo, DataFile, Filter, FilterOp, Format, Input, Lake, Limits, OwnRowIds, Page, ReadOptions, RowIds, RowStream, Snapshot,

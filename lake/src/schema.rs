@@ -79,6 +79,11 @@ impl ColumnType {
         Self::ALL.into_iter().find(|kind| kind.name() == name || kind.struct_name() == name)
     }
 
+    /// Whether a column of this type may become one of a wider type (dhub.md section 6).
+    pub fn widens_to(self, wider: Self) -> bool {
+        matches!((self, wider), (Self::Int32, Self::Int64 | Self::Double) | (Self::Int64 | Self::Float, Self::Double))
+    }
+
     /// The Arrow type that holds it in memory and in Parquet.
     pub fn arrow(self) -> DataType {
         match self {
@@ -211,10 +216,22 @@ impl Schema {
     /// # Errors
     /// [`Error::Invalid`] names the first column that is missing, changed or not nullable.
     pub fn check_growth(&self, wanted: &Self) -> Result<()> {
+        self.check_change(wanted, |now, next| now == next)
+    }
+
+    /// The same, but numbers may become wider ([`ColumnType::widens_to`]).
+    ///
+    /// # Errors
+    /// As [`Self::check_growth`].
+    pub fn check_widening(&self, wanted: &Self) -> Result<()> {
+        self.check_change(wanted, |now, next| now == next || now.widens_to(next))
+    }
+
+    fn check_change(&self, wanted: &Self, may_become: fn(ColumnType, ColumnType) -> bool) -> Result<()> {
         for column in &self.columns {
             let name = &column.name;
             let next = wanted.column(name).ok_or_else(|| Error::invalid(format!("column '{name}' can't be removed")))?;
-            if next.kind != column.kind {
+            if !may_become(column.kind, next.kind) {
                 return Err(Error::invalid(format!("column '{name}' can't change from {} to {}", column.kind.name(), next.kind.name())));
             }
             if column.nullable && !next.nullable {

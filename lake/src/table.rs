@@ -1,7 +1,7 @@
 //! Tables: what a version is, how rows come in and how they are read.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     path::PathBuf,
     str::FromStr,
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Error, Inspection, Result, Schema};
+use crate::{Error, Inspection, Merge, Result, Rewrite, Schema};
 
 /// A table's identifier: the text of its 128-bit id as a UUID. It names the table's folder, so it is checked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -85,6 +85,10 @@ impl fmt::Display for TableId {
 pub enum Format {
     /// Delimited text with a header row (RFC 4180; delimiter sniffed or given).
     Csv,
+    /// An array of objects, or objects one after the other (one a line: NDJSON).
+    Json,
+    /// Parquet without nested columns.
+    Parquet,
 }
 
 /// What happens to the rows that are already there.
@@ -95,6 +99,28 @@ pub enum WriteMode {
     Append,
     /// They leave the table's newest version; older versions keep them.
     Overwrite,
+    /// Those that a new row has the keys of take its cells; other new rows come after them.
+    Merge,
+    /// Some leave the newest version.
+    Delete,
+    /// All stay, in wider columns.
+    Widen,
+    /// All stay as they are, in fewer files.
+    Compact,
+}
+
+impl WriteMode {
+    /// The name that stands in the catalogue's journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Append => "append",
+            Self::Overwrite => "overwrite",
+            Self::Merge => "merge",
+            Self::Delete => "delete",
+            Self::Widen => "widen",
+            Self::Compact => "compact",
+        }
+    }
 }
 
 /// One file that was spooled to the local disk.
@@ -115,6 +141,10 @@ pub struct Limits {
     pub columns: usize,
     /// Bytes of one cell.
     pub cell_bytes: usize,
+    /// How deep the values of a JSON object may be nested, the object itself counted.
+    pub depth: usize,
+    /// Bytes that the rows of one input may become when they are unpacked.
+    pub decoded_bytes: u64,
     /// Rows that a query may give.
     pub rows: u64,
     /// Bytes of memory that a query may hold; beyond, it spills or is refused.
@@ -125,8 +155,20 @@ pub struct Limits {
 
 impl Limits {
     /// What one input or one step of a pipeline may take; questions asked at the front door get less.
-    pub const STEP: Self =
-        Self { columns: 4_096, cell_bytes: 16 << 20, rows: 1_000_000_000, memory_bytes: 1 << 30, time: std::time::Duration::from_mins(10) };
+    pub const STEP: Self = Self {
+        columns: 4_096,
+        cell_bytes: 16 << 20,
+        depth: 64,
+        decoded_bytes: 64 << 30,
+        rows: 1_000_000_000,
+        memory_bytes: 1 << 30,
+        time: std::time::Duration::from_mins(10),
+    };
+
+    /// Bytes of one row of text: several large cells, or one with much around it.
+    pub fn record_bytes(&self) -> usize {
+        self.cell_bytes.saturating_mul(4).max(1 << 20)
+    }
 }
 
 impl Default for Limits {
@@ -148,6 +190,14 @@ pub struct DataFile {
     pub first_row_id: i64,
     /// The greatest [`crate::ROW_ID`] in it.
     pub last_row_id: i64,
+}
+
+impl DataFile {
+    /// When its writing began, in milliseconds since 1970: its name is `part-<UUIDv7>.parquet`, as this store makes them.
+    pub fn begun_at(&self) -> Option<i64> {
+        let time = self.path.strip_prefix("part-")?.get(..13)?;
+        i64::from_str_radix(&time.replacen('-', "", 1), 16).ok()
+    }
 }
 
 /// Files that were written but that no version names yet.
@@ -197,6 +247,9 @@ pub struct Change {
     pub schema: Schema,
     /// The new files.
     pub staged: Staged,
+    /// Paths of the files that leave; each must be in the version. Empty with [`WriteMode::Append`], and with
+    /// [`WriteMode::Overwrite`], where all leave.
+    pub leaving: Vec<String>,
     /// What the version's history says.
     pub info: CommitInfo,
 }
@@ -211,6 +264,8 @@ pub struct CommitInfo {
     pub publish: i64,
     /// The run that wrote it, if one did.
     pub run: Option<String>,
+    /// More that is to be told of the operation: the keys of a merge, the columns of a delete's conditions. No cell's value.
+    pub parameters: BTreeMap<String, String>,
 }
 
 /// Which rows and columns are wanted.
@@ -374,6 +429,25 @@ pub trait Lake: Send + Sync + 'static {
     /// Writes a stream of rows into Parquet files below the table's folder, cast to `schema`, columns matched by name.
     async fn stage_rows(&self, table: &TableId, rows: RowStream, schema: &Schema, ids: &dyn RowIds) -> Result<Staged>;
 
+    /// Puts rows into a version by their keys. Only files with a row that is matched are written anew; in them a matched row keeps
+    /// its id, its place and the cells of columns that `rows` lack. A row that matches nothing gets an id from `ids`; of several new
+    /// rows with the same keys the last counts. [`Rewrite::rows`] counts the rows that were matched.
+    ///
+    /// Keys are equal if their cells are; for this, `-0.0` is `0.0`, every NaN is the same, and texts are compared byte by byte. An
+    /// empty cell of the table is equal to none.
+    async fn merge(&self, base: &Snapshot, rows: &Merge, limits: &Limits, ids: &dyn RowIds) -> Result<Rewrite>;
+
+    /// Takes the rows that meet every condition out of a version; only their files are written anew. [`Rewrite::rows`] counts them.
+    async fn delete(&self, base: &Snapshot, filters: &[Filter], limits: &Limits) -> Result<Rewrite>;
+
+    /// Writes all files of a version anew in wider columns ([`Schema::check_widening`]). A value that the wider type would not hold
+    /// exactly is [`Error::Invalid`].
+    async fn widen(&self, base: &Snapshot, schema: &Schema) -> Result<Rewrite>;
+
+    /// Puts the rows of files that follow each other in a version into as few files as possible. No other file, staged ones included,
+    /// may have row ids between theirs, now or later.
+    async fn compact(&self, base: &Snapshot, files: &[DataFile]) -> Result<Rewrite>;
+
     /// Removes staged files that will never be committed. Absent files are fine.
     async fn discard(&self, table: &TableId, staged: &Staged) -> Result<()>;
 
@@ -395,6 +469,20 @@ pub trait Lake: Send + Sync + 'static {
 
     /// The versions of a table, newest first, at most `limit`, from the one below `before` on.
     async fn history(&self, table: &TableId, before: Option<i64>, limit: usize) -> Result<Vec<VersionInfo>>;
+
+    /// Every table that has a file, in no order.
+    async fn tables(&self) -> Result<Vec<TableId>>;
+
+    /// Removes data files that were written in a span of time, from `since` on and before `until` (milliseconds since 1970, by the
+    /// store's clock), and that neither a version nor `keep` names. Gives how many.
+    async fn sweep(&self, table: &TableId, since: i64, until: i64, keep: &HashSet<String>) -> Result<u64>;
+
+    /// Removes the data files that the versions after `after` up to `to` took out of the table: every version below `to` that
+    /// needs one of them can't be read any more. Gives how many.
+    async fn expire(&self, table: &TableId, after: i64, to: i64) -> Result<u64>;
+
+    /// Removes a table with all its versions. Gives the number of files.
+    async fn remove(&self, table: &TableId) -> Result<u64>;
 
     /// The table names that a statement mentions, as written.
     fn tables_in(&self, sql: &str) -> Result<Vec<String>>;

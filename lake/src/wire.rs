@@ -6,8 +6,12 @@ use crate::{Column, ColumnType, DataFile, Error, Result, Schema, Snapshot, Table
 
 impl From<&Schema> for Vec<TableColumn> {
     fn from(schema: &Schema) -> Self {
-        let column =
-            |column: &Column| TableColumn { name: column.name.clone(), r#type: column.kind.name().to_owned(), nullable: column.nullable };
+        let column = |column: &Column| TableColumn {
+            name: column.name.clone(),
+            r#type: column.kind.name().to_owned(),
+            nullable: column.nullable,
+            metadata: None,
+        };
         schema.columns.iter().map(column).collect()
     }
 }

@@ -29,6 +29,7 @@ pub(crate) async fn catalog(process: &Process) -> Result<Part> {
         lake: lake(process)?,
         spool_dir: process.scratch("uploads")?,
         upload_bytes: process.config.upload_bytes,
+        unpacked_bytes: process.config.unpacked_bytes,
         clock: process.clock.clone(),
     };
     Ok((madang_catalog::service(options, &process.drain).await?, madang_catalog::allow_list()))

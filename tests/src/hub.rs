@@ -130,8 +130,13 @@ fn reason(error: tokio::task::JoinError) -> String {
 
 /// A file of `tests/fixtures`.
 pub fn fixture(name: &str) -> String {
+    String::from_utf8(fixture_bytes(name)).expect("a text")
+}
+
+/// The same as bytes.
+pub fn fixture_bytes(name: &str) -> Vec<u8> {
     let folder = env::var("MADANG_TEST_FIXTURES").expect("no fixtures (MADANG_TEST_FIXTURES); run `cargo xtask test`");
-    fs::read_to_string(PathBuf::from(folder).join(name)).expect("a fixture")
+    fs::read(PathBuf::from(folder).join(name)).expect("a fixture")
 }
 
 /// Tells whoever reads the test's output, such as why something was left out.

@@ -31,4 +31,4 @@ pub mod work;
 pub use call::{Answer, Call};
 pub use client::{Client, Login, Transport};
 pub use form::{FilePart, form};
-pub use hub::{Credentials, Hub, fixture, hubs, note, on_every_hub};
+pub use hub::{Credentials, Hub, fixture, fixture_bytes, hubs, note, on_every_hub};

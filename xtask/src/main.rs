@@ -1,7 +1,7 @@
 //! `cargo xtask <command>`: one short command for each daily act, on a machine that has nothing but Rust.
 //!
-//! `main.rs` is the table of commands, `cmd/` has one file per command, and three files serve them: `process.rs` starts
-//! programs and makes sure they stop, `postgres.rs` runs a private PostgreSQL, `hub.rs` runs the hubs under test.
+//! `main.rs` is the table of commands, `cmd/` has one file per command, and four files serve them: `process.rs` starts
+//! programs and makes sure they stop, `postgres.rs` runs a private PostgreSQL, `hub.rs` runs the hubs under test, `python.rs` brings packages.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to the person who typed the command")]
 
 use std::process::ExitCode;
@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 mod cmd {
+    pub(crate) mod bench;
     pub(crate) mod ci;
     pub(crate) mod data;
     pub(crate) mod lint;
@@ -19,6 +20,7 @@ mod cmd {
 mod hub;
 mod postgres;
 mod process;
+mod python;
 
 struct Command {
     name: &'static str,
@@ -35,7 +37,12 @@ const COMMANDS: &[Command] = &[
         run: cmd::test::run,
     },
     Command { name: "lint", arguments: "", about: "format, tidy checks, clippy and documentation, warnings denied", run: cmd::lint::run },
-    Command { name: "ci", arguments: "", about: "lint, then test: what has to be green before a change lands", run: cmd::ci::run },
+    Command {
+        name: "ci",
+        arguments: "",
+        about: "lint, the short proofs, then test: what has to be green before a change lands",
+        run: cmd::ci::run,
+    },
     Command {
         name: "data",
         arguments: "",
@@ -44,9 +51,15 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "prove",
-        arguments: "<name> [--release]",
+        arguments: "<name> [--release] [--check]",
         about: "repeat a long check and rewrite its report under docs/proofs",
         run: cmd::prove::run,
+    },
+    Command {
+        name: "bench",
+        arguments: "<name>… [--rounds N] [--check]",
+        about: "measure a release build against a peer and rewrite its report under docs/benchmarks",
+        run: cmd::bench::run,
     },
 ];
 

@@ -65,6 +65,18 @@ pub(crate) struct Server {
 impl Server {
     /// Makes and starts a server that has these databases; `folder` is made for it.
     pub(crate) fn start(guard: &Guard, programs: &Path, folder: &Path, log: &Path, databases: &[String]) -> Result<Self> {
+        Self::start_with(guard, programs, folder, log, databases, &["shared_buffers=32MB", "max_wal_size=256MB"])
+    }
+
+    /// With settings of its own.
+    pub(crate) fn start_with(
+        guard: &Guard,
+        programs: &Path,
+        folder: &Path,
+        log: &Path,
+        databases: &[String],
+        more: &[&str],
+    ) -> Result<Self> {
         fs::create_dir(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let user = unprivileged_user()?;
         if let Some((uid, gid)) = user {
@@ -91,10 +103,8 @@ impl Server {
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=", // none: the path of a temporary folder can be too long for a socket
             "max_connections=200",
-            "shared_buffers=32MB",
-            "max_wal_size=256MB",
         ];
-        for setting in settings {
+        for setting in settings.iter().chain(more) {
             server.args(["-c", setting]);
         }
         let running = guard.spawn(&mut server, Stop::Interrupt)?;
@@ -122,7 +132,12 @@ impl Server {
     }
 
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("postgres://{SUPERUSER}@127.0.0.1:{}/{database}", self.port)
+        format!("{}/{database}", self.address())
+    }
+
+    /// The start of the address of each of its databases.
+    pub(crate) fn address(&self) -> String {
+        format!("postgres://{SUPERUSER}@127.0.0.1:{}", self.port)
     }
 
     /// A database from which tests may create their own.

@@ -19,6 +19,8 @@ pub(crate) struct Dataset {
     pub(crate) kind: String,
     /// JSON of the columns that its table has or will have.
     pub(crate) columns: Option<String>,
+    /// A JSON object: what is written beside a column, by its name.
+    pub(crate) column_metadata: Option<String>,
     /// A JSON object.
     pub(crate) options: String,
     pub(crate) organization_id: Option<String>,
@@ -60,8 +62,8 @@ pub(crate) struct Resource {
 pub(crate) async fn insert(tx: &mut Tx, dataset: &Dataset) -> Result<()> {
     tx.query(
         "INSERT INTO dataset (id, name, title, description, alias, kind, columns, options, organization_id, visibility, state,
-             revision, created_by, created_at, modified_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'active', $11, $12, $13, $14)",
+             revision, created_by, created_at, modified_at, column_metadata)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'active', $11, $12, $13, $14, $15)",
     )
     .bind(dataset.id.clone())
     .bind(dataset.name.clone())
@@ -77,26 +79,30 @@ pub(crate) async fn insert(tx: &mut Tx, dataset: &Dataset) -> Result<()> {
     .bind(dataset.created_by.clone())
     .bind(dataset.created_at)
     .bind(dataset.modified_at)
+    .bind(dataset.column_metadata.clone())
     .run()
     .await?;
     Ok(())
 }
 
-/// Writes a changed dataset over its earlier revision; false if somebody else changed it meanwhile.
-pub(crate) async fn update(tx: &mut Tx, dataset: &Dataset) -> Result<bool> {
+/// Writes a changed dataset over its earlier revision; false if somebody else changed it meanwhile. Its columns are written only
+/// if they are `new`: an upload may have changed them since the dataset was read.
+pub(crate) async fn update(tx: &mut Tx, dataset: &Dataset, new: bool) -> Result<bool> {
     let changed = tx
         .query(
-            "UPDATE dataset SET title = $2, description = $3, alias = $4, columns = $5, options = $6, revision = $7, modified_at = $8
+            "UPDATE dataset SET title = $2, description = $3, alias = $4, columns = COALESCE($5, columns), options = $6, revision = $7, modified_at = $8,
+             column_metadata = $9
              WHERE id = $1 AND state = 'active' AND revision = $7 - 1",
         )
         .bind(dataset.id.clone())
         .bind(dataset.title.clone())
         .bind(dataset.description.clone())
         .bind(dataset.alias.clone())
-        .bind(dataset.columns.clone())
+        .bind(dataset.columns.clone().filter(|_| new))
         .bind(dataset.options.clone())
         .bind(dataset.revision)
         .bind(dataset.modified_at)
+        .bind(dataset.column_metadata.clone())
         .run()
         .await?;
     Ok(changed == 1)
@@ -116,7 +122,7 @@ pub(crate) async fn title_is_taken(tx: &mut Tx, title: &str) -> Result<bool> {
     Ok(row.is_some())
 }
 
-const SELECT: &str = "SELECT t.id, t.name, t.title, t.description, t.alias, t.kind, t.columns, t.options, t.organization_id, t.visibility,
+const SELECT: &str = "SELECT t.id, t.name, t.title, t.description, t.alias, t.kind, t.columns, t.column_metadata, t.options, t.organization_id, t.visibility,
     t.revision, t.created_by, t.created_at, t.modified_at
     FROM (SELECT d.*, d.organization_id AS owner FROM dataset d WHERE d.state = 'active') t WHERE ";
 

@@ -5,6 +5,7 @@ pub(crate) mod organization;
 pub(crate) mod publish;
 pub(crate) mod table;
 pub(crate) mod thing;
+pub(crate) mod upkeep;
 pub(crate) mod user;
 
 use madang_kit::db::Migrations;

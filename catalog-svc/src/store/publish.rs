@@ -1,5 +1,7 @@
 //! The publish journal.
 
+use std::collections::{BTreeMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use madang_kit::{Db, Error, Id, Result, Tx};
 use madang_lake::{DataFile, Schema, TableId, WriteMode};
@@ -19,6 +21,12 @@ pub(crate) struct Change {
     /// The columns from now on.
     pub(crate) schema: Schema,
     pub(crate) files: Vec<DataFile>,
+    /// Paths of the files that leave, unless all or none do.
+    #[serde(default)]
+    pub(crate) leaving: Vec<String>,
+    /// What the history tells beside the operation.
+    #[serde(default)]
+    pub(crate) parameters: BTreeMap<String, String>,
     /// The new resource's name, if the table is new.
     pub(crate) resource_name: String,
 }
@@ -59,11 +67,12 @@ pub(crate) async fn insert(tx: &mut Tx, id: &str, run: Option<&RunStep>, now: Da
 /// Adds what a publish does to one table.
 pub(crate) async fn insert_change(tx: &mut Tx, publish: &str, number: i64, change: &Change) -> Result<()> {
     let text = serde_json::to_string(change).map_err(Error::internal)?;
-    tx.query("INSERT INTO publish_change (publish_id, table_id, number, change) VALUES ($1, $2, $3, $4)")
+    tx.query("INSERT INTO publish_change (publish_id, table_id, number, change, kind) VALUES ($1, $2, $3, $4, $5)")
         .bind(publish.to_owned())
         .bind(change.table.to_string())
         .bind(number)
         .bind(text)
+        .bind(change.mode.name().to_owned())
         .run()
         .await?;
     Ok(())
@@ -86,9 +95,34 @@ pub(crate) async fn open_tables(db: &Db) -> Result<Vec<String>> {
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-/// Notes that a change was applied as a version; its files stand in the Delta log from now on.
+/// Whether a table's rows or files were changed after a version, applied or not, in another way than `harmless`.
+pub(crate) async fn changed_since(tx: &mut Tx, table: &str, version: i64, harmless: Option<WriteMode>) -> Result<bool> {
+    let found: Option<(i64,)> = tx
+        .query("SELECT number FROM publish_change WHERE table_id = $1 AND (version IS NULL OR version > $2) AND kind <> $3 LIMIT 1")
+        .bind(table.to_owned())
+        .bind(version)
+        .bind(harmless.map_or("", WriteMode::name).to_owned())
+        .opt()
+        .await?;
+    Ok(found.is_some())
+}
+
+/// The files that changes of a table name which are not applied, or never can be.
+pub(crate) async fn files_in_journal(db: &Db, table: &str) -> Result<HashSet<String>> {
+    let rows: Vec<(String,)> =
+        db.query("SELECT change FROM publish_change WHERE table_id = $1 AND change <> ''").bind(table.to_owned()).all().await?;
+    let mut named = HashSet::new();
+    for (text,) in rows {
+        let change: Change = serde_json::from_str(&text).map_err(Error::internal)?;
+        named.extend(change.files.into_iter().map(|file| file.path));
+    }
+    Ok(named)
+}
+
+/// Notes that a change was applied as a version; its files stand in the Delta log from now on. The first note counts: whoever
+/// applies a change a second time is told the newest version, which may be a later one.
 pub(crate) async fn set_applied(tx: &mut Tx, table: &str, number: i64, version: i64) -> Result<()> {
-    tx.query("UPDATE publish_change SET version = $3, change = '' WHERE table_id = $1 AND number = $2")
+    tx.query("UPDATE publish_change SET version = $3, change = '' WHERE table_id = $1 AND number = $2 AND version IS NULL")
         .bind(table.to_owned())
         .bind(number)
         .bind(version)

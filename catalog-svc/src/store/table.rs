@@ -12,8 +12,8 @@ pub(crate) struct Table {
     pub(crate) schema: Schema,
     /// The number of the last publish that was decided.
     pub(crate) publishes: i64,
-    /// The Delta version that the last applied publish made.
-    pub(crate) version: Option<i64>,
+    /// Versions below it may need files that are no longer kept.
+    pub(crate) kept_from: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -21,7 +21,7 @@ struct Row {
     id: String,
     columns: String,
     publishes: i64,
-    version: Option<i64>,
+    kept_from: i64,
 }
 
 impl TryFrom<Row> for Table {
@@ -29,12 +29,12 @@ impl TryFrom<Row> for Table {
 
     fn try_from(row: Row) -> Result<Self> {
         let schema = serde_json::from_str(&row.columns).map_err(Error::internal)?;
-        Ok(Self { id: row.id, schema, publishes: row.publishes, version: row.version })
+        Ok(Self { id: row.id, schema, publishes: row.publishes, kept_from: row.kept_from })
     }
 }
 
 /// A dataset's primary table: that of its first resource that has one.
-const PRIMARY: &str = "SELECT t.id, t.columns, t.publishes, t.version FROM lake_table t JOIN resource r ON r.id = t.id
+const PRIMARY: &str = "SELECT t.id, t.columns, t.publishes, t.kept_from FROM lake_table t JOIN resource r ON r.id = t.id
     WHERE r.dataset_id = $1 AND r.state = 'active' ORDER BY r.position LIMIT 1";
 
 /// A dataset's primary table.
@@ -50,8 +50,8 @@ pub(crate) async fn primary_in(tx: &mut Tx, dataset: &str) -> Result<Option<Tabl
 /// A table, locked until the transaction ends.
 pub(crate) async fn lock(tx: &mut Tx, id: &str) -> Result<Option<Table>> {
     let text = tx.pick(
-        "SELECT id, columns, publishes, version FROM lake_table WHERE id = $1",
-        "SELECT id, columns, publishes, version FROM lake_table WHERE id = $1 FOR UPDATE",
+        "SELECT id, columns, publishes, kept_from FROM lake_table WHERE id = $1",
+        "SELECT id, columns, publishes, kept_from FROM lake_table WHERE id = $1 FOR UPDATE",
     );
     tx.query(text).bind(id.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
 }
@@ -100,4 +100,23 @@ pub(crate) async fn reserve_row_ids(db: &Db, table: Id, count: i64) -> Result<i6
         .await?;
     tx.commit().await?;
     Ok(next - count)
+}
+
+/// Row ids below this one are not used any more, unless they are in a version.
+pub(crate) async fn settled(tx: &mut Tx, table: &str) -> Result<i64> {
+    let row: Option<(i64,)> = tx.query("SELECT settled FROM row_id WHERE table_id = $1").bind(table.to_owned()).opt().await?;
+    Ok(row.map_or(0, |(settled,)| settled))
+}
+
+/// Lets row ids settle that were reserved before the last mark, if that was set at `before` (milliseconds) or earlier; then marks
+/// those reserved up to now. The table is locked, so that no publish is between its check and its end.
+pub(crate) async fn settle(tx: &mut Tx, table: &str, now: i64, before: i64) -> Result<i64> {
+    lock(tx, table).await?;
+    tx.query("UPDATE row_id SET settled = mark, mark = next, marked_at = $2 WHERE table_id = $1 AND marked_at <= $3")
+        .bind(table.to_owned())
+        .bind(now)
+        .bind(before)
+        .run()
+        .await?;
+    settled(tx, table).await
 }

@@ -11,7 +11,7 @@ pub mod tls;
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{Gateway, credential};
+use crate::{Gateway, credential, openapi};
 
 pub(crate) use access_log::RequestId;
 pub(crate) use client::Client;
@@ -22,6 +22,7 @@ pub(crate) fn wrap(dialects: Router, gateway: &Gateway) -> Router {
     dialects
         .layer(middleware::from_fn_with_state(gateway.authenticator(), credential::authenticate))
         .merge(health::routes(gateway.clone()))
+        .merge(openapi::routes())
         .layer(middleware::from_fn_with_state(gateway.config.clone(), plain_http::refuse))
         .layer(CatchPanicLayer::custom(access_log::panicked))
         .layer(middleware::from_fn(access_log::log))

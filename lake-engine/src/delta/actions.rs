@@ -41,8 +41,8 @@ pub(super) fn protocol(schema: &Schema) -> Result<Protocol> {
     serde_json::from_value(value).map_err(storage)
 }
 
-/// A staged file joins the table.
-pub(super) fn add(file: &DataFile, info: &CommitInfo) -> Add {
+/// A staged file joins the table. `data_change` says whether its rows are new to it; readers of changes rely on that.
+pub(super) fn add(file: &DataFile, info: &CommitInfo, data_change: bool) -> Add {
     let stats = json!({
         "numRecords": file.rows,
         "minValues": { ROW_ID: file.first_row_id },
@@ -54,17 +54,17 @@ pub(super) fn add(file: &DataFile, info: &CommitInfo) -> Add {
         partition_values: HashMap::new(),
         size: size(file),
         modification_time: info.timestamp_ms,
-        data_change: true,
+        data_change,
         stats: Some(stats.to_string()),
         ..Add::default()
     }
 }
 
 /// A file leaves the newest version; it stays on the store for older ones.
-pub(super) fn remove(file: &DataFile, info: &CommitInfo) -> Remove {
+pub(super) fn remove(file: &DataFile, info: &CommitInfo, data_change: bool) -> Remove {
     Remove {
         path: file.path.clone(),
-        data_change: true,
+        data_change,
         deletion_timestamp: Some(info.timestamp_ms),
         extended_file_metadata: Some(true),
         partition_values: Some(HashMap::new()),

@@ -1,5 +1,7 @@
 //! The next version: one log file, written only if no other has its number.
 
+use std::collections::HashSet;
+
 use deltalake::{
     DeltaTableError,
     kernel::{
@@ -63,7 +65,7 @@ impl Tables {
         target.check(&change.staged).await?;
         let log = self.log_store(table)?;
         let actions = changes(&before, &change)?;
-        let operation = DeltaOperation::Write { mode: save_mode(change.mode), partition_by: None, predicate: None };
+        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }; // our own line of history counts
         if let Err(unpublished) = publish(&log, Some(&before.state), actions, operation).await {
             return self.settle(table, &change, unpublished).await;
         }
@@ -111,14 +113,47 @@ fn is_done(publish: i64, last: i64) -> bool {
 
 /// What the table holds once the change is committed.
 fn next(before: &Snapshot, change: &Change) -> Result<Snapshot> {
+    check_columns(before, change)?;
+    let (leaving, staying) = part(before, change)?;
+    check_rows(change, &leaving, &staying)?;
     let mut files = change.staged.files.clone();
-    if change.mode == WriteMode::Append {
-        before.schema.check_growth(&change.schema)?;
-        files.extend(before.files.iter().cloned());
-    }
+    files.extend(staying.into_iter().cloned());
     files.sort_unstable_by_key(|file| file.first_row_id);
     check_ranges(&files)?;
     Ok(Snapshot { table: before.table.clone(), version: before.version + 1, schema: change.schema.clone(), files })
+}
+
+fn check_columns(before: &Snapshot, change: &Change) -> Result<()> {
+    match change.mode {
+        WriteMode::Overwrite => Ok(()),
+        WriteMode::Widen => before.schema.check_widening(&change.schema),
+        WriteMode::Append | WriteMode::Merge | WriteMode::Delete | WriteMode::Compact => before.schema.check_growth(&change.schema),
+    }
+}
+
+/// The files that leave with the change, and those that stay.
+fn part<'a>(before: &'a Snapshot, change: &Change) -> Result<(Vec<&'a DataFile>, Vec<&'a DataFile>)> {
+    if change.mode == WriteMode::Overwrite {
+        return Ok((before.files.iter().collect(), Vec::new()));
+    }
+    let named: HashSet<&str> = change.leaving.iter().map(String::as_str).collect();
+    let (leaving, staying): (Vec<_>, Vec<_>) = before.files.iter().partition(|file| named.contains(file.path.as_str()));
+    if leaving.len() == change.leaving.len() { Ok((leaving, staying)) } else { Err(Error::invalid("a file that is to leave is not there")) }
+}
+
+/// A change that keeps all rows brings as many as it takes, and a table of wider columns has no file of narrower ones.
+fn check_rows(change: &Change, leaving: &[&DataFile], staying: &[&DataFile]) -> Result<()> {
+    let keeps_all = matches!(change.mode, WriteMode::Widen | WriteMode::Compact);
+    if keeps_all && change.staged.rows() != leaving.iter().map(|file| file.rows).sum::<u64>() {
+        return Err(Error::invalid("the new files have another number of rows than those that leave"));
+    }
+    if change.mode == WriteMode::Append && !leaving.is_empty() {
+        return Err(Error::invalid("an append takes no file out"));
+    }
+    if change.mode == WriteMode::Widen && !staying.is_empty() {
+        return Err(Error::invalid("a file of narrower columns would stay"));
+    }
+    Ok(())
 }
 
 /// Files of one version have disjoint ranges of row ids: paging depends on it.
@@ -130,12 +165,10 @@ fn check_ranges(files: &[DataFile]) -> Result<()> {
 
 /// The log entries of a change.
 fn changes(before: &Resolved, change: &Change) -> Result<Vec<Action>> {
-    let mode = match change.mode {
-        WriteMode::Append => "Append",
-        WriteMode::Overwrite => "Overwrite",
-    };
-    let metrics = metrics(&change.staged);
-    let mut history = history("WRITE", json!({ "mode": mode }), Some(metrics), &change.info);
+    let (operation, mode) = told(change.mode);
+    let mut parameters = change.info.parameters.clone();
+    parameters.extend(mode.map(|mode| ("mode".to_owned(), mode.to_owned())));
+    let mut history = history(operation, json!(parameters), Some(metrics(&change.staged)), &change.info);
     history.read_version = Version::try_from(change.base).ok();
     history.is_blind_append = Some(change.mode == WriteMode::Append);
     let mut entries = vec![Action::CommitInfo(history)];
@@ -150,11 +183,22 @@ fn changes(before: &Resolved, change: &Change) -> Result<Vec<Action>> {
         let schema = actions::delta_schema(&change.schema)?;
         entries.push(Action::Metadata(before.state.metadata().clone().with_schema(&schema).map_err(storage)?));
     }
-    if change.mode == WriteMode::Overwrite {
-        entries.extend(before.snapshot.files.iter().map(|file| Action::Remove(actions::remove(file, &change.info))));
-    }
-    entries.extend(change.staged.files.iter().map(|file| Action::Add(actions::add(file, &change.info))));
+    let (leaving, _) = part(&before.snapshot, change)?;
+    let data_change = change.mode != WriteMode::Compact;
+    entries.extend(leaving.into_iter().map(|file| Action::Remove(actions::remove(file, &change.info, data_change))));
+    entries.extend(change.staged.files.iter().map(|file| Action::Add(actions::add(file, &change.info, data_change))));
     Ok(entries)
+}
+
+/// What the history calls a change: the operation, and the mode of a `WRITE` (dhub.md section 7).
+fn told(mode: WriteMode) -> (&'static str, Option<&'static str>) {
+    match mode {
+        WriteMode::Append => ("WRITE", Some("Append")),
+        WriteMode::Overwrite | WriteMode::Widen => ("WRITE", Some("Overwrite")),
+        WriteMode::Merge => ("MERGE", None),
+        WriteMode::Delete => ("DELETE", None),
+        WriteMode::Compact => ("OPTIMIZE", None),
+    }
 }
 
 /// The line of the history: what was done, when, and by which run.
@@ -179,13 +223,6 @@ fn metrics(staged: &Staged) -> Value {
         "numOutputRows": staged.rows().to_string(),
         "numOutputBytes": bytes.to_string(),
     })
-}
-
-fn save_mode(mode: WriteMode) -> SaveMode {
-    match mode {
-        WriteMode::Append => SaveMode::Append,
-        WriteMode::Overwrite => SaveMode::Overwrite,
-    }
 }
 
 /// Why a version was not published.

@@ -2,7 +2,7 @@
 //!
 //! An overwrite may set any columns: no older row is left in the version. An append may add nullable columns, which
 //! older rows read as null, and may allow nulls in a column that had none; each column keeps its type and none leaves
-//! ([`madang_lake::Schema::check_growth`]).
+//! ([`madang_lake::Schema::check_growth`]). Widening, which writes all files anew, may make a number's type wider.
 
 use deltalake::kernel::Protocol;
 

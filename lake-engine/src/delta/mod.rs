@@ -57,6 +57,12 @@ impl Tables {
         }
     }
 
+    /// Forgets a table that was removed.
+    pub(crate) fn forget(&self, table: &TableId) {
+        self.latest.invalidate(table);
+        self.publishes.invalidate(table); // its older versions can't be asked for without the newest
+    }
+
     /// The newest version.
     async fn latest(&self, table: &TableId) -> Result<Arc<Resolved>> {
         let log = self.log_store(table)?;

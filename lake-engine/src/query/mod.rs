@@ -7,6 +7,8 @@
 mod amplify;
 mod changes;
 mod failure;
+mod key;
+mod merge;
 mod output;
 mod pause;
 mod run;
@@ -53,6 +55,10 @@ use self::{
     session::Session,
     workers::{ReadOnly, Workers},
 };
+pub(crate) use self::{
+    merge::{Join, Question, Sides},
+    select::predicate,
+};
 use crate::storage;
 
 /// Plans a statement and starts it.
@@ -97,6 +103,22 @@ pub(crate) async fn select(
 ) -> Result<RowStream> {
     let (snapshot, options) = (snapshot.clone(), options.clone());
     let planner = move |session| async move { built(&session, &select::rows(&snapshot, &options)?).await };
+    start(store, scratch, HashMap::new(), limits, planner).await
+}
+
+/// Plans one of the questions of a merge, and starts it.
+pub(crate) async fn merge(
+    store: &Arc<dyn ObjectStore>,
+    scratch: &Path,
+    sides: &Sides,
+    question: Question,
+    limits: Limits,
+) -> Result<RowStream> {
+    let sides = sides.clone();
+    let planner = move |mut session: Session| async move {
+        session.sorted_joins = sides.join == Join::Sorted;
+        built(&session, &question(&sides)?).await
+    };
     start(store, scratch, HashMap::new(), limits, planner).await
 }
 
@@ -152,6 +174,7 @@ where
         meter: Meter::new(pool.clone(), limits.memory_bytes),
         pool,
         given_up: running.given_up.clone(),
+        sorted_joins: false,
     };
     let planning = running.workers.start(planner(session))?;
     let ready = within(running.deadline, &limits, planning).await?.map_err(storage)??;

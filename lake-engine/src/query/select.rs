@@ -5,10 +5,16 @@ use std::{collections::HashSet, sync::Arc};
 use arrow::datatypes::DataType;
 use datafusion::{
     catalog::TableProvider,
+    common::DFSchema,
     datasource::provider_as_source,
     error::DataFusionError,
+    execution::context::ExecutionProps,
     functions_aggregate::expr_fn::count,
-    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, ident, lit},
+    logical_expr::{
+        Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, ident, lit, physical_planning_context::PhysicalPlanningContext,
+        utils::conjunction,
+    },
+    physical_expr::{PhysicalExpr, create_physical_expr},
     scalar::ScalarValue,
 };
 use madang_lake::{ColumnType, Error, Filter, FilterOp, ROW_ID, ReadOptions, Result, Schema, Snapshot, Sort};
@@ -46,6 +52,14 @@ fn order(schema: &Schema, sort: &[Sort]) -> Result<Vec<SortExpr>> {
     let wanted = sort.iter().map(|by| kind(schema, &by.column).map(|_| ident(&by.column).sort(!by.descending, false)));
     let ties = std::iter::once(Ok(ident(ROW_ID).sort(true, false)));
     wanted.chain(ties).collect()
+}
+
+/// All conditions as one, to be asked of batches whose columns are those of `schema`.
+pub(crate) fn predicate(schema: &Schema, filters: &[Filter]) -> Result<Arc<dyn PhysicalExpr>> {
+    let conditions = filters.iter().map(|filter| condition(schema, filter)).collect::<Result<Vec<_>>>()?;
+    let all = conjunction(conditions).ok_or_else(|| Error::invalid("there is no condition"))?;
+    let columns = DFSchema::try_from(schema.stored()).map_err(planning)?;
+    create_physical_expr(&all, &columns, &ExecutionProps::new(), &PhysicalPlanningContext::default()).map_err(planning)
 }
 
 fn filtered(snapshot: &Snapshot, filters: &[Filter]) -> Result<LogicalPlanBuilder> {

@@ -42,6 +42,8 @@ pub(super) struct Session {
     pub(super) pool: Arc<dyn MemoryPool>,
     pub(super) meter: Meter,
     pub(super) given_up: GivenUp,
+    /// Whether joins sort both sides, which can go to the disk, instead of keeping one in memory.
+    pub(super) sorted_joins: bool,
 }
 
 impl Session {
@@ -81,7 +83,11 @@ impl Session {
         // Partitions share the memory, and a sort keeps some free in each for merging what it spilled.
         let execution = &mut options.execution;
         execution.target_partitions = (self.memory_bytes / PARTITION_BYTES).clamp(1, execution.target_partitions.max(1));
+        if self.sorted_joins {
+            execution.target_partitions = execution.target_partitions.max(2); // with one, the engine plans no such join
+        }
         execution.sort_spill_reservation_bytes = (self.memory_bytes / 4).min(execution.sort_spill_reservation_bytes);
+        options.optimizer.prefer_hash_join = !self.sorted_joins;
         config
     }
 

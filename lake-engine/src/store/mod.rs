@@ -72,9 +72,19 @@ fn s3(url: &Url) -> Result<Arc<dyn ObjectStore>> {
     if prefix.is_root() { Ok(Arc::new(bucket)) } else { Ok(Arc::new(PrefixStore::new(bucket, prefix))) }
 }
 
+/// The folder of all tables' folders.
+pub(crate) fn root() -> Path {
+    Path::from("lake")
+}
+
 /// The table's folder.
 pub(crate) fn folder(table: &TableId) -> Path {
-    Path::from_iter(["lake", table.as_str()])
+    root().join(table.as_str())
+}
+
+/// Whether a path is that of a data file of the table.
+pub(crate) fn is_data_file(table: &TableId, path: &Path) -> bool {
+    path.filename().and_then(|name| data_file(table, name).ok()).as_ref() == Some(path)
 }
 
 /// The folder of what lives as long as a run.

@@ -1,12 +1,7 @@
 //! The encoding side: row groups into files, files into the store.
 
-use std::sync::Arc;
-
-use arrow::{
-    array::{ArrayRef, Int64Array, RecordBatch},
-    datatypes::SchemaRef,
-};
-use madang_lake::{DataFile, Result, Schema};
+use arrow::datatypes::SchemaRef;
+use madang_lake::{DataFile, Result};
 use object_store::buffered::BufWriter;
 use parquet::{
     arrow::{AsyncArrowWriter, arrow_writer::ArrowWriterOptions},
@@ -16,7 +11,7 @@ use parquet::{
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{Block, Order, Target};
+use super::{Block, Order, Target, row_ids};
 use crate::{storage, store};
 
 const FILE_ROWS: u64 = 2 << 20;
@@ -36,17 +31,19 @@ struct Open {
     writer: AsyncArrowWriter<BufWriter>,
     rows: u64,
     first_row_id: i64,
-    next_row_id: i64,
+    last_row_id: i64,
+    slot: i64,
 }
 
 impl Files {
-    pub(super) fn new(target: Target, schema: &Schema) -> Result<Self> {
+    /// Files of stored rows: the row id first.
+    pub(super) fn new(target: Target, schema: SchemaRef) -> Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(storage)?))
             .set_max_row_group_row_count(None) // a block is a row group, whatever its size
             .set_created_by(concat!("madang ", env!("CARGO_PKG_VERSION")).to_owned())
             .build();
-        Ok(Self { target, schema: schema.stored(), properties, done: Vec::new() })
+        Ok(Self { target, schema, properties, done: Vec::new() })
     }
 
     /// Writes block after block until the end is ordered.
@@ -88,10 +85,10 @@ impl Files {
             Some(open) if open.takes(&block) => open,
             full => {
                 self.close(full).await?;
-                self.open(block.first_row_id)?
+                self.open(block.slot)?
             }
         };
-        match open.add(&self.schema, block).await {
+        match open.add(block).await {
             Ok(()) => Ok(open),
             Err(error) => {
                 abandon(Some(open)).await;
@@ -100,13 +97,13 @@ impl Files {
         }
     }
 
-    fn open(&self, first_row_id: i64) -> Result<Open> {
+    fn open(&self, slot: i64) -> Result<Open> {
         let name = format!("part-{}.parquet", Uuid::now_v7());
         let path = store::data_file(&self.target.table, &name)?;
         let sink = BufWriter::new(self.target.store.clone(), path);
         let options = ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
         let writer = AsyncArrowWriter::try_new_with_options(sink, self.schema.clone(), options).map_err(storage)?;
-        Ok(Open { name, writer, rows: 0, first_row_id, next_row_id: first_row_id })
+        Ok(Open { name, writer, rows: 0, first_row_id: i64::MAX, last_row_id: i64::MIN, slot })
     }
 
     async fn close(&mut self, current: Option<Open>) -> Result<()> {
@@ -120,7 +117,7 @@ impl Files {
             bytes: open.writer.bytes_written() as u64,
             rows: open.rows,
             first_row_id: open.first_row_id,
-            last_row_id: open.next_row_id - 1,
+            last_row_id: open.last_row_id,
         });
         Ok(())
     }
@@ -136,17 +133,15 @@ impl Files {
 
 impl Open {
     fn takes(&self, block: &Block) -> bool {
-        block.first_row_id == self.next_row_id && self.rows < FILE_ROWS && self.writer.bytes_written() < FILE_BYTES
+        block.slot == self.slot && self.rows < FILE_ROWS && self.writer.bytes_written() < FILE_BYTES
     }
 
-    async fn add(&mut self, schema: &SchemaRef, block: Block) -> Result<()> {
+    async fn add(&mut self, block: Block) -> Result<()> {
         for batch in block.batches {
-            let after = self.next_row_id + i64::try_from(batch.num_rows()).map_err(storage)?;
-            let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(self.next_row_id..after));
-            let columns = std::iter::once(ids).chain(batch.columns().iter().cloned()).collect();
-            let stored = RecordBatch::try_new(schema.clone(), columns).map_err(storage)?;
-            self.writer.write(&stored).await.map_err(storage)?;
-            self.next_row_id = after;
+            let ids = row_ids(&batch)?;
+            self.first_row_id = self.first_row_id.min(ids.values().first().copied().unwrap_or(i64::MAX));
+            self.last_row_id = self.last_row_id.max(ids.values().last().copied().unwrap_or(i64::MIN));
+            self.writer.write(&batch).await.map_err(storage)?;
             self.rows += batch.num_rows() as u64;
         }
         self.writer.flush().await.map_err(storage)

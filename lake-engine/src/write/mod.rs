@@ -1,20 +1,33 @@
 //! Rows become Parquet files below a table's folder; no version names them yet.
 //!
-//! Rows are gathered into blocks. Each block reserves exactly as many row ids as it has rows and becomes one row group,
-//! so ids leave no gap and memory is bounded by a few blocks. A file's ids are contiguous: if somebody else got ids in
-//! between, the next block starts a new file. Encoding runs on its own thread while the next block is gathered.
+//! Rows are gathered into blocks; each becomes one row group, so memory is bounded by a few blocks. Encoding runs on its own
+//! thread while the next block is gathered. No file may have row ids of another one between its own, so every block has a
+//! slot, and a file has blocks of one slot only.
+//!
+//! * New rows ([`write`]): a block reserves exactly as many row ids as it has rows, so ids leave no gap. If somebody else got
+//!   ids in between, the next block has another slot.
+//! * Rows that keep their ids ([`keep`]): the caller says which ranges of ids are slots.
 
 mod files;
+mod kept;
 
 use std::{pin::pin, sync::Arc};
 
-use arrow::array::RecordBatch;
+use arrow::{
+    array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch},
+    datatypes::{Int64Type, SchemaRef},
+};
 use futures::{Stream, StreamExt, stream};
 use madang_lake::{DataFile, Result, RowIds, Schema, Staged, TableId};
 use object_store::{ObjectStore, ObjectStoreExt};
-use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking};
+use tokio::{
+    runtime::Handle,
+    sync::mpsc,
+    task::{JoinHandle, spawn_blocking},
+};
 
 use self::files::Files;
+pub(crate) use self::kept::{Slots, keep};
 use crate::{storage, store};
 
 const BLOCK_ROWS: usize = 128 << 10;
@@ -27,10 +40,10 @@ pub(crate) struct Target {
     pub(crate) table: TableId,
 }
 
-/// Rows that become one row group.
+/// Stored rows, in the order of their ids, that become one row group.
 struct Block {
     batches: Vec<RecordBatch>,
-    first_row_id: i64,
+    slot: i64,
 }
 
 /// What the encoding thread is told. Without the end, the files are removed.
@@ -39,18 +52,31 @@ enum Order {
     End,
 }
 
-/// Writes all rows. On an error, and if the caller leaves, the files written so far are removed.
+/// Writes all rows under new ids. On an error, and if the caller leaves, the files written so far are removed.
 pub(crate) async fn write(
     target: Target,
     schema: &Schema,
     batches: impl Stream<Item = Result<RecordBatch>> + Send,
     ids: &dyn RowIds,
 ) -> Result<Vec<DataFile>> {
+    let stored = schema.stored();
+    let (send, encoding) = start(target, stored.clone())?;
+    let fed = feed(batches, &stored, ids, &send).await;
+    finish(fed, send, encoding).await
+}
+
+/// Starts the encoding thread.
+fn start(target: Target, stored: SchemaRef) -> Result<(mpsc::Sender<Order>, Encoding)> {
     let (send, receive) = mpsc::channel(1);
-    let files = Files::new(target, schema)?;
+    let files = Files::new(target, stored)?;
     let handle = Handle::current();
-    let encoding = spawn_blocking(move || handle.block_on(files.write(receive)));
-    let fed = feed(batches, ids, &send).await;
+    Ok((send, spawn_blocking(move || handle.block_on(files.write(receive)))))
+}
+
+type Encoding = JoinHandle<Result<Vec<DataFile>>>;
+
+/// Orders the end, unless something failed, and waits for the files.
+async fn finish(fed: Result<()>, send: mpsc::Sender<Order>, encoding: Encoding) -> Result<Vec<DataFile>> {
     if fed.is_ok() {
         let _ = send.send(Order::End).await; // refused only if encoding has failed, which it tells itself
     }
@@ -59,23 +85,28 @@ pub(crate) async fn write(
     fed.and(written)
 }
 
-/// Gathers blocks and hands them on.
-async fn feed(batches: impl Stream<Item = Result<RecordBatch>> + Send, ids: &dyn RowIds, send: &mpsc::Sender<Order>) -> Result<()> {
+/// Gathers blocks, numbers their rows and hands them on.
+async fn feed(
+    batches: impl Stream<Item = Result<RecordBatch>> + Send,
+    stored: &SchemaRef,
+    ids: &dyn RowIds,
+    send: &mpsc::Sender<Order>,
+) -> Result<()> {
     let mut batches = pin!(batches);
-    let mut gathered = Vec::new();
-    let (mut rows, mut bytes) = (0, 0);
+    let mut gathered = Gathered::default();
+    let (mut slot, mut expected) = (0, 0);
     loop {
         let batch = batches.next().await.transpose()?;
         let ended = batch.is_none();
-        for batch in batch.into_iter().filter(|batch| batch.num_rows() > 0) {
-            rows += batch.num_rows();
-            bytes += batch.get_array_memory_size();
-            gathered.push(batch);
-        }
-        if rows > 0 && (ended || rows >= BLOCK_ROWS || bytes >= BLOCK_BYTES) {
-            let first_row_id = ids.reserve(rows as u64).await?;
-            let block = Block { batches: std::mem::take(&mut gathered), first_row_id };
-            (rows, bytes) = (0, 0);
+        gathered.extend(batch);
+        if gathered.is_full() || (ended && gathered.rows > 0) {
+            let rows = i64::try_from(gathered.rows).map_err(storage)?;
+            let first = ids.reserve(gathered.rows as u64).await?;
+            if first != expected {
+                slot = first;
+            }
+            expected = first + rows;
+            let block = Block { batches: number(gathered.take(), stored, first)?, slot };
             if send.send(Order::Write(block)).await.is_err() {
                 return Ok(()); // encoding has failed and tells why
             }
@@ -83,6 +114,51 @@ async fn feed(batches: impl Stream<Item = Result<RecordBatch>> + Send, ids: &dyn
         if ended {
             return Ok(());
         }
+    }
+}
+
+/// Puts the row ids from `first` on before the columns.
+fn number(batches: Vec<RecordBatch>, stored: &SchemaRef, first: i64) -> Result<Vec<RecordBatch>> {
+    let mut next = first;
+    let numbered = batches.into_iter().map(|batch| {
+        let after = next + i64::try_from(batch.num_rows()).map_err(storage)?;
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(next..after));
+        next = after;
+        let columns = std::iter::once(ids).chain(batch.columns().iter().cloned()).collect();
+        RecordBatch::try_new(stored.clone(), columns).map_err(storage)
+    });
+    numbered.collect()
+}
+
+/// The row ids of stored rows.
+fn row_ids(batch: &RecordBatch) -> Result<&Int64Array> {
+    let first = batch.columns().first().and_then(|column| column.as_primitive_opt::<Int64Type>());
+    first.filter(|ids| ids.null_count() == 0).ok_or_else(|| storage("rows without their ids"))
+}
+
+/// Batches until they are enough for a block.
+#[derive(Default)]
+struct Gathered {
+    batches: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Gathered {
+    fn extend(&mut self, batches: impl IntoIterator<Item = RecordBatch>) {
+        for batch in batches.into_iter().filter(|batch| batch.num_rows() > 0) {
+            self.rows += batch.num_rows();
+            self.bytes += batch.get_array_memory_size();
+            self.batches.push(batch);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows >= BLOCK_ROWS || self.bytes >= BLOCK_BYTES
+    }
+
+    fn take(&mut self) -> Vec<RecordBatch> {
+        std::mem::take(self).batches
     }
 }
 

@@ -1,14 +1,8 @@
 //! What is found in a file: encoding, delimiter, columns, types, rows; and what is refused.
 
-use madang_lake::{Inspection, Lake, Limits};
+use madang_lake::{Lake, Limits};
 
-use crate::support::{TestLake, limit, refusal};
-
-/// `name:type` of each column, a `?` behind those that hold nulls.
-fn described(inspection: &Inspection) -> String {
-    let columns = inspection.schema.columns.iter().map(|c| format!("{}:{}{}", c.name, c.kind.name(), if c.nullable { "?" } else { "" }));
-    columns.collect::<Vec<_>>().join(" ")
-}
+use crate::support::{TestLake, described, limit, refusal};
 
 #[tokio::test]
 async fn types_are_the_narrowest_that_hold_every_cell() {

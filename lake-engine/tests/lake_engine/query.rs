@@ -363,8 +363,8 @@ async fn rows_are_fitted_without_loss() {
         ("SELECT 1 AS i, 2 AS x", "the rows have a column 'x', the table has none"),
         ("SELECT 2 AS d", "the rows lack the column 'i', which must not be empty"),
         ("SELECT NULL::BIGINT AS i", "column 'i' must not be empty, but a row has no value for it"),
-        ("SELECT 1.5 AS i", "column 'i' is double, the table holds int64; convert it in the query"),
-        ("SELECT '1' AS i", "column 'i' is string, the table holds int64; convert it in the query"),
+        ("SELECT 1.5 AS i", "column 'i' is double, the table holds int64; convert it first"),
+        ("SELECT '1' AS i", "column 'i' is string, the table holds int64; convert it first"),
         ("SELECT 1 AS i, 9007199254740993 AS d", "column 'd': 9007199254740993 does not fit double"),
         ("SELECT 1 AS i, 3000000000 AS n", "column 'n': a value does not fit int32"),
     ];

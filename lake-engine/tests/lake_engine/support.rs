@@ -9,8 +9,8 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use madang_lake::{
-    Change, Column, ColumnType, CommitInfo, Error, Format, Input, Inspection, Lake, Limits, Page, ReadOptions, Result, RowIds, RowStream,
-    Schema, Snapshot, Staged, TableId, WriteMode, write_json_rows,
+    Change, Column, ColumnType, CommitInfo, Error, Format, Input, Inspection, Lake, Limits, Merge, Page, Positions, ReadOptions, Result,
+    Rewrite, RowIds, RowStream, Schema, Snapshot, Staged, TableId, WriteMode, write_json_rows,
 };
 use madang_lake_engine::{Durability, Engine, EngineOptions};
 use serde_json::Value;
@@ -62,18 +62,40 @@ impl TestLake {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).filter(|name| name != "_delta_log").collect()
     }
 
-    pub fn csv(&self, bytes: impl AsRef<[u8]>) -> Input {
+    pub fn input(&self, format: Format, bytes: impl AsRef<[u8]>) -> Input {
         let path = self.folder.path().join(format!("input-{}", self.inputs.fetch_add(1, Ordering::SeqCst)));
         std::fs::write(&path, bytes).unwrap();
-        Input { path, format: Format::Csv, delimiter: None }
+        Input { path, format, delimiter: None }
+    }
+
+    pub fn csv(&self, bytes: impl AsRef<[u8]>) -> Input {
+        self.input(Format::Csv, bytes)
     }
 
     pub async fn inspect(&self, bytes: impl AsRef<[u8]>) -> Result<Inspection> {
-        self.engine.inspect(&self.csv(bytes), &Limits::default()).await
+        self.inspect_as(Format::Csv, bytes).await
+    }
+
+    pub async fn inspect_as(&self, format: Format, bytes: impl AsRef<[u8]>) -> Result<Inspection> {
+        self.engine.inspect(&self.input(format, bytes), &Limits::default()).await
     }
 
     pub async fn stage(&self, table: &TableId, bytes: impl AsRef<[u8]>, schema: &Schema) -> Result<Staged> {
         self.engine.stage(table, &self.csv(bytes), schema, &Limits::default(), &self.ids).await
+    }
+
+    /// Stages a file for a table that nobody sees.
+    pub async fn stage_as(&self, format: Format, bytes: impl AsRef<[u8]>, schema: &Schema) -> Result<Staged> {
+        self.engine.stage(&table_id(), &self.input(format, bytes), schema, &Limits::default(), &self.ids).await
+    }
+
+    /// A table with the rows of a file as version 1.
+    pub async fn load_as(&self, format: Format, bytes: impl AsRef<[u8]>) -> Snapshot {
+        let input = self.input(format, bytes);
+        let schema = self.engine.inspect(&input, &Limits::default()).await.unwrap().schema;
+        let empty = self.engine.create(&table_id(), &schema, &CommitInfo::default()).await.unwrap();
+        let staged = self.engine.stage(&empty.table, &input, &schema, &Limits::default(), &self.ids).await.unwrap();
+        self.commit(&empty, WriteMode::Append, staged).await.unwrap()
     }
 
     /// A table with the rows of a CSV text as version 1.
@@ -92,6 +114,36 @@ impl TestLake {
 
     pub async fn commit(&self, before: &Snapshot, mode: WriteMode, staged: Staged) -> Result<Snapshot> {
         self.engine.commit(&before.table, change(before, mode, staged)).await
+    }
+
+    /// Commits files in the place of others.
+    pub async fn exchange(&self, before: &Snapshot, mode: WriteMode, rewrite: Rewrite) -> Result<Snapshot> {
+        self.engine.commit(&before.table, exchange(before, mode, rewrite)).await
+    }
+
+    /// Rows for a merge, staged from a CSV text.
+    pub async fn rows_to_merge(&self, base: &Snapshot, bytes: impl AsRef<[u8]>, keys: &[&str]) -> Result<Merge> {
+        let input = self.csv(bytes);
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        let named = self.engine.inspect(&input, &Limits::default()).await?.schema.columns;
+        let schema = base.schema.for_merge(&named.into_iter().map(|column| column.name).collect::<Vec<_>>(), &keys)?;
+        let staged = self.engine.stage(&base.table, &input, &schema, &Limits::default(), &Positions::default()).await?;
+        Ok(Merge { staged, schema, keys })
+    }
+
+    /// Merges the rows of a CSV text and commits.
+    pub async fn merge(&self, base: &Snapshot, bytes: impl AsRef<[u8]>, keys: &[&str]) -> Result<Snapshot> {
+        let rows = self.rows_to_merge(base, bytes, keys).await?;
+        let rewrite = self.engine.merge(base, &rows, &Limits::default(), &self.ids).await;
+        self.engine.discard(&base.table, &rows.staged).await?;
+        self.exchange(base, WriteMode::Merge, rewrite?).await
+    }
+
+    /// All rows as JSON arrays, the row id first.
+    pub async fn stored(&self, snapshot: &Snapshot) -> Vec<Value> {
+        let columns = std::iter::once("_id").chain(snapshot.schema.columns.iter().map(|column| column.name.as_str()));
+        let columns = Some(columns.map(str::to_owned).collect());
+        self.read(snapshot, &ReadOptions { columns, ..ReadOptions::default() }).await.unwrap()
     }
 
     /// All visible rows as JSON arrays.
@@ -118,8 +170,14 @@ pub fn change(before: &Snapshot, mode: WriteMode, staged: Staged) -> Change {
         mode,
         schema: before.schema.clone(),
         staged,
+        leaving: Vec::new(),
         info: CommitInfo { timestamp_ms: 1_772_341_200_000, ..CommitInfo::default() },
     }
+}
+
+/// A change that puts files in the place of others.
+pub fn exchange(before: &Snapshot, mode: WriteMode, rewrite: Rewrite) -> Change {
+    Change { leaving: rewrite.leaving, ..change(before, mode, rewrite.staged) }
 }
 
 pub async fn batches(rows: RowStream) -> Result<Vec<RecordBatch>> {
@@ -149,6 +207,12 @@ pub fn schema(columns: &[(&str, ColumnType, bool)]) -> Schema {
 
 pub fn column(name: &str, kind: ColumnType, nullable: bool) -> Column {
     Column { name: name.to_owned(), kind, nullable }
+}
+
+/// `name:type` of each column, a `?` behind those that hold nulls.
+pub fn described(inspection: &Inspection) -> String {
+    let columns = inspection.schema.columns.iter().map(|c| format!("{}:{}{}", c.name, c.kind.name(), if c.nullable { "?" } else { "" }));
+    columns.collect::<Vec<_>>().join(" ")
 }
 
 /// The text of a refusal that is for the caller.

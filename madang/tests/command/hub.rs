@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitStatus,
     time::{Duration, Instant},
 };
@@ -22,6 +22,16 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// A folder in which hubs are started, one after another.
 pub(crate) struct Place {
     folder: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// A hub that may not be ready yet.
+pub(crate) struct Starting {
+    child: Child,
+    began: Instant,
+    data: PathBuf,
+    output: PathBuf,
+    log: PathBuf,
 }
 
 /// A running hub.
@@ -40,8 +50,13 @@ pub(crate) struct Hub {
 
 impl Place {
     pub(crate) fn new() -> Self {
+        Self::with(Vec::new())
+    }
+
+    /// With variables for every hub that is started there.
+    pub(crate) fn with(variables: Vec<(String, String)>) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default(); // refused if it is installed already
-        Self { folder: tempfile::tempdir().expect("a folder") }
+        Self { folder: tempfile::tempdir().expect("a folder"), variables }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -55,23 +70,57 @@ impl Place {
 
     /// `madang up` with more arguments and variables.
     pub(crate) async fn up_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Hub {
+        self.start(arguments, variables).ready().await
+    }
+
+    /// `madang up` without waiting for it.
+    pub(crate) fn start(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Starting {
         let (data, output, log) = (self.path("data"), self.path("output"), self.path("log"));
         let mut command = madang(&["up", "--data-dir"]);
         command
             .arg(&data)
             .args(arguments)
             .args(free_ports(arguments))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .envs(variables.iter().copied())
             .env("NO_PROXY", "*")
             .current_dir(self.folder.path());
         let files = [&output, &log].map(|path| File::create(path).expect("a file"));
         let [out, err] = files;
         let began = Instant::now();
-        let mut child = command.stdout(out).stderr(err).spawn().expect("the program starts");
-        let ready = ready_line(&mut child, &output, &log).await;
-        let http = value(&ready, "http");
+        let child = command.stdout(out).stderr(err).spawn().expect("the program starts");
+        Starting { child, began, data, output, log }
+    }
+}
+
+impl Starting {
+    /// Waits until it serves.
+    pub(crate) async fn ready(mut self) -> Hub {
+        let ready = loop {
+            let ended = self.child.try_wait().expect("a child");
+            if let Some(line) = self.ready_line() {
+                break line;
+            }
+            let told = fs::read_to_string(&self.log).unwrap_or_default();
+            assert!(ended.is_none() && self.began.elapsed() < READY_WITHIN, "not ready ({ended:?}): {told}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        let ready_after = self.began.elapsed();
         let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
-        Hub { child, data, http, ready, ready_after: began.elapsed(), output, log, client }
+        let Self { child, data, output, log, .. } = self;
+        Hub { child, data, http: value(&ready, "http"), ready, ready_after, output, log, client }
+    }
+
+    /// The line that tells where it serves, once it is complete.
+    pub(crate) fn ready_line(&self) -> Option<String> {
+        let text = fs::read_to_string(&self.output).unwrap_or_default();
+        let complete = &text[..=text.rfind('\n')?];
+        complete.lines().find(|line| line.starts_with(READY)).map(str::to_owned)
+    }
+
+    /// Ends it as a power cut would (`kill -9`).
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.expect("it ends");
     }
 }
 
@@ -79,21 +128,6 @@ impl Place {
 pub(crate) fn free_ports(arguments: &[&str]) -> Vec<&'static str> {
     let missing = ["--http", "--https"].into_iter().filter(|door| !arguments.contains(door));
     missing.flat_map(|door| [door, "127.0.0.1:0"]).collect()
-}
-
-async fn ready_line(child: &mut Child, output: &Path, log: &Path) -> String {
-    let began = Instant::now();
-    loop {
-        let text = fs::read_to_string(output).unwrap_or_default();
-        let complete = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
-        if let Some(line) = complete.lines().find(|line| line.starts_with(READY)) {
-            return line.to_owned();
-        }
-        let ended = child.try_wait().expect("a child");
-        let told = fs::read_to_string(log).unwrap_or_default();
-        assert!(ended.is_none() && began.elapsed() < READY_WITHIN, "not ready ({ended:?}): {told}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 /// The value of `key=value` in the ready line; empty if it is not there.
@@ -118,6 +152,10 @@ impl Hub {
 
     pub(crate) fn post(&self, target: &str) -> RequestBuilder {
         self.client.post(format!("{}{target}", self.http))
+    }
+
+    pub(crate) fn call(&self, method: reqwest::Method, target: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{target}", self.http))
     }
 
     /// The tokens of the administrator.

@@ -107,6 +107,7 @@ impl House {
             lake: lake.clone(),
             spool_dir: scratch,
             upload_bytes: 1 << 20,
+            unpacked_bytes: 1 << 20,
             clock: clock.clone(),
         };
         let served = madang_catalog::service(options, &drain).await.unwrap();
@@ -190,7 +191,7 @@ impl House {
     /// Adds rows to the source.
     pub(crate) async fn upload(&self, rows: &[i64]) {
         let text = std::iter::once("n".to_owned()).chain(rows.iter().map(i64::to_string)).collect::<Vec<_>>().join("\n");
-        let start = UploadStart { dataset_id: self.source.clone(), mode: UploadMode::Append.into() };
+        let start = UploadStart { dataset_id: self.source.clone(), mode: UploadMode::Append.into(), keys: Vec::new() };
         let file = UploadFile { filename: "rows.csv".to_owned(), ..UploadFile::default() };
         let parts = [Part::Start(start), Part::File(file), Part::Chunk(text.into()), Part::End(UploadEnd {})];
         let messages = futures::stream::iter(parts.map(|part| UploadTableRequest { part: Some(part) }));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use madang_kit::{Code, Error, Result, error::chain};
-use madang_lake::{Limits, ReadOptions, RowStream, Schema, Snapshot, Staged};
+use madang_kit::{Error, Result, error::chain};
+use madang_lake::{Limits, Merge, Positions, ReadOptions, Rewrite, RowIds, RowStream, Schema, Snapshot, Staged};
 use madang_proto::{
     catalog::v1::{CommitTablesRequest, TableAccess, TableChange, TableFile, WriteMode as WireMode},
     pipeline::v1::WriteMode,
@@ -25,6 +25,8 @@ pub(super) struct Output {
     open: OpenTable,
     schema: Schema,
     staged: Staged,
+    /// Paths of the files that the staged ones replace.
+    leaving: Vec<String>,
 }
 
 /// Rows that a step made.
@@ -75,15 +77,42 @@ pub(super) async fn read(walk: &Walk<'_>, snapshot: &Snapshot) -> Result<RowStre
 }
 
 async fn stage(walk: &Walk<'_>, task: &mut Task<'_>, open: OpenTable, rows: RowStream) -> Result<()> {
+    let own = Schema::from_arrow(&rows.schema).map_err(lake_error)?.relaxed();
     let schema = match (&open.snapshot, task.step.write_mode) {
         (Some(snapshot), WriteMode::Append | WriteMode::Merge) => snapshot.schema.clone(),
-        _ => Schema::from_arrow(&rows.schema).map_err(lake_error)?.relaxed(),
+        _ => own.clone(),
     };
     let ids = walk.engine.0.catalog.row_ids(&walk.context, &open.table);
-    let staged = walk.engine.0.lake.stage_rows(&open.table, rows, &schema, &ids).await.map_err(lake_error)?;
-    task.rows_out = staged.rows();
-    task.written.push(Output { open, schema, staged });
+    let (staged, leaving) = match task.step.write_mode {
+        WriteMode::Merge => {
+            let base = open.snapshot.clone();
+            let base = base.unwrap_or_else(|| Snapshot { table: open.table.clone(), version: 0, schema: own, files: Vec::new() });
+            let (rewrite, rows) = merge(walk, &base, &task.step.merge_keys, rows, &ids).await?;
+            task.rows_out = rows;
+            (rewrite.staged, rewrite.leaving)
+        }
+        _ => {
+            let staged = walk.engine.0.lake.stage_rows(&open.table, rows, &schema, &ids).await.map_err(lake_error)?;
+            task.rows_out = staged.rows();
+            (staged, Vec::new())
+        }
+    };
+    task.written.push(Output { open, schema, staged, leaving });
     Ok(())
+}
+
+/// Stages rows by themselves, then what they make of the table; gives their number too.
+async fn merge(walk: &Walk<'_>, base: &Snapshot, keys: &[String], rows: RowStream, ids: &dyn RowIds) -> Result<(Rewrite, u64)> {
+    let lake = &walk.engine.0.lake;
+    let named: Vec<String> = rows.schema.fields().iter().map(|field| field.name().clone()).collect();
+    let columns = base.schema.for_merge(&named, keys).map_err(lake_error)?;
+    let staged = lake.stage_rows(&base.table, rows, &columns, &Positions::default()).await.map_err(lake_error)?;
+    let merge = Merge { staged, schema: columns, keys: keys.to_vec() };
+    let merged = lake.merge(base, &merge, &Limits::STEP, ids).await;
+    if let Err(error) = lake.discard(&base.table, &merge.staged).await {
+        tracing::warn!(table = %base.table, error = %chain(&error), "staged files were left behind");
+    }
+    Ok((merged.map_err(lake_error)?, merge.staged.rows()))
 }
 
 /// Publishes all outputs together. An answer that got lost is asked for again: the same step of a run publishes once.
@@ -92,7 +121,7 @@ pub(super) async fn publish(walk: &Walk<'_>, task: &Task<'_>) -> Result<()> {
         run_id: walk.claim.run.to_string(),
         step: task.step.name.clone(),
         fence: walk.claim.fence,
-        changes: task.written.iter().map(|output| change(walk, task.step, output)).collect::<Result<_>>()?,
+        changes: task.written.iter().map(|output| change(walk, task.step, output)).collect(),
     };
     let mut wait = FIRST_WAIT;
     loop {
@@ -104,30 +133,24 @@ pub(super) async fn publish(walk: &Walk<'_>, task: &Task<'_>) -> Result<()> {
     }
 }
 
-fn change(walk: &Walk<'_>, step: &Step, output: &Output) -> Result<TableChange> {
+fn change(walk: &Walk<'_>, step: &Step, output: &Output) -> TableChange {
     let table_id = output.open.table.to_string();
     let own = walk.pins.values().find(|pin| pin.step == step.name && pin.table_id == table_id);
-    Ok(TableChange {
-        mode: wire_mode(step)?.into(),
-        base_version: own.map(|pin| pin.version),
+    let (mode, made_from) = match step.write_mode {
+        WriteMode::Append | WriteMode::Unspecified => (WireMode::Append, None),
+        WriteMode::Overwrite => (WireMode::Overwrite, None),
+        WriteMode::Merge => (WireMode::Merge, output.open.snapshot.as_ref().map(|snapshot| snapshot.version)),
+    };
+    TableChange {
+        mode: mode.into(),
+        base_version: own.map(|pin| pin.version).or(made_from),
         columns: (&output.schema).into(),
         files: output.staged.files.iter().cloned().map(TableFile::from).collect(),
         dataset_id: output.open.dataset.to_string(),
         made_for: output.open.snapshot.as_ref().map(|snapshot| (&snapshot.schema).into()).unwrap_or_default(),
+        leaving: output.leaving.clone(),
+        keys: if mode == WireMode::Merge { step.merge_keys.clone() } else { Vec::new() },
         table_id,
-    })
-}
-
-/// How the catalogue puts the files in. The one place that learns of merging once the lake can merge staged rows by
-/// [`Step::merge_keys`].
-fn wire_mode(step: &Step) -> Result<WireMode> {
-    match step.write_mode {
-        WriteMode::Append | WriteMode::Unspecified => Ok(WireMode::Append),
-        WriteMode::Overwrite => Ok(WireMode::Overwrite),
-        WriteMode::Merge => {
-            let keys = step.merge_keys.join(", ");
-            Err(Error::new(Code::NotImplemented, format!("write_mode merge: rows can't be merged by their keys ({keys}) here yet")))
-        }
     }
 }
 

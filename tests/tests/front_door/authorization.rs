@@ -8,7 +8,7 @@ use madang_tests::{Client, Login, on_every_hub};
 const ROUTES: &str = include_str!("../../../gateway/src/dialect/dhub/routes.rs");
 
 /// Every route that needs a credential. An id that exists nowhere: the credential is looked at first.
-const CLOSED: [(&str, &str); 84] = [
+pub(crate) const CLOSED: [(&str, &str); 85] = [
     ("POST", "/api/v1/auth/logout"),
     ("GET", "/api/v1/auth/me"),
     ("GET", "/api/v1/collections"),
@@ -38,6 +38,7 @@ const CLOSED: [(&str, &str); 84] = [
     ("GET", "/api/v1/users/{id}/versions"),
     ("POST", "/api/v1/tables/schema"),
     ("GET", "/api/v1/tables/{id}"),
+    ("DELETE", "/api/v1/tables/{id}"),
     ("POST", "/api/v1/tables/{id}/upload"),
     ("GET", "/api/v1/tables/{id}/versions"),
     ("POST", "/api/v1/tables/{id}/query"),
@@ -96,7 +97,7 @@ const CLOSED: [(&str, &str); 84] = [
 ];
 
 /// Routes that hand credentials out.
-const OPEN: [(&str, &str); 2] = [("POST", "/api/v1/auth/login"), ("POST", "/api/v1/auth/refresh")];
+pub(crate) const OPEN: [(&str, &str); 2] = [("POST", "/api/v1/auth/login"), ("POST", "/api/v1/auth/refresh")];
 
 /// Bodies that a route may look at before it looks at the caller, if it is made wrongly.
 const BODIES: [(&str, &str); 5] = [

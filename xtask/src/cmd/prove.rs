@@ -1,4 +1,4 @@
-//! `cargo xtask prove <name>`: a long check against a running hub, with a report under `docs/proofs/`.
+//! `cargo xtask prove <name>`: a long check, with a report under `docs/proofs/`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,78 +9,145 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::cmd::{data, test};
 use crate::hub::{self, PLANS, Place};
+use crate::postgres::{self, Server};
 use crate::process::{self, Guard};
+use crate::python;
 
-/// A check: a Python program that gets the hub's address, its credentials and a data file, and prints what it found.
 struct Proof {
     name: &'static str,
     title: &'static str,
-    program: &'static str,
-    packages: &'static [&'static str],
-    table: &'static str,
+    check: Check,
 }
 
-const PROOFS: &[Proof] = &[Proof {
-    name: "flights",
-    title: "336,776 flights in, every value out again, and a SQL step that agrees with DuckDB",
-    program: include_str!("prove/flights.py"),
-    packages: &["duckdb==2.0.0", "pytz==2026.6", "requests==2.34.2"],
-    table: "flights.csv",
-}];
+enum Check {
+    /// A Python program that gets the address and the credentials of a hub on SQLite and one thing more, and prints what it found.
+    Program { text: &'static str, packages: &'static [&'static str], more: More },
+    /// Tests that start their own hubs and do more when told by a variable. They add what they found to the file `PROOF_FINDINGS`.
+    Tests { target: &'static str, filter: &'static str, variables: &'static [(&'static str, &'static str)] },
+}
+
+enum More {
+    /// A table of `cargo xtask data`.
+    Table(&'static str),
+    /// The hub's data folder.
+    DataFolder,
+}
+
+const PROOFS: &[Proof] = &[
+    Proof {
+        name: "flights",
+        title: "336,776 flights in, every value out again, and a SQL step that agrees with DuckDB",
+        check: Check::Program {
+            text: include_str!("prove/flights.py"),
+            packages: &["duckdb==2.0.1", "pytz==2026.6", "requests==2.34.2"],
+            more: More::Table("flights.csv"),
+        },
+    },
+    Proof {
+        name: "readers",
+        title: "Every version of the hub's tables, read by others, equals what the API answers",
+        check: Check::Program {
+            text: include_str!("prove/readers.py"),
+            packages: &["deltalake==1.6.6", "duckdb==2.0.1", "polars==2.1.0", "pyarrow==26.0.1", "pytz==2026.6", "requests==2.34.2"],
+            more: More::DataFolder,
+        },
+    },
+    Proof {
+        name: "openapi",
+        title: "Requests made from the OpenAPI document get documented statuses and shapes, and no fault of the hub",
+        check: Check::Program {
+            text: include_str!("prove/openapi.py"),
+            packages: &["requests==2.34.2", "schemathesis==4.32.5"],
+            more: More::DataFolder,
+        },
+    },
+    Proof {
+        name: "lake",
+        title: "Killed at 200 random moments of concurrent uploads: no acknowledged row missing, none doubled, no half version",
+        check: Check::Tests { target: "command", filter: "crash", variables: &[("CRASH_ROUNDS", "100")] },
+    },
+];
+
+/// How a proof is run.
+#[derive(Clone, Copy)]
+struct Options {
+    release: bool,
+    /// Leaves the report as it is.
+    check: bool,
+}
 
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let names: Vec<_> = PROOFS.iter().map(|proof| proof.name).collect();
-    let Some(proof) = PROOFS.iter().find(|proof| arguments.iter().any(|argument| argument == proof.name)) else {
-        bail!("which proof? {}", names.join(", "));
-    };
-    let release = arguments.iter().any(|argument| argument == "--release");
-    let guard = Guard::start()?;
-    let folder = guard.temporary_folder()?;
-    let table = data::folder(&process::root()?).join(proof.table);
-    if !table.exists() {
-        data::run(&[])?;
-    }
-    let python = python(&guard, &folder, proof.packages)?;
-    let madang = test::build_madang(&guard, release)?;
-    let program = folder.join("proof.py");
-    fs::write(&program, proof.program)?;
-
-    let plan = PLANS.first().context("there is no plan for a hub")?;
-    let logs = folder.join("logs");
-    fs::create_dir(&logs)?;
-    let place = Place { guard: &guard, madang: &madang, folder: &folder, logs: &logs, postgres: None };
-    let hub = hub::start(plan, &place)?;
-    let text = |key: &str| hub[key].as_str().unwrap_or_default().to_owned();
-    let output = Command::new(python).arg(program).args([text("http"), text("credentials")]).arg(table).output()?;
-    let findings = String::from_utf8_lossy(&output.stdout);
-    print!("{findings}");
-    ensure!(output.status.success(), "the proof failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    report(proof, release, &findings)?;
+    let Some(proof) = PROOFS.iter().find(|proof| has(proof.name)) else { bail!("which proof? {}", names.join(", ")) };
+    prove(&Guard::start()?, proof, Options { release: has("--release"), check: has("--check") })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// A Python with the packages, in a folder of its own.
-fn python(guard: &Guard, folder: &Path, packages: &[&str]) -> Result<std::path::PathBuf> {
-    let home = folder.join("python");
-    let made = guard.run(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
-    ensure!(made.success(), "python3 with its venv module is missing");
-    let python = home.join("bin/python");
-    let installed =
-        guard.run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages))?;
-    ensure!(installed.success(), "pip could not install {}", packages.join(", "));
-    Ok(python)
+/// The proofs that are quick enough for every change.
+pub(crate) fn short(guard: &Guard) -> Result<()> {
+    let mut quick = PROOFS.iter().filter(|proof| proof.name == "readers");
+    quick.try_for_each(|proof| prove(guard, proof, Options { release: false, check: true }))
 }
 
-fn report(proof: &Proof, release: bool, findings: &str) -> Result<()> {
-    let profile = if release { "release" } else { "dev" };
+fn prove(guard: &Guard, proof: &Proof, options: Options) -> Result<()> {
+    let folder = guard.temporary_folder()?;
+    let logs = folder.join("logs");
+    fs::create_dir(&logs)?;
+    let findings = match &proof.check {
+        Check::Program { text, packages, more } => program(guard, &folder, &logs, options, text, packages, more)?,
+        Check::Tests { target, filter, variables } => tests(guard, &folder, options, target, filter, variables)?,
+    };
+    if options.check { Ok(()) } else { report(proof, options, &findings) }
+}
+
+fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &str, packages: &[&str], more: &More) -> Result<String> {
+    let python = python::with_packages(guard, packages)?;
+    if let More::Table(_) = more
+        && data::already_there(&process::root()?).is_none()
+    {
+        data::run(&[])?;
+    }
+    let madang = test::build_madang(guard, options.release)?;
+    let file = folder.join("proof.py");
+    fs::write(&file, text)?;
+
+    let plan = PLANS.first().context("there is no plan for a hub")?;
+    let place = Place { guard, madang: &madang, folder, logs, postgres: None };
+    let hub = hub::start(plan, &place)?;
+    let value = |key: &str| hub[key].as_str().unwrap_or_default().to_owned();
+    let more = match more {
+        More::Table(name) => data::folder(&process::root()?).join(name),
+        More::DataFolder => value("data_dir").into(),
+    };
+    let output = Command::new(python).arg(file).args([value("http"), value("credentials")]).arg(more).output()?;
+    let findings = String::from_utf8_lossy(&output.stdout).into_owned();
+    print!("{findings}");
+    ensure!(output.status.success(), "the proof failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    Ok(findings)
+}
+
+fn tests(guard: &Guard, folder: &Path, options: Options, target: &str, filter: &str, variables: &[(&str, &str)]) -> Result<String> {
+    let programs = postgres::find_or_install(guard)?;
+    let server = Server::start(guard, &programs, &folder.join("postgres"), &folder.join("postgres.log"), &[])?;
+    let findings = folder.join("findings");
+    let mut cargo = process::cargo();
+    cargo.args(["test", "--workspace", "--test", target]).args(options.release.then_some("--release")).current_dir(process::root()?);
+    cargo.args(["--", "--nocapture", "--test-threads=1", filter]);
+    cargo.envs(variables.iter().copied()).env("MADANG_TEST_POSTGRES", server.maintenance_url()).env("PROOF_FINDINGS", &findings);
+    ensure!(guard.run(&mut cargo)?.success(), "the proof failed");
+    fs::read_to_string(&findings).context("the tests found nothing")
+}
+
+fn report(proof: &Proof, options: Options, findings: &str) -> Result<()> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
+    let (flag, profile) = if options.release { (" --release", "release") } else { ("", "dev") };
+    let databases = match proof.check {
+        Check::Program { .. } => "SQLite",
+        Check::Tests { .. } => "SQLite and PostgreSQL",
+    };
     let mut text = format!("# {}\n\n", proof.title);
-    writeln!(
-        text,
-        "`cargo xtask prove {}{}` on {cores} cores, {profile} build, SQLite.\n",
-        proof.name,
-        if release { " --release" } else { "" }
-    )?;
+    writeln!(text, "`cargo xtask prove {}{flag}` on {cores} cores, {profile} build, {databases}.\n", proof.name)?;
     writeln!(text, "```\n{}\n```", findings.trim_end())?;
     let path = process::root()?.join("docs/proofs").join(format!("{}.md", proof.name));
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))

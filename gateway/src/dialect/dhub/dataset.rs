@@ -23,6 +23,8 @@ use crate::Gateway;
 const COLUMNS: usize = 4_096;
 /// Entries of the options of a dataset, and of the object around a schema.
 const OPTIONS: usize = 100;
+/// Entries of the metadata of a column.
+const METADATA: usize = 100;
 
 /// `POST /datasets`: the object.
 pub(crate) async fn create(State(gateway): State<Gateway>, call: JsonCall) -> Result<Json<Value>, DhubError> {
@@ -157,8 +159,9 @@ fn read_column(schema: &mut Fields, at: usize, column: Value) -> TableColumn {
         column.problem("type", "choice", "is not a column type");
     }
     let nullable = column.optional_bool("nullable").unwrap_or(true);
+    let metadata = column.optional_object("metadata", METADATA).map(|object| Value::Object(object).to_string());
     schema.absorb(column);
-    TableColumn { name, r#type: parsed.map_or(kind, |kind| kind.name().to_owned()), nullable }
+    TableColumn { name, r#type: parsed.map_or(kind, |kind| kind.name().to_owned()), nullable, metadata }
 }
 
 fn shape(found: Dataset, times: wire::Times) -> Result<Value> {
@@ -179,7 +182,8 @@ fn shape_schema(columns: &[TableColumn]) -> Value {
     }
     let field = |column: &TableColumn| {
         let kind = ColumnType::parse(&column.r#type).map_or_else(|| column.r#type.clone(), |kind| kind.struct_name().to_owned());
-        json!({"name": column.name, "type": kind, "nullable": column.nullable, "metadata": {}})
+        let metadata: Value = column.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| json!({}));
+        json!({"name": column.name, "type": kind, "nullable": column.nullable, "metadata": metadata})
     };
     json!({"type": "struct", "fields": columns.iter().map(field).collect::<Vec<_>>()})
 }

@@ -33,7 +33,7 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route("/api/v1/users/{id}/versions", get(user::versions))
         // tables
         .route("/api/v1/tables/schema", post(upload::schema))
-        .route("/api/v1/tables/{id}", get(table::show))
+        .route("/api/v1/tables/{id}", get(table::show).delete(table::delete))
         .route("/api/v1/tables/{id}/upload", post(upload::upload))
         .route("/api/v1/tables/{id}/versions", get(table::versions))
         .route("/api/v1/tables/{id}/query", post(table::query))

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use madang_kit::{Code, Context, Error, rpc};
 use madang_lake::{ExportFormat, FilterOp, RowStream, export, write_json_rows};
-use madang_proto::catalog::v1::{ListTableVersionsRequest, QueryTableRequest, ReadTableHeader, ReadTableRequest, TableFilter, TableSort};
+use madang_proto::catalog::v1::{
+    DeleteRowsRequest, ListTableVersionsRequest, QueryTableRequest, ReadTableHeader, ReadTableRequest, TableFilter, TableSort,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -71,6 +73,25 @@ fn read_request(query: &Pairs, dataset_id: String) -> Result<(ReadTableRequest, 
         sort: one("sort")?.map(names).unwrap_or_default().into_iter().map(read_sort).collect(),
     };
     Ok((request, format))
+}
+
+/// `DELETE /tables/{id}?filter=column:op:value`: the rows that meet every filter.
+pub(crate) async fn delete(
+    State(gateway): State<Gateway>,
+    call: Call,
+    Path(id): Path<String>,
+    Query(query): Query<Pairs>,
+) -> Result<Json<Value>, DhubError> {
+    let dataset = path_id("dataset", "ds", &id)?;
+    if let Some((other, _)) = query.iter().find(|(name, _)| name != "filter") {
+        // a condition that was misspelt must not be a condition less
+        return Err(DhubError::in_query(Error::invalid(other.as_str(), "unknown", "only filter may be given")));
+    }
+    let filters = query.iter().map(|(_, text)| read_filter(text)).collect::<Result<_, _>>().map_err(DhubError::in_query)?;
+    let request = DeleteRowsRequest { dataset_id: dataset.to_string(), filters };
+    let answer = gateway.catalog.clone().delete_rows(rpc::request(&call.context, request)).await;
+    let rows = answer.map_err(|status| DhubError::in_query(status.into()))?.into_inner().rows;
+    Ok(Json(json!({"message": "Rows deleted", "rows": rows})))
 }
 
 /// The value of a parameter that may be given once.

@@ -28,7 +28,15 @@ const PIECES_IN_FLIGHT: usize = 16;
 #[derive(Debug, Deserialize)]
 pub(crate) struct UploadQuery {
     mode: Option<String>,
+    keys: Option<String>,
     delimiter: Option<String>,
+    format: Option<String>,
+}
+
+/// What the query says of every file.
+struct Said {
+    delimiter: String,
+    format: String,
 }
 
 /// `POST /tables/{id}/upload`: the parts `file` and `files` go to the catalogue as they arrive.
@@ -41,36 +49,64 @@ pub(crate) async fn upload(
 ) -> Result<Json<wire::Upload>, DhubError> {
     let dataset = path_id("dataset", "ds", &id)?;
     let mode = write_mode(query.mode.as_deref()).map_err(DhubError::in_query)?;
+    let keys = read_keys(mode, query.keys.as_deref()).map_err(DhubError::in_query)?;
     let form = UploadForm::read(request, gateway.config.upload_bytes).await?;
-    let delimiter = read_delimiter(query.delimiter).map_err(DhubError::in_query)?;
+    let said = read_said(query).map_err(DhubError::in_query)?;
     let (pieces, received) = mpsc::channel(PIECES_IN_FLIGHT);
-    let start = UploadStart { dataset_id: dataset.to_string(), mode: mode.into() };
+    let start = UploadStart { dataset_id: dataset.to_string(), mode: mode.into(), keys };
     let mut catalog = gateway.catalog.clone();
     let answer = catalog.upload_table(rpc::request(&call.context, ReceiverStream::new(received)));
-    let sending = send(form, start, delimiter, pieces);
+    let sending = send(form, start, said, pieces);
     let (answer, sent) = tokio::join!(answer, sending);
     sent?; // what is wrong with the form is known better here
-    let taken = answer?.into_inner();
+    let taken = answer.map_err(refused)?.into_inner();
     Ok(Json(wire::Upload { message: "Upload successful", rows: taken.rows, columns: taken.columns }))
 }
 
-/// One of `,` `;` tab `|`; empty = sniffed.
-fn read_delimiter(text: Option<String>) -> Result<String, Error> {
-    let text = text.unwrap_or_default();
-    let fits = ["", ",", ";", "\t", "|"].contains(&text.as_str());
-    if fits { Ok(text) } else { Err(Error::invalid("delimiter", "choice", "delimiter must be one of , ; tab |")) }
+/// Formats of files by their names in the query.
+const FORMATS: [&str; 6] = ["csv", "tsv", "json", "ndjson", "jsonl", "parquet"];
+
+/// The delimiter is one of `,` `;` tab `|`; what is empty is found out.
+fn read_said(query: UploadQuery) -> Result<Said, Error> {
+    let (delimiter, format) = (query.delimiter.unwrap_or_default(), query.format.unwrap_or_default());
+    if !["", ",", ";", "\t", "|"].contains(&delimiter.as_str()) {
+        return Err(Error::invalid("delimiter", "choice", "delimiter must be one of , ; tab |"));
+    }
+    if !format.is_empty() && !FORMATS.contains(&format.as_str()) {
+        return Err(Error::invalid("format", "choice", "format must be csv, tsv, json, ndjson, jsonl or parquet"));
+    }
+    Ok(Said { delimiter, format })
 }
 
 fn write_mode(mode: Option<&str>) -> Result<WriteMode, Error> {
     match mode {
         None | Some("append") => Ok(WriteMode::Append),
         Some("overwrite") => Ok(WriteMode::Overwrite),
-        Some(_) => Err(Error::invalid("mode", "choice", "mode must be append or overwrite")),
+        Some("merge") => Ok(WriteMode::Merge),
+        Some(_) => Err(Error::invalid("mode", "choice", "mode must be append, overwrite or merge")),
     }
 }
 
+/// `keys=a,b`: the columns by which rows are merged; only then, and then at least one.
+fn read_keys(mode: WriteMode, text: Option<&str>) -> Result<Vec<String>, Error> {
+    let keys: Vec<String> = text.unwrap_or_default().split(',').map(str::to_owned).collect();
+    match (mode == WriteMode::Merge, text) {
+        (false, None) => Ok(Vec::new()),
+        (false, Some(_)) => Err(Error::invalid("keys", "mode", "keys may be given with mode=merge only")),
+        (true, _) if keys.iter().any(String::is_empty) => Err(Error::invalid("keys", "missing", "mode=merge needs keys=column,…")),
+        (true, _) => Ok(keys),
+    }
+}
+
+/// Keys stand in the query, all else that may be wrong in the body.
+fn refused(status: tonic::Status) -> DhubError {
+    let error = Error::from(status);
+    let in_query = error.fields.iter().any(|problem| problem.field == "keys");
+    if in_query { DhubError::in_query(error) } else { error.into() }
+}
+
 /// Sends the form on, part by part. A form that breaks off is never ended with [`Part::End`], so nothing of it is kept.
-async fn send(mut form: UploadForm, start: UploadStart, delimiter: String, pieces: mpsc::Sender<UploadTableRequest>) -> Result<(), Error> {
+async fn send(mut form: UploadForm, start: UploadStart, said: Said, pieces: mpsc::Sender<UploadTableRequest>) -> Result<(), Error> {
     let message = |part| UploadTableRequest { part: Some(part) };
     if pieces.send(message(Part::Start(start))).await.is_err() {
         return Ok(()); // the catalogue has answered already
@@ -83,7 +119,8 @@ async fn send(mut form: UploadForm, start: UploadStart, delimiter: String, piece
         let file = UploadFile {
             filename: part.file_name().to_owned(),
             content_type: part.content_type().to_owned(),
-            delimiter: delimiter.clone(),
+            delimiter: said.delimiter.clone(),
+            format: said.format.clone(),
         };
         if pieces.send(message(Part::File(file))).await.is_err() {
             return Ok(());
@@ -106,11 +143,11 @@ pub(crate) async fn schema(
     request: Request,
 ) -> Result<Json<Value>, DhubError> {
     let form = UploadForm::read(request, gateway.config.upload_bytes).await?;
-    let delimiter = read_delimiter(query.delimiter).map_err(DhubError::in_query)?;
+    let said = read_said(query).map_err(DhubError::in_query)?;
     let (pieces, received) = mpsc::channel(PIECES_IN_FLIGHT);
     let mut catalog = gateway.catalog.clone();
     let answer = catalog.inspect_files(rpc::request(&call.context, ReceiverStream::new(received)));
-    let sending = send(form, UploadStart::default(), delimiter, pieces);
+    let sending = send(form, UploadStart::default(), said, pieces);
     let (answer, sent) = tokio::join!(answer, sending);
     sent?;
     let columns = answer?.into_inner().columns;

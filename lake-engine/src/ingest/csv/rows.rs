@@ -18,8 +18,7 @@ pub(super) struct Rows {
 impl Rows {
     /// Reads and checks the header.
     pub(super) fn open(text: File, delimiter: u8, limits: Limits) -> Result<Self> {
-        let longest = limits.cell_bytes.saturating_mul(4).max(1 << 20);
-        let mut records = Records::new(text, delimiter, limits.columns, longest);
+        let mut records = Records::new(text, delimiter, limits.columns, limits.record_bytes());
         if !records.advance()? {
             return Err(Error::invalid("the file is empty"));
         }

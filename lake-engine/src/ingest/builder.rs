@@ -1,4 +1,4 @@
-//! A file's rows as Arrow batches of a given schema, without loss or an error that names row and column.
+//! Arrow batches in the making: cells become values of their column's type without loss, or say why they don't.
 
 use std::sync::Arc;
 
@@ -11,42 +11,17 @@ use arrow::{
 };
 use madang_lake::{Column, ColumnType, Error, Result, Schema};
 
-use super::{cell, rows::Rows};
+use super::cell;
 use crate::storage;
 
 const BATCH_ROWS: usize = 8_192;
 const BATCH_BYTES: usize = 4 << 20;
 
-/// Converts all rows; `emit` takes each batch and says whether more are wanted.
-pub(super) fn convert(mut rows: Rows, schema: &Schema, emit: &mut dyn FnMut(RecordBatch) -> bool) -> Result<()> {
-    let mut table = Table::new(&rows.header, schema)?;
-    let mut number = 0;
-    while let Some(row) = rows.next()? {
-        number += 1;
-        table.bytes += row.bytes();
-        table.rows += 1;
-        for (builder, cell) in table.builders.iter_mut().zip(row.cells()) {
-            let text = cell?;
-            if let Err(reason) = builder.push(&text) {
-                let column = Some(builder.column.name.clone());
-                return Err(Error::BadRow { row: number, column, reason });
-            }
-        }
-        if table.is_full() && !emit(table.batch()?) {
-            return Ok(());
-        }
-    }
-    if table.rows > 0 {
-        emit(table.batch()?);
-    }
-    Ok(())
-}
-
 /// The batch in the making.
-struct Table {
+pub(super) struct Table {
     schema: SchemaRef,
     /// In file order.
-    builders: Vec<Builder>,
+    pub(super) builders: Vec<Builder>,
     /// For each column of the schema, the builder that fills it.
     places: Vec<Option<usize>>,
     rows: usize,
@@ -54,7 +29,8 @@ struct Table {
 }
 
 impl Table {
-    fn new(header: &[String], schema: &Schema) -> Result<Self> {
+    /// For rows whose cells stand in the order of a header.
+    pub(super) fn for_header(header: &[String], schema: &Schema) -> Result<Self> {
         let builders = header.iter().map(|name| match schema.column(name) {
             Some(column) => Ok(Builder::new(column.clone())),
             None => Err(Error::invalid(format!("the file has a column '{name}', the table has none"))),
@@ -69,11 +45,27 @@ impl Table {
         Ok(Self { schema: schema.arrow(), builders, places, rows: 0, bytes: 0 })
     }
 
-    fn is_full(&self) -> bool {
+    /// For rows whose cells are named: one builder for each column of the schema, in its order.
+    pub(super) fn for_schema(schema: &Schema) -> Self {
+        let builders: Vec<_> = schema.columns.iter().cloned().map(Builder::new).collect();
+        let places = (0..builders.len()).map(Some).collect();
+        Self { schema: schema.arrow(), builders, places, rows: 0, bytes: 0 }
+    }
+
+    /// Ends a row that took so many bytes of the file, and says whether the batch is full.
+    pub(super) fn end_row(&mut self, bytes: usize) -> bool {
+        self.rows += 1;
+        self.bytes += bytes;
         self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
     }
 
-    fn batch(&mut self) -> Result<RecordBatch> {
+    /// Whether a batch is begun.
+    pub(super) fn has_rows(&self) -> bool {
+        self.rows > 0
+    }
+
+    /// The batch; the next one begins.
+    pub(super) fn batch(&mut self) -> Result<RecordBatch> {
         let filled: Vec<ArrayRef> = self.builders.iter_mut().map(Builder::finish).collect();
         let columns = self.places.iter().zip(self.schema.fields()).map(|(place, field)| match place {
             Some(place) => filled[*place].clone(),
@@ -86,7 +78,7 @@ impl Table {
 }
 
 /// One column of the file.
-struct Builder {
+pub(super) struct Builder {
     column: Column,
     cells: Cells,
 }
@@ -120,8 +112,23 @@ impl Builder {
         Self { column, cells }
     }
 
-    /// Adds a cell, or says what is wrong with it.
-    fn push(&mut self, text: &str) -> std::result::Result<(), String> {
+    /// What is wrong with a cell of this column.
+    pub(super) fn bad_row(&self, row: u64, reason: String) -> Error {
+        Error::BadRow { row, column: Some(self.column.name.clone()), reason }
+    }
+
+    /// Adds a text as it is; a column of another type than text reads it as [`Self::push`] does, but has no empty text.
+    pub(super) fn push_text(&mut self, text: &str) -> std::result::Result<(), String> {
+        match &mut self.cells {
+            Cells::Text(builder) => builder.append_value(text),
+            _ if text.is_empty() => return Err(format!("an empty text does not fit {}", self.column.kind.name())),
+            _ => return self.push(text),
+        }
+        Ok(())
+    }
+
+    /// Adds a cell of delimited text, where empty is absent; or says what is wrong with it.
+    pub(super) fn push(&mut self, text: &str) -> std::result::Result<(), String> {
         if text.is_empty() {
             return self.push_null();
         }
@@ -145,7 +152,8 @@ impl Builder {
         fits.ok_or_else(|| format!("{} does not fit {}", excerpt(text), self.column.kind.name()))
     }
 
-    fn push_null(&mut self) -> std::result::Result<(), String> {
+    /// Adds an absent cell.
+    pub(super) fn push_null(&mut self) -> std::result::Result<(), String> {
         if !self.column.nullable {
             return Err("it must not be empty".to_owned());
         }

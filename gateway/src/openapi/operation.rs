@@ -1,0 +1,174 @@
+//! One operation, described in a few words; what all operations have in common is said here once.
+
+use serde_json::{Map, Value, json};
+
+use super::schema;
+
+/// Statuses with their meaning. Each dialect of D.Hub's family answers them in the same shape.
+const REFUSALS: [(u16, &str); 13] = [
+    (400, "The statement is wrong."),
+    (401, "No valid credential came with the request."),
+    (403, "The caller may not do this."),
+    (404, "There is no such thing, or the caller may not see it."),
+    (405, "The path has no such method."),
+    (408, "A limit on time was reached."),
+    (409, "The thing's state or its name forbids this."),
+    (413, "The body is larger than it may be."),
+    (422, "A field breaks a rule; each is named."),
+    (429, "Too many attempts; try later."),
+    (500, "A fault of the hub."),
+    (501, "This part of the API is not served here."),
+    (503, "A part that is needed is away; try later."),
+];
+
+/// Refusals of every operation that needs a credential.
+const OF_ALL: [u16; 4] = [401, 404, 422, 503];
+/// Further ones of every operation that writes.
+const OF_WRITES: [u16; 4] = [403, 408, 409, 413];
+
+/// An operation in the making.
+pub(super) struct Operation {
+    pub(super) method: &'static str,
+    pub(super) path: String,
+    group: &'static str,
+    summary: &'static str,
+    parameters: Vec<Value>,
+    body: Option<Value>,
+    answers: Vec<(u16, Value)>,
+    refusals: Vec<u16>,
+    security: Vec<Value>,
+    /// Paths that the answer's id leads to, and the key that it stands under.
+    leads_to: Option<(&'static [&'static str], &'static str)>,
+}
+
+impl Operation {
+    /// One that D.Hub's credentials open. Names in the path become parameters.
+    pub(super) fn new(group: &'static str, method: &'static str, path: &str, summary: &'static str) -> Self {
+        let mut refusals = OF_ALL.to_vec();
+        if method != "get" {
+            refusals.extend(OF_WRITES);
+        }
+        let named = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+        let parameter = |name: &str| json!({"name": name, "in": "path", "required": true, "schema": schema::text()});
+        let signature = json!({"ncpTimestamp": [], "ncpAccessKey": [], "ncpSignature": []});
+        Self {
+            method,
+            path: path.to_owned(),
+            group,
+            summary,
+            parameters: named.map(parameter).collect(),
+            body: None,
+            answers: Vec::new(),
+            refusals,
+            security: vec![json!({"bearer": []}), signature],
+            leads_to: None,
+        }
+    }
+
+    /// It needs no credential.
+    pub(super) fn open(mut self) -> Self {
+        self.security.clear();
+        self
+    }
+
+    /// All five schemes open it.
+    pub(super) fn any_scheme(mut self) -> Self {
+        self.security.extend([json!({"basic": []}), json!({"authToken": []})]);
+        self
+    }
+
+    /// A parameter of the query.
+    pub(super) fn query(mut self, name: &str, kind: Value, about: &str) -> Self {
+        self.parameters.push(json!({"name": name, "in": "query", "schema": kind, "description": about}));
+        self
+    }
+
+    /// A JSON body of this schema.
+    pub(super) fn json(mut self, name: &str) -> Self {
+        self.body = Some(json!({"content": {"application/json": {"schema": schema::named(name)}}}));
+        self
+    }
+
+    /// A body of other types.
+    pub(super) fn body(mut self, types: &[(&str, Value)]) -> Self {
+        self.body = Some(json!({"required": true, "content": contents(types)}));
+        self
+    }
+
+    /// The answer of a success, as JSON.
+    pub(super) fn gives(mut self, kind: Value) -> Self {
+        self.answers.push((200, json!({"description": "Done.", "content": {"application/json": {"schema": kind}}})));
+        self
+    }
+
+    /// The answer of a success in one of several types.
+    pub(super) fn gives_types(mut self, types: &[(&str, Value)]) -> Self {
+        self.answers.push((200, json!({"description": "Done.", "content": contents(types)})));
+        self
+    }
+
+    /// The id in its answer is the one of these paths and of those below them.
+    pub(super) fn leads_to(mut self, paths: &'static [&'static str], key: &'static str) -> Self {
+        self.leads_to = Some((paths, key));
+        self
+    }
+
+    /// This status is all that an authenticated caller gets.
+    pub(super) fn only(mut self, status: u16) -> Self {
+        self.refusals = vec![401, 404, 503, status];
+        self
+    }
+
+    /// Another refusal.
+    pub(super) fn may(mut self, status: u16) -> Self {
+        self.refusals.push(status);
+        self
+    }
+
+    /// The links of its answer to other operations.
+    pub(super) fn links(&self, all: &[Self]) -> Map<String, Value> {
+        let Some((paths, key)) = self.leads_to else { return Map::new() };
+        let reached =
+            all.iter().filter(|other| paths.iter().any(|path| other.path == *path || other.path.starts_with(&format!("{path}/"))));
+        let link = |other: &Self| json!({"operationId": other.id(), "parameters": {"id": format!("$response.body#/{key}")}});
+        reached.map(|other| (other.id(), link(other))).collect()
+    }
+
+    /// The operation as OpenAPI has it.
+    pub(super) fn describe(&self, all: &[Self]) -> Value {
+        let mut answers: Map<String, Value> = self.answers.iter().map(|(status, answer)| (status.to_string(), answer.clone())).collect();
+        for status in &self.refusals {
+            answers.entry(status.to_string()).or_insert_with(|| json!({"$ref": format!("#/components/responses/R{status}")}));
+        }
+        if let Some(answer) = answers.get_mut("200") {
+            let links = self.links(all);
+            if !links.is_empty() {
+                answer["links"] = links.into();
+            }
+        }
+        let mut operation = json!({
+            "operationId": self.id(), "tags": [self.group], "summary": self.summary, "parameters": self.parameters,
+            "responses": answers, "security": self.security,
+        });
+        if let Some(body) = &self.body {
+            operation["requestBody"] = body.clone();
+        }
+        operation
+    }
+
+    /// Method and path as one word; a slash at the end is another route, so it counts.
+    fn id(&self) -> String {
+        let path = self.path.replace(['{', '}'], "").replace('/', "_");
+        format!("{}{path}", self.method)
+    }
+
+    /// The answers of every refusal.
+    pub(super) fn refusals() -> Map<String, Value> {
+        let shape = |about: &str| json!({"description": about, "content": {"application/json": {"schema": schema::named("Refusal")}}});
+        REFUSALS.iter().map(|(status, about)| (format!("R{status}"), shape(about))).collect()
+    }
+}
+
+fn contents(types: &[(&str, Value)]) -> Map<String, Value> {
+    types.iter().map(|(media, kind)| ((*media).to_owned(), json!({"schema": kind}))).collect()
+}

@@ -1,0 +1,77 @@
+//! Uploaded files: what is in one, and its rows as Arrow batches.
+//!
+//! A file is read twice, once to find the columns and their types over all its rows, once to convert it. Both passes stream
+//! and run on a thread of their own. What a text means in each type is said once (`cell.rs`), so what was inferred always
+//! converts. One folder per format; each gives the same two functions, `inspect` and `convert`.
+
+mod builder;
+mod cell;
+mod csv;
+mod encoding;
+mod json;
+mod kind;
+mod parquet;
+
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use futures::stream::{self, BoxStream, StreamExt};
+use madang_lake::{Format, Input, Inspection, Limits, Result, Schema};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::spawn_blocking,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::storage;
+
+/// Takes a batch and says whether more are wanted.
+type Emit<'a> = &'a mut dyn FnMut(RecordBatch) -> bool;
+
+/// Reads the whole file: columns, narrowest types, rows.
+pub(crate) async fn inspect(input: &Input, limits: Limits, scratch: &Path) -> Result<Inspection> {
+    let (input, scratch) = (input.clone(), scratch.to_owned());
+    let cancelled = CancellationToken::new();
+    let _guard = cancelled.clone().drop_guard(); // a caller who leaves stops the pass
+    let inspecting = spawn_blocking(move || match input.format {
+        Format::Csv => csv::inspect(&input, limits, &scratch, &cancelled),
+        Format::Json => json::inspect(&input, limits, &scratch, &cancelled),
+        Format::Parquet => parquet::inspect(&input, limits),
+    });
+    inspecting.await.map_err(storage)?
+}
+
+/// A file's rows in the columns of a schema, on their way.
+pub(crate) struct Converting {
+    /// Dropping them stops the reading.
+    pub(crate) batches: BoxStream<'static, Result<RecordBatch>>,
+    /// The number of columns in the file, known when the rows have ended well.
+    pub(crate) columns: oneshot::Receiver<u32>,
+}
+
+/// Starts the conversion. A file that can't be opened says so in its first batch.
+pub(crate) fn convert(input: &Input, schema: &Schema, limits: Limits, scratch: &Path) -> Converting {
+    let (input, schema, scratch) = (input.clone(), schema.clone(), scratch.to_owned());
+    let (send, receive) = mpsc::channel(2);
+    let (send_columns, columns) = oneshot::channel();
+    let reading = spawn_blocking(move || {
+        let emit: Emit<'_> = &mut |batch| send.blocking_send(Ok(batch)).is_ok();
+        let converted = match input.format {
+            Format::Csv => csv::convert(&input, &schema, limits, &scratch, emit),
+            Format::Json => json::convert(&input, &schema, limits, &scratch, emit),
+            Format::Parquet => parquet::convert(&input, &schema, limits, emit),
+        };
+        match converted {
+            Ok(columns) => drop(send_columns.send(u32::try_from(columns).unwrap_or(u32::MAX))),
+            Err(error) => drop(send.blocking_send(Err(error))), // refused if nobody listens any more, and then nobody needs it
+        }
+    });
+    let batches = stream::unfold((receive, Some(reading)), |(mut receive, mut reading)| async move {
+        if let Some(item) = receive.recv().await {
+            return Some((item, (receive, reading)));
+        }
+        let ended = reading.take()?.await; // the thread is over; did it end by itself?
+        ended.err().map(|error| (Err(storage(error)), (receive, reading)))
+    });
+    Converting { batches: batches.boxed(), columns }
+}

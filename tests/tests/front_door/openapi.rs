@@ -1,0 +1,51 @@
+//! The OpenAPI document describes every route, and nothing else; the viewer loads nothing from elsewhere.
+
+use std::collections::BTreeSet;
+
+use madang_tests::on_every_hub;
+use serde_json::Value;
+
+use crate::authorization::{CLOSED, OPEN};
+
+/// Methods and paths of D.Hub that the document describes.
+fn described(document: &Value) -> BTreeSet<(String, String)> {
+    let paths = document["paths"].as_object().expect("paths");
+    let of = |path: &String, operations: &Value| {
+        let methods: Vec<_> = operations.as_object().expect("operations").keys().map(|method| method.to_uppercase()).collect();
+        methods.into_iter().map(|method| (method, path.clone())).collect::<Vec<_>>()
+    };
+    let all = paths.iter().flat_map(|(path, operations)| of(path, operations));
+    all.filter(|(_, path)| path != "/api/v1/openapi.json" && (path.starts_with("/api/v1/") || path.starts_with("/v1/"))).collect()
+}
+
+#[tokio::test]
+async fn every_route_is_described() {
+    on_every_hub(|hub| async move {
+        let answer = hub.visitor().get("/openapi.json").send().await.is(200);
+        let document = answer.json();
+        assert_eq!(document["openapi"], "3.1.0");
+        let routes = CLOSED.iter().chain(&OPEN).map(|(method, path)| ((*method).to_owned(), path.replace('*', ""))).collect();
+        assert_eq!(described(&document), routes);
+        for path in ["/madang/v1/whoami", "/healthz", "/readyz", "/metrics"] {
+            assert!(document["paths"][path]["get"].is_object(), "{path}");
+        }
+        assert_eq!(hub.visitor().get("/api/v1/openapi.json").send().await.is(200).text, answer.text);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_viewer_is_served_from_here() {
+    on_every_hub(|hub| async move {
+        let visitor = hub.visitor();
+        let page = visitor.get("/docs").send().await.is(200);
+        assert!(page.header("content-security-policy").is_some_and(|policy| policy.starts_with("default-src 'self'")), "{page}");
+        assert!(!page.text.contains("//"), "nothing from elsewhere: {page}");
+        let files = page.text.split('"').filter(|part| part.ends_with(".js") || part.ends_with(".css") || part.ends_with(".png"));
+        for file in files {
+            let answer = visitor.get(&format!("/docs/{file}")).send().await.is(200);
+            assert!(!answer.bytes.is_empty(), "{file}");
+        }
+    })
+    .await;
+}
