@@ -112,7 +112,7 @@ pub struct PipelineConfig {
     pub runs_per_space: usize,
     /// The command that runs Python codes, words parted by blanks; not set = Python steps fail.
     pub python: Option<String>,
-    /// Seconds of computing that one Python step may take.
+    /// Seconds that one Python step may take.
     pub python_seconds: u32,
     /// Bytes of memory that one Python step may have.
     pub python_bytes: u64,

@@ -106,8 +106,20 @@ def run(t, options):
     assert!(step["comment"].as_str().is_some_and(|text| text.contains("Error")), "{step}");
     let (step, ..) = lab.run("def run(t, options):\n    return {'out': [{'x': len(bytearray(8 << 30))}]}\n", &json!({})).await;
     assert!(step["comment"].as_str().is_some_and(|text| text.starts_with("MemoryError")), "{step}");
-    let began = Instant::now();
-    let (step, ..) = lab.run("def run(t, options):\n    while True:\n        pass\n", &json!({})).await;
-    assert!(step["comment"].as_str().is_some_and(|text| text.contains("limits")), "{step}");
-    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    for endless in ["while True:\n        pass", "__import__('time').sleep(100)"] {
+        let began = Instant::now();
+        let (step, ..) = lab.run(&format!("def run(t, options):\n    {endless}\n"), &json!({})).await;
+        assert!(step["comment"].as_str().is_some_and(|text| text.contains("limits")), "{step}");
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    }
+    // What it can't read itself, it can't make us read.
+    let script = "
+import json, os
+def run(t, options):
+    os.symlink(options['path'], 'out-0.csv')
+    json.dump({'outputs': {'out': [{'name': 'x', 'type': 'string'}]}}, open('answer.json', 'w'))
+    os._exit(0)
+";
+    let (step, _, rows) = lab.run(script, &json!({"path": secrets})).await;
+    assert_eq!((&step["comment"], rows.len()), (&json!("the script left no such output"), 0), "{step}");
 }

@@ -42,7 +42,7 @@ pub(super) async fn place(walk: &Walk<'_>, task: &mut Task<'_>, rows: Rows, only
     let is_one = |name: &str| only.is_none_or(|only| only == name);
     let is_fed = task.step.fed.iter().any(|name| is_one(name));
     let datasets: Vec<_> = task.step.outputs.iter().filter(|(name, _)| is_one(name)).map(|(_, id)| *id).collect();
-    let publishes = task.step.publishes() && task.inputs.is_new;
+    let publishes = task.step.publishes() && task.inputs.is_new && !walk.done.contains(&task.step.position);
     let mut rows = Some(rows);
     let kept = if is_fed || datasets.len() > 1 { Some(keep(walk, task, &mut rows, only).await?) } else { None };
     for dataset in datasets.into_iter().filter(|_| publishes) {

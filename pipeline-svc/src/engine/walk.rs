@@ -46,6 +46,9 @@ pub(super) struct Walk<'a> {
     pub(super) rows: HashMap<(usize, String), Snapshot>,
     /// Scratch tables that nobody reads any more.
     pub(super) litter: Vec<Snapshot>,
+    /// Steps that an earlier attempt has done, by place in the definition. If one is done again for those that it feeds, it publishes
+    /// nothing.
+    pub(super) done: HashSet<usize>,
     /// Steps that had nothing new to read, by place in the plan.
     pub(super) stale: HashSet<usize>,
 }
@@ -55,8 +58,17 @@ impl<'a> Walk<'a> {
     pub(super) async fn begin(engine: &'a Engine, claim: &'a Claim, halt: &CancellationToken) -> Result<Stopped> {
         let context = Context { request_id: claim.run.to_string(), ..Context::new(claim.run_as.clone()) };
         let scripts = script::load(&engine.0.db, &claim.plan).await?;
-        let mut walk =
-            Self { engine, claim, context, scripts, pins: HashMap::new(), rows: HashMap::new(), litter: Vec::new(), stale: HashSet::new() };
+        let mut walk = Self {
+            engine,
+            claim,
+            context,
+            scripts,
+            pins: HashMap::new(),
+            rows: HashMap::new(),
+            litter: Vec::new(),
+            done: HashSet::new(),
+            stale: HashSet::new(),
+        };
         let stopped = Box::pin(walk.walk(halt)).await;
         walk.tidy().await;
         stopped
@@ -112,10 +124,10 @@ impl<'a> Walk<'a> {
         for pin in checkpoint::pins(&self.engine.0.db, self.claim.run).await? {
             self.pins.insert((pin.step.clone(), pin.input.clone()), pin);
         }
-        let done: HashSet<usize> = record::succeeded(&self.engine.0.db, self.claim.run).await?.into_iter().collect();
+        self.done = record::succeeded(&self.engine.0.db, self.claim.run).await?.into_iter().collect();
         let mut todo = HashSet::new();
         for (at, step) in steps.iter().enumerate().rev() {
-            if todo.contains(&at) || !done.contains(&step.position) {
+            if todo.contains(&at) || !self.done.contains(&step.position) {
                 todo.insert(at);
                 let feeding =
                     step.inputs.values().filter_map(|source| if let Source::Step { step, .. } = source { Some(*step) } else { None });

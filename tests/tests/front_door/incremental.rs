@@ -110,3 +110,32 @@ async fn changes_flow_through_steps() {
     })
     .await;
 }
+
+/// A merge into the source gives the rows that it changed and added, and no others; merged on, they end up once.
+#[tokio::test]
+async fn a_merge_gives_the_rows_that_it_changed() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let (source, log, mirror) = (work::dataset(&admin).await, work::dataset(&admin).await, work::dataset(&admin).await);
+        work::upload(&admin, &source, "k,v\n1,a\n2,b\n3,c\n").await.is(200);
+        let copy = |name: &str, to: &str, options: Value| json!({"name": name, "script": "copy", "inputs": {"t": source}, "outputs": {"o": to}, "options": options});
+        let pipeline = work::pipeline(
+            &admin,
+            json!([
+                copy("log", &log, json!({"read_mode": "cdc"})),
+                copy("mirror", &mirror, json!({"read_mode": "cdc", "write_mode": "merge", "merge_keys": ["k"]})),
+            ]),
+        )
+        .await;
+        work::run_well(&admin, &pipeline).await;
+        let merge = admin.post(&format!("/api/v1/tables/{source}/upload?mode=merge&keys=k"));
+        merge.form(&[madang_tests::FilePart::csv("rows.csv", "k,v\n2,B\n3,c\n4,d\n")]).send().await.is(200);
+        work::run_well(&admin, &pipeline).await;
+        let rows = json!(work::rows(&admin, &log).await);
+        assert_eq!(rows, json!([[1, "a"], [2, "b"], [3, "c"], [2, "B"], [4, "d"]]), "an unchanged row is no change");
+        let mut mirrored = work::rows(&admin, &mirror).await;
+        mirrored.sort_by_key(|row| row[0].as_i64());
+        assert_eq!(json!(mirrored), json!([[1, "a"], [2, "B"], [3, "c"], [4, "d"]]));
+    })
+    .await;
+}

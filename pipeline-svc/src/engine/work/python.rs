@@ -6,9 +6,11 @@
 
 use std::{
     collections::HashMap,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
+    time::Duration,
 };
 
 use futures::TryStreamExt;
@@ -36,6 +38,11 @@ use super::{
 const RUNNER: &str = include_str!("runner.py");
 /// Bytes of what a script prints that are kept.
 const MAX_PRINTED: u64 = 64 << 10;
+/// What the runner leaves behind, and the most bytes of it.
+const ANSWER: &str = "answer.json";
+const MAX_ANSWER: u64 = 1 << 20;
+/// How long the pipes of an ended script are read on.
+const PIPES_WITHIN: Duration = Duration::from_secs(2);
 /// Lines of what a script prints that go into the run's log.
 const MAX_LINES: usize = 200;
 /// Bytes of all files that a script may write.
@@ -81,6 +88,7 @@ struct AnswerColumn {
 impl Python {
     /// Python by a command, its words parted by blanks; without one every Python step fails.
     pub(crate) fn new(command: Option<&str>, seconds: u32, bytes: u64, scratch: PathBuf, hidden: PathBuf) -> Self {
+        let hidden = hidden.canonicalize().unwrap_or(hidden); // scripts start in another folder
         let command = command.map(|text| text.split_whitespace().map(str::to_owned).collect()).filter(|words: &Vec<_>| !words.is_empty());
         Self(Arc::new(Options { command, seconds, bytes, scratch, hidden, isolates: OnceCell::new() }))
     }
@@ -139,6 +147,13 @@ impl Python {
     }
 }
 
+impl Options {
+    /// How long a script may take by the clock on the wall.
+    fn time(&self) -> Duration {
+        Duration::from_secs(self.seconds.into())
+    }
+}
+
 /// User, mount, network and process namespaces of its own; whatever is left of it ends with it.
 fn isolation() -> impl Iterator<Item = &'static str> {
     ["unshare", "--user", "--map-root-user", "--mount", "--net", "--pid", "--fork", "--kill-child=KILL", "--"].into_iter()
@@ -154,15 +169,13 @@ pub(super) async fn run(walk: &Walk<'_>, task: &mut Task<'_>, script: &str, opti
         tracing::error!(error = %error, "the interpreter does not start");
         Error::new(Code::Invalid, "the interpreter that the operator configured does not start")
     })?;
-    let ended = wait(child).await?;
+    let ended = wait(child, python.0.time()).await?;
     for (level, text) in [("INFO", &ended.out), ("WARN", &ended.err)] {
         for line in text.lines().filter(|line| !line.trim().is_empty()).take(MAX_LINES) {
             task.say(level, line);
         }
     }
-    let answer = tokio::fs::read(folder.path().join("answer.json")).await.ok();
-    let answer: Option<Answer> = answer.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    match answer {
+    match answer(&folder.path().join(ANSWER)).await {
         Some(Answer { error: Some(error), stack, .. }) => Err(raised(error, stack)),
         Some(answer) if ended.well => take_back(walk, task, folder.path(), answer.outputs).await,
         _ => Err(Error::new(Code::Invalid, limits_reached(&python.0))),
@@ -195,6 +208,18 @@ async fn write_rows(walk: &Walk<'_>, rows: &Snapshot, path: &Path) -> Result<()>
     file.flush().await.map_err(Error::internal)
 }
 
+/// What the runner left behind, if it got that far.
+async fn answer(path: &Path) -> Option<Answer> {
+    own_file(path, MAX_ANSWER).await.ok()?;
+    serde_json::from_slice(&tokio::fs::read(path).await.ok()?).ok()
+}
+
+/// Refuses what a script may have put in the place of a file, so that we read nothing that it can't read.
+async fn own_file(path: &Path, max_bytes: u64) -> Result<()> {
+    let found = tokio::fs::symlink_metadata(path).await.ok().filter(|found| found.is_file() && found.len() <= max_bytes);
+    if found.is_some_and(|found| found.nlink() == 1) { Ok(()) } else { Err(Error::new(Code::Invalid, "the script left no such output")) }
+}
+
 /// How the interpreter ended.
 struct Ended {
     well: bool,
@@ -202,10 +227,24 @@ struct Ended {
     err: String,
 }
 
-async fn wait(mut child: Child) -> Result<Ended> {
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let (status, out, err) = tokio::join!(child.wait(), printed(out), printed(err));
-    Ok(Ended { well: status.map_err(Error::internal)?.success(), out, err })
+/// Waits for the end, at most so long. What the script left running may hold the pipes; it is not waited for.
+async fn wait(mut child: Child, at_most: Duration) -> Result<Ended> {
+    let printed = [tokio::spawn(printed(child.stdout.take())), tokio::spawn(printed(child.stderr.take()))];
+    let well = match tokio::time::timeout(at_most, child.wait()).await {
+        Ok(status) => status.map_err(Error::internal)?.success(),
+        Err(_) => {
+            child.kill().await.map_err(Error::internal)?;
+            false
+        }
+    };
+    let mut texts = Vec::new();
+    for task in printed {
+        let stop = task.abort_handle();
+        texts.push(tokio::time::timeout(PIPES_WITHIN, task).await.ok().and_then(std::result::Result::ok).unwrap_or_default());
+        stop.abort();
+    }
+    let err = texts.pop().unwrap_or_default();
+    Ok(Ended { well, out: texts.pop().unwrap_or_default(), err })
 }
 
 /// The first bytes of a pipe; the rest is read and dropped, so that the script is not held up.
@@ -231,7 +270,9 @@ async fn take_back(walk: &Walk<'_>, task: &mut Task<'_>, folder: &Path, outputs:
             nullable: true,
         };
         let schema = Schema { columns: columns.iter().map(kind).collect() };
-        let input = Input { path: folder.join(format!("out-{number}.csv")), format: Format::Csv, delimiter: Some(b',') };
+        let path = folder.join(format!("out-{number}.csv"));
+        own_file(&path, MAX_FILE_BYTES).await?;
+        let input = Input { path, format: Format::Csv, delimiter: Some(b',') };
         let table = TableId::new_scratch();
         let staged = walk.engine.0.lake.stage(&table, &input, &schema, &Limits::STEP, &OwnRowIds::default()).await.map_err(lake_error)?;
         let rows = Snapshot { table, version: 0, schema, files: staged.files };
@@ -248,7 +289,7 @@ fn raised(error: String, stack: Option<String>) -> Error {
 
 fn limits_reached(options: &Options) -> String {
     format!(
-        "the interpreter was ended before it answered; the limits are {} seconds of computing and {} bytes of memory",
+        "the interpreter was ended before it answered; the limits are {} seconds and {} bytes of memory",
         options.seconds, options.bytes
     )
 }
