@@ -88,12 +88,7 @@ fn change(dataset: &Dataset, base: &Snapshot, rewrite: Rewrite, filters: &[Filte
 }
 
 /// Writes the commit record, if there is anything to change; gives the earlier answer if this very delete was done before.
-async fn decide(
-    catalog: &Catalog,
-    context: &Context,
-    change: &Change,
-    answer: &DeleteRowsResponse,
-) -> Result<Option<DeleteRowsResponse>> {
+async fn decide(catalog: &Catalog, context: &Context, change: &Change, answer: &DeleteRowsResponse) -> Result<Option<DeleteRowsResponse>> {
     let mut tx = catalog.db.begin().await?;
     let ticket = match idempotency::claim(&mut tx, &catalog.clock, context, "DeleteRows").await? {
         Claim::Done(earlier) => return Ok(Some(earlier)),

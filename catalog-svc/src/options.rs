@@ -78,8 +78,16 @@ mod tests {
         for (text, wanted) in [("interval 7 days", 7), ("INTERVAL 1 day", 1), ("interval  0  days", 0), ("interval 36500 days", 36_500)] {
             assert_eq!(days(text), Some(wanted), "{text}");
         }
-        for wrong in ["", "7 days", "interval days", "interval -1 days", "interval 1.5 days", "interval 7 hours", "interval 7 days x", "interval 36501 days"]
-        {
+        for wrong in [
+            "",
+            "7 days",
+            "interval days",
+            "interval -1 days",
+            "interval 1.5 days",
+            "interval 7 hours",
+            "interval 7 days x",
+            "interval 36501 days",
+        ] {
             assert_eq!(days(wrong), None, "{wrong}");
         }
         assert_eq!(file_retention("{}"), None);

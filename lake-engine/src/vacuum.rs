@@ -63,7 +63,8 @@ pub(crate) async fn expire(store: &Arc<dyn ObjectStore>, table: &TableId, versio
 
 /// Removes everything in a table's folder, the log last: what is left of a removal that broke off is still a table.
 pub(crate) async fn remove(store: &Arc<dyn ObjectStore>, table: &TableId) -> Result<u64> {
-    let listed: Vec<Path> = store.list(Some(&store::folder(table))).map_ok(|object| object.location).try_collect().await.map_err(storage)?;
+    let listed: Vec<Path> =
+        store.list(Some(&store::folder(table))).map_ok(|object| object.location).try_collect().await.map_err(storage)?;
     let (data, mut log): (Vec<_>, Vec<_>) = listed.into_iter().partition(|path| store::is_data_file(table, path));
     log.sort_unstable_by(|a, b| b.cmp(a)); // from the newest version down
     let mut gone = 0;
@@ -90,7 +91,8 @@ async fn delete_one(store: &Arc<dyn ObjectStore>, path: &Path) -> Result<bool> {
 
 /// Whether a path is one version's entry in a log.
 fn is_entry(path: &Path) -> bool {
-    path.filename().is_some_and(|name| name.strip_suffix(".json").is_some_and(|stem| stem.len() == 20 && stem.bytes().all(|b| b.is_ascii_digit())))
+    path.filename()
+        .is_some_and(|name| name.strip_suffix(".json").is_some_and(|stem| stem.len() == 20 && stem.bytes().all(|b| b.is_ascii_digit())))
 }
 
 async fn entry(store: &Arc<dyn ObjectStore>, path: Path) -> Result<Vec<Value>> {

@@ -6,16 +6,16 @@
 #[path = "lake_engine/support.rs"]
 mod support;
 
+#[path = "lake_engine/crash.rs"]
+mod crash;
 #[path = "lake_engine/inspect.rs"]
 mod inspect;
+#[path = "lake_engine/merge.rs"]
+mod merge;
 #[path = "lake_engine/paging.rs"]
 mod paging;
 #[path = "lake_engine/query.rs"]
 mod query;
-#[path = "lake_engine/crash.rs"]
-mod crash;
-#[path = "lake_engine/merge.rs"]
-mod merge;
 #[path = "lake_engine/rewrite.rs"]
 mod rewrite;
 #[path = "lake_engine/select.rs"]

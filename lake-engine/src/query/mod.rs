@@ -42,10 +42,6 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-pub(crate) use self::{
-    merge::{Join, Question, Sides},
-    select::predicate,
-};
 use self::{
     amplify::Meter,
     failure::refused,
@@ -54,6 +50,10 @@ use self::{
     run::Running,
     session::Session,
     workers::{ReadOnly, Workers},
+};
+pub(crate) use self::{
+    merge::{Join, Question, Sides},
+    select::predicate,
 };
 use crate::storage;
 

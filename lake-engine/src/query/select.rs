@@ -11,7 +11,8 @@ use datafusion::{
     execution::context::ExecutionProps,
     functions_aggregate::expr_fn::count,
     logical_expr::{
-        Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, ident, lit, physical_planning_context::PhysicalPlanningContext, utils::conjunction,
+        Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, ident, lit, physical_planning_context::PhysicalPlanningContext,
+        utils::conjunction,
     },
     physical_expr::{PhysicalExpr, create_physical_expr},
     scalar::ScalarValue,

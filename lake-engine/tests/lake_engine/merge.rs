@@ -148,7 +148,8 @@ fn csv(head: &str, rows: impl Iterator<Item = (i64, i64)>) -> String {
 async fn large_merges_are_right_and_bounded() {
     let lake = TestLake::new();
     let mut rows: Vec<(i64, i64, i64)> = (0..150_000).map(|n| (n * 7 % 150_000, n, -1)).collect();
-    let columns = Schema { columns: ["k", "v", "w"].map(|name| Column { nullable: true, ..column(name, ColumnType::Int64, true) }).to_vec() };
+    let columns =
+        Schema { columns: ["k", "v", "w"].map(|name| Column { nullable: true, ..column(name, ColumnType::Int64, true) }).to_vec() };
     let table = table_id();
     let empty = lake.engine.create(&table, &columns, &CommitInfo::default()).await.unwrap();
     let text = rows.iter().fold("k,v,w\n".to_owned(), |text, (k, v, w)| text + &format!("{k},{v},{w}\n"));

@@ -84,7 +84,12 @@ async fn numbers_become_wider() {
     let empty = lake.engine.create(&table, &narrow, &CommitInfo::default()).await.unwrap();
     let one = lake.append(&empty, "i,l,f\n1,9007199254740992,0.1\n,,\n").await.unwrap();
     let two = lake.append(&one, "i,l,f\n-2147483648,-1152921504606846976,1.5\n").await.unwrap();
-    let wide = schema(&[("l", ColumnType::Double, true), ("i", ColumnType::Double, true), ("f", ColumnType::Double, true), ("new", ColumnType::Date, true)]);
+    let wide = schema(&[
+        ("l", ColumnType::Double, true),
+        ("i", ColumnType::Double, true),
+        ("f", ColumnType::Double, true),
+        ("new", ColumnType::Date, true),
+    ]);
     let rewrite = lake.engine.widen(&two, &wide).await.unwrap();
     let mut wanted = exchange(&two, WriteMode::Widen, rewrite);
     wanted.schema = wide.clone();

@@ -9,8 +9,8 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use madang_lake::{
-    Change, Column, ColumnType, CommitInfo, Error, Format, Input, Inspection, Lake, Limits, Merge, Page, Positions, ReadOptions, Result, Rewrite,
-    RowIds, RowStream, Schema, Snapshot, Staged, TableId, WriteMode, write_json_rows,
+    Change, Column, ColumnType, CommitInfo, Error, Format, Input, Inspection, Lake, Limits, Merge, Page, Positions, ReadOptions, Result,
+    Rewrite, RowIds, RowStream, Schema, Snapshot, Staged, TableId, WriteMode, write_json_rows,
 };
 use madang_lake_engine::{Durability, Engine, EngineOptions};
 use serde_json::Value;

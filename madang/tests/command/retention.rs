@@ -18,7 +18,8 @@ const WITHIN: Duration = Duration::from_secs(40);
 
 /// The tables' folders.
 fn tables(hub: &Hub) -> BTreeSet<PathBuf> {
-    fs::read_dir(hub.data.join("lake")).map_or_else(|_| BTreeSet::new(), |entries| entries.map(|entry| entry.expect("a folder").path()).collect())
+    fs::read_dir(hub.data.join("lake"))
+        .map_or_else(|_| BTreeSet::new(), |entries| entries.map(|entry| entry.expect("a folder").path()).collect())
 }
 
 /// The data files in a table's folder.

@@ -63,7 +63,15 @@ async fn bad_conditions_delete_nothing() {
         let admin = hub.admin().await;
         let dataset = filled(&admin).await;
         let before = newest(&admin, &dataset).await;
-        for query in ["", "filter=", "filter=id", "filter=id:eq:x", "filter=id:is:1", "filter=id:eq:1&filter=y:eq:1", "filtre=id:eq:1&filter=id:eq:1"] {
+        for query in [
+            "",
+            "filter=",
+            "filter=id",
+            "filter=id:eq:x",
+            "filter=id:is:1",
+            "filter=id:eq:1&filter=y:eq:1",
+            "filtre=id:eq:1&filter=id:eq:1",
+        ] {
             let refused = delete(&admin, &dataset, query).await.is(422);
             assert_eq!(refused.json()["detail"][0]["loc"][0], "query", "{refused}");
         }
@@ -83,7 +91,8 @@ async fn a_repeated_delete_has_one_effect() {
         let admin = hub.admin().await;
         let dataset = filled(&admin).await;
         let parallel = futures::future::join_all((0..3).map(|_| delete(&admin, &dataset, "filter=id:eq:2"))).await;
-        let deleted: u64 = parallel.iter().filter(|answer| answer.status == 200).map(|answer| answer.json()["rows"].as_u64().unwrap_or(9)).sum();
+        let deleted: u64 =
+            parallel.iter().filter(|answer| answer.status == 200).map(|answer| answer.json()["rows"].as_u64().unwrap_or(9)).sum();
         assert_eq!((deleted, work::total_rows(&admin, &dataset).await), (1, 4));
     })
     .await;

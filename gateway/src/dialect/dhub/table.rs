@@ -11,7 +11,9 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use madang_kit::{Code, Context, Error, rpc};
 use madang_lake::{ExportFormat, FilterOp, RowStream, export, write_json_rows};
-use madang_proto::catalog::v1::{DeleteRowsRequest, ListTableVersionsRequest, QueryTableRequest, ReadTableHeader, ReadTableRequest, TableFilter, TableSort};
+use madang_proto::catalog::v1::{
+    DeleteRowsRequest, ListTableVersionsRequest, QueryTableRequest, ReadTableHeader, ReadTableRequest, TableFilter, TableSort,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
