@@ -257,3 +257,6 @@ pub(crate) fn spawn_retries(catalog: Catalog, drain: &Drain) {
         async move { roll_forward_all(&catalog).await }
     });
 }
+
+#[cfg(test)]
+mod tests;
