@@ -24,7 +24,8 @@ async fn open(folder: &Path) -> Catalog {
     Catalog {
         db,
         lake: Arc::new(Engine::open(options).expect("an engine")),
-        spool: Spool::open(folder.join("spool"), 1 << 20).await.expect("a spool"),
+        spool: Spool::open(folder.join("spool"), 1 << 20, 1 << 20).await.expect("a spool"),
+        limits: Limits::STEP,
         clock: Clock::default(),
         rewriting: Rewriting::default(),
     }
