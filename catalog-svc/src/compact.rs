@@ -165,12 +165,11 @@ fn runs(files: &[DataFile], settled: i64, fits: impl Fn(usize) -> bool) -> Vec<R
         let before = at.checked_sub(1).and_then(|before| files.get(before));
         let last = runs.last_mut().filter(|run| run.end == at && run.len() < MAX_FILES);
         let last = last.filter(|_| before.is_some_and(|before| are_neighbours(before, file, settled)));
-        match last.filter(|_| rows + file.rows <= MAX_ROWS && bytes + file.bytes <= MAX_BYTES) {
-            Some(run) => run.end = at + 1,
-            None => {
-                (rows, bytes) = (0, 0);
-                runs.push(at..at + 1);
-            }
+        if let Some(run) = last.filter(|_| rows + file.rows <= MAX_ROWS && bytes + file.bytes <= MAX_BYTES) {
+            run.end = at + 1;
+        } else {
+            (rows, bytes) = (0, 0);
+            runs.push(at..at + 1);
         }
         rows += file.rows;
         bytes += file.bytes;

@@ -38,14 +38,14 @@ pub(crate) fn read(text: &str, columns: Option<&Schema>) -> Result<String> {
 /// Names separated by commas. They are kept for other faces; files are laid out by row id.
 fn check_partitions(object: &Map<String, Value>, columns: Option<&Schema>) -> Result<()> {
     let field = || format!("options.{PARTITIONS}");
-    let names = match object.get(PARTITIONS) {
+    let text = match object.get(PARTITIONS) {
         None | Some(Value::Null) => return Ok(()),
-        Some(Value::String(names)) => names,
+        Some(Value::String(text)) => text,
         Some(_) => return Err(Error::invalid(field(), "string_type", "partitions must be column names in one string")),
     };
     let Some(columns) = columns else { return Ok(()) };
-    let named = names.split(',').map(str::trim).filter(|_| !names.trim().is_empty());
-    match named.into_iter().find(|name| columns.column(name).is_none()) {
+    let mut named = text.split(',').map(str::trim).filter(|_| !text.trim().is_empty());
+    match named.find(|name| columns.column(name).is_none()) {
         Some(unknown) => Err(Error::invalid(field(), "column", format!("partitions: '{unknown}' is no column"))),
         None => Ok(()),
     }

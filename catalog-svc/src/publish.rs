@@ -166,17 +166,12 @@ pub(crate) fn is_moved(error: &Error) -> bool {
 
 /// Applies what is decided for a table and returns its newest snapshot.
 pub(crate) async fn roll_forward(catalog: &Catalog, table: &TableId) -> Result<Snapshot> {
-    let mut newest = None;
     for _ in 0..ATTEMPTS {
         let Some(open) = store::open_changes(&catalog.db, table.as_str()).await?.into_iter().next() else {
-            return match newest {
-                Some(snapshot) => Ok(snapshot),
-                None => catalog.lake.snapshot(table, None).await.map_err(lake_error),
-            };
+            return catalog.lake.snapshot(table, None).await.map_err(lake_error); // others may have applied later ones meanwhile
         };
         match apply(catalog, open.change, open.number).await {
-            Ok(snapshot) => newest = Some(snapshot),
-            Err(madang_lake::Error::Conflict { .. }) => {}
+            Ok(()) | Err(madang_lake::Error::Conflict { .. }) => {}
             Err(madang_lake::Error::Storage(cause)) => return Err(not_applied(cause)),
             Err(impossible) => {
                 set_aside(catalog, table, open.number, &impossible).await?;
@@ -211,7 +206,7 @@ async fn set_aside(catalog: &Catalog, table: &TableId, number: i64, why: &madang
     Ok(tx.commit().await?)
 }
 
-async fn apply(catalog: &Catalog, change: Change, number: i64) -> madang_lake::Result<Snapshot> {
+async fn apply(catalog: &Catalog, change: Change, number: i64) -> madang_lake::Result<()> {
     let info = CommitInfo { timestamp_ms: catalog.clock.now_ms(), publish: number, run: None, parameters: change.parameters };
     let current = match catalog.lake.snapshot(&change.table, None).await {
         Err(madang_lake::Error::NotFound(_)) => catalog.lake.create(&change.table, &change.schema, &info).await?,
@@ -227,8 +222,7 @@ async fn apply(catalog: &Catalog, change: Change, number: i64) -> madang_lake::R
         info,
     };
     let snapshot = catalog.lake.commit(&table, wanted).await?;
-    note_applied(catalog, &table, number, snapshot.version).await.map_err(madang_lake::Error::storage)?;
-    Ok(snapshot)
+    note_applied(catalog, &table, number, snapshot.version).await.map_err(madang_lake::Error::storage)
 }
 
 async fn note_applied(catalog: &Catalog, table: &TableId, number: i64, version: i64) -> Result<()> {
@@ -257,3 +251,6 @@ pub(crate) fn spawn_retries(catalog: Catalog, drain: &Drain) {
         async move { roll_forward_all(&catalog).await }
     });
 }
+
+#[cfg(test)]
+mod tests;

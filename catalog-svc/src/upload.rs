@@ -23,8 +23,9 @@ use crate::{
     store::{dataset::Dataset, publish::Change, table as store},
 };
 
-/// How often staging starts again because the table changed meanwhile.
+/// How often staging starts again because the table changed meanwhile. A merge can't stand any change, so it tries more often.
 const ATTEMPTS: usize = 3;
+const MERGE_ATTEMPTS: usize = 10;
 
 /// An upload that is ready to be ingested.
 struct Upload {
@@ -56,7 +57,8 @@ pub(crate) async fn upload(catalog: &Catalog, context: &Context, mut parts: Stre
     let upload = Upload { dataset, mode, keys, received: receive(catalog, &mut parts).await? };
     let key = context.idempotency_key.as_ref().map(|key| format!("{key}.{}", upload.received.digest));
     let context = &Context { idempotency_key: key, ..context.clone() };
-    for _ in 0..ATTEMPTS {
+    let attempts = if upload.mode == WriteMode::Merge { MERGE_ATTEMPTS } else { ATTEMPTS };
+    for _ in 0..attempts {
         match ingest(catalog, context, &upload).await {
             Err(error) if error.code == Code::Conflict => tracing::debug!("the table changed during an upload; staging again"),
             other => return other,

@@ -19,7 +19,7 @@ use crate::{
     store::{
         publish as journal,
         table::Table,
-        upkeep::{self as store, Kept},
+        upkeep::{self as store, Upkeep},
     },
 };
 
@@ -77,10 +77,12 @@ async fn clean(catalog: &Catalog, table: &TableId) -> Result<()> {
         return Ok(());
     }
     let swept_to = sweep(catalog, table, kept.swept_to).await?;
-    let mut tx = catalog.db.begin().await?;
-    store::set_swept(&mut tx, &kept.id, swept_to).await?;
-    store::look_again(&mut tx, &kept.id).await?;
-    tx.commit().await?;
+    if swept_to > kept.swept_to {
+        let mut tx = catalog.db.begin().await?;
+        store::set_swept(&mut tx, &kept.id, swept_to).await?;
+        store::look_again(&mut tx, &kept.id).await?;
+        tx.commit().await?;
+    }
     match retention {
         Some(retention) => expire(catalog, table, &kept, retention).await,
         None => Ok(()),
@@ -90,8 +92,8 @@ async fn clean(catalog: &Catalog, table: &TableId) -> Result<()> {
 /// Removes what was staged for nothing; gives the time up to which that is done.
 async fn sweep(catalog: &Catalog, table: &TableId, from: i64) -> Result<i64> {
     let to = (catalog.clock.now() - STAGED_FOR).timestamp_millis();
-    if to <= from {
-        return Ok(from);
+    if to.saturating_sub(from) < VACUUM_EVERY.num_milliseconds() {
+        return Ok(from); // just done, before a restart
     }
     let keep = journal::files_in_journal(&catalog.db, table.as_str()).await?;
     let files = catalog.lake.sweep(table, from, to, &keep).await.map_err(lake_error)?;
@@ -102,7 +104,7 @@ async fn sweep(catalog: &Catalog, table: &TableId, from: i64) -> Result<i64> {
 }
 
 /// Either refuses versions from now on, or removes the files of those that were refused long enough.
-async fn expire(catalog: &Catalog, table: &TableId, kept: &Kept, retention: TimeDelta) -> Result<()> {
+async fn expire(catalog: &Catalog, table: &TableId, kept: &Upkeep, retention: TimeDelta) -> Result<()> {
     let now = catalog.clock.now();
     if kept.expired_to < kept.kept_from {
         if now.timestamp_millis().saturating_sub(kept.kept_since) < GRACE.num_milliseconds() {

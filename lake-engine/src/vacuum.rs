@@ -20,7 +20,7 @@ const AT_A_TIME: usize = 8;
 /// Every table that has a folder.
 pub(crate) async fn tables(store: &Arc<dyn ObjectStore>) -> Result<Vec<TableId>> {
     let listed = store.list_with_delimiter(Some(&store::root())).await.map_err(storage)?;
-    Ok(listed.common_prefixes.iter().filter_map(|folder| folder.parts().last()?.as_ref().parse().ok()).collect())
+    Ok(listed.common_prefixes.iter().filter_map(|folder| folder.parts().next_back()?.as_ref().parse().ok()).collect())
 }
 
 /// Removes data files written in a span of time that neither a version nor `keep` names. A version that names a file was

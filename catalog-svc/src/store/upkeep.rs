@@ -14,7 +14,7 @@ pub(crate) struct Grown {
 
 /// A table as the vacuum sees it.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub(crate) struct Kept {
+pub(crate) struct Upkeep {
     pub(crate) id: String,
     /// The dataset's state, options and last change; that of a deleted one is its deletion.
     pub(crate) state: String,
@@ -49,7 +49,7 @@ pub(crate) async fn look_again(tx: &mut Tx, id: &str) -> Result<()> {
 }
 
 /// A table with its dataset, deleted ones included.
-pub(crate) async fn kept(db: &Db, id: &str) -> Result<Option<Kept>> {
+pub(crate) async fn kept(db: &Db, id: &str) -> Result<Option<Upkeep>> {
     let text = "SELECT t.id, d.state, d.options, d.modified_at, t.swept_to, t.kept_from, t.kept_since, t.expired_to
         FROM lake_table t JOIN resource r ON r.id = t.id JOIN dataset d ON d.id = r.dataset_id WHERE t.id = $1";
     Ok(db.query(text).bind(id.to_owned()).opt().await?)

@@ -59,7 +59,7 @@ impl Sides {
             let columns = &self.base.schema.columns;
             let cells = columns.iter().enumerate().map(|(at, column)| ident(&column.name).alias(base_cell(at)));
             let ends = [ident(ROW_ID).alias(BASE_ID), self.key().alias(BASE_KEY)];
-            let base = self.scan(&self.base)?.project(cells.chain(ends))?;
+            let base = Self::scan(&self.base)?.project(cells.chain(ends))?;
             let joined = self.last_rows()?.join(base.build()?, JoinType::Right, on(), None)?;
             let cells = columns.iter().enumerate().map(|(at, column)| Ok(self.cell(at, &column.name)?.alias(&column.name)));
             let cells = cells.collect::<EngineResult<Vec<Expr>>>()?;
@@ -98,14 +98,14 @@ impl Sides {
 
     fn new_rows(&self, columns: &Schema) -> EngineResult<LogicalPlanBuilder> {
         let cells = columns.columns.iter().enumerate().map(|(at, column)| ident(&column.name).alias(new_cell(at)));
-        self.scan(&self.new)?.project(cells.chain([ident(ROW_ID).alias(PLACE), self.key().alias(KEY)]))
+        Self::scan(&self.new)?.project(cells.chain([ident(ROW_ID).alias(PLACE), self.key().alias(KEY)]))
     }
 
     fn base_keys(&self) -> EngineResult<LogicalPlanBuilder> {
-        self.scan(&self.base)?.project([ident(ROW_ID).alias(BASE_ID), self.key().alias(BASE_KEY)])
+        Self::scan(&self.base)?.project([ident(ROW_ID).alias(BASE_ID), self.key().alias(BASE_KEY)])
     }
 
-    fn scan(&self, side: &Snapshot) -> EngineResult<LogicalPlanBuilder> {
+    fn scan(side: &Snapshot) -> EngineResult<LogicalPlanBuilder> {
         let table = Table::with_row_id(side).map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
         LogicalPlanBuilder::scan("rows", provider_as_source(Arc::new(table)), None)
     }

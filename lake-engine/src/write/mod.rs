@@ -4,7 +4,7 @@
 //! thread while the next block is gathered. No file may have row ids of another one between its own, so every block has a
 //! slot, and a file has blocks of one slot only.
 //!
-//! * New rows ([`write`]): a block reserves exactly as many row ids as it has rows, so ids leave no gap. If somebody else got
+//! * New rows ([`write()`]): a block reserves exactly as many row ids as it has rows, so ids leave no gap. If somebody else got
 //!   ids in between, the next block has another slot.
 //! * Rows that keep their ids ([`keep`]): the caller says which ranges of ids are slots.
 

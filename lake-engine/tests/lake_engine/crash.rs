@@ -3,7 +3,7 @@
 use std::{
     fmt,
     ops::Range,
-    path::PathBuf,
+    path::Path as FsPath,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -94,8 +94,8 @@ impl ObjectStore for Failing {
     }
 }
 
-fn engine(root: PathBuf, left: i64, after: bool) -> Engine {
-    let inner = LocalFileSystem::new_with_prefix(&root).unwrap();
+fn engine(root: &FsPath, left: i64, after: bool) -> Engine {
+    let inner = LocalFileSystem::new_with_prefix(root).unwrap();
     let scratch = root.parent().unwrap().join("scratch");
     let store: Arc<dyn ObjectStore> = Arc::new(Failing { inner, left: AtomicI64::new(left), after });
     Engine::open(EngineOptions { root: Root::Store(store), durability: Durability::Fast, scratch }).unwrap()
@@ -166,7 +166,7 @@ async fn whatever_fails_staging_leaves_the_table_as_it_was() {
         for left in 0..10 {
             let lake = TestLake::new();
             let base = two_publishes(&lake).await;
-            let failing = engine(lake.folder.path().join("root"), left, false);
+            let failing = engine(&lake.folder.path().join("root"), left, false);
             if prepared(&lake, &failing, &base, kind).await.is_ok() {
                 break; // so many writes went well that all did
             }
@@ -188,7 +188,7 @@ async fn whatever_fails_a_commit_repeating_ends_it() {
                 let lake = TestLake::new();
                 let base = two_publishes(&lake).await;
                 let change = prepared(&lake, &lake.engine, &base, kind).await.unwrap();
-                let failing = engine(lake.folder.path().join("root"), left, after);
+                let failing = engine(&lake.folder.path().join("root"), left, after);
                 let first = failing.commit(&base.table, change.clone()).await;
                 let between = lake.again().snapshot(&base.table, None).await.unwrap();
                 let found = rows(&lake, &between).await;
