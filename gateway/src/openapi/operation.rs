@@ -79,7 +79,9 @@ impl Operation {
 
     /// A parameter of the query.
     pub(super) fn query(mut self, name: &str, kind: Value, about: &str) -> Self {
-        self.parameters.push(json!({"name": name, "in": "query", "schema": kind, "description": about}));
+        let mut parameter = json!({"name": name, "in": "query", "description": about});
+        parameter["schema"] = kind;
+        self.parameters.push(parameter);
         self
     }
 
@@ -97,7 +99,9 @@ impl Operation {
 
     /// The answer of a success, as JSON.
     pub(super) fn gives(mut self, kind: Value) -> Self {
-        self.answers.push((200, json!({"description": "Done.", "content": {"application/json": {"schema": kind}}})));
+        let mut answer = json!({"description": "Done."});
+        answer["content"]["application/json"]["schema"] = kind;
+        self.answers.push((200, answer));
         self
     }
 

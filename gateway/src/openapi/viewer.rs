@@ -19,13 +19,13 @@ const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-
 pub(super) fn routes() -> Router {
     Router::new()
         .route("/docs", get(|| async { Redirect::permanent("/docs/") }))
-        .route("/docs/", get(|| file("text/html; charset=utf-8", PAGE.as_bytes())))
-        .route("/docs/start.js", get(|| file("text/javascript; charset=utf-8", START.as_bytes())))
-        .route("/docs/swagger-ui-bundle.js", get(|| file("text/javascript; charset=utf-8", BUNDLE)))
-        .route("/docs/swagger-ui.css", get(|| file("text/css; charset=utf-8", STYLE)))
-        .route("/docs/favicon-32x32.png", get(|| file("image/png", ICON)))
+        .route("/docs/", get(|| async { file("text/html; charset=utf-8", PAGE.as_bytes()) }))
+        .route("/docs/start.js", get(|| async { file("text/javascript; charset=utf-8", START.as_bytes()) }))
+        .route("/docs/swagger-ui-bundle.js", get(|| async { file("text/javascript; charset=utf-8", BUNDLE) }))
+        .route("/docs/swagger-ui.css", get(|| async { file("text/css; charset=utf-8", STYLE) }))
+        .route("/docs/favicon-32x32.png", get(|| async { file("image/png", ICON) }))
 }
 
-async fn file(kind: &'static str, bytes: &'static [u8]) -> impl IntoResponse {
+fn file(kind: &'static str, bytes: &'static [u8]) -> impl IntoResponse {
     ([(CONTENT_TYPE, kind), (CONTENT_SECURITY_POLICY, POLICY), (CACHE_CONTROL, "max-age=3600")], bytes)
 }

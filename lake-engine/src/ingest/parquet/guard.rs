@@ -115,9 +115,9 @@ fn check_chunk(file: &File, size: u64, column: &ColumnChunkMetaData) -> Result<u
             return Err(Error::LimitExceeded(format!("a page is larger than {PAGE_BYTES} bytes, which is the limit")));
         }
         if page.is_dictionary {
-            dictionary += page.unpacked
+            dictionary += page.unpacked;
         } else {
-            largest = page.unpacked.max(largest)
+            largest = page.unpacked.max(largest);
         }
         at = page.end;
     }
