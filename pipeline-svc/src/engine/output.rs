@@ -83,19 +83,16 @@ async fn stage(walk: &Walk<'_>, task: &mut Task<'_>, open: OpenTable, rows: RowS
         _ => own.clone(),
     };
     let ids = walk.engine.0.catalog.row_ids(&walk.context, &open.table);
-    let (staged, leaving) = match task.step.write_mode {
-        WriteMode::Merge => {
-            let base = open.snapshot.clone();
-            let base = base.unwrap_or_else(|| Snapshot { table: open.table.clone(), version: 0, schema: own, files: Vec::new() });
-            let (rewrite, rows) = merge(walk, &base, &task.step.merge_keys, rows, &ids).await?;
-            task.rows_out = rows;
-            (rewrite.staged, rewrite.leaving)
-        }
-        _ => {
-            let staged = walk.engine.0.lake.stage_rows(&open.table, rows, &schema, &ids).await.map_err(lake_error)?;
-            task.rows_out = staged.rows();
-            (staged, Vec::new())
-        }
+    let (staged, leaving) = if task.step.write_mode == WriteMode::Merge {
+        let base = open.snapshot.clone();
+        let base = base.unwrap_or_else(|| Snapshot { table: open.table.clone(), version: 0, schema: own, files: Vec::new() });
+        let (rewrite, rows) = merge(walk, &base, &task.step.merge_keys, rows, &ids).await?;
+        task.rows_out = rows;
+        (rewrite.staged, rewrite.leaving)
+    } else {
+        let staged = walk.engine.0.lake.stage_rows(&open.table, rows, &schema, &ids).await.map_err(lake_error)?;
+        task.rows_out = staged.rows();
+        (staged, Vec::new())
     };
     task.written.push(Output { open, schema, staged, leaving });
     Ok(())

@@ -82,7 +82,7 @@ impl<'a> Walk<'a> {
         for (at, next) in todo.iter().zip(todo.iter().skip(1).map(Some).chain([None])) {
             let Some(step) = self.claim.plan.steps.get(*at) else { continue };
             let mut lines = Vec::new();
-            let Some(result) = self.work(*at, step, halt, &mut lines).await else { return Ok(Stopped::Halted(step.position)) };
+            let Some(result) = Box::pin(self.work(*at, step, halt, &mut lines)).await else { return Ok(Stopped::Halted(step.position)) };
             let next = next.and_then(|next| self.step(*next)).map(|step| step.position);
             let transition = self.transition(*at, step, result, next, lines);
             let failed = transition.run == Some(RunState::Failed);

@@ -230,12 +230,11 @@ struct Ended {
 /// Waits for the end, at most so long. What the script left running may hold the pipes; it is not waited for.
 async fn wait(mut child: Child, at_most: Duration) -> Result<Ended> {
     let printed = [tokio::spawn(printed(child.stdout.take())), tokio::spawn(printed(child.stderr.take()))];
-    let well = match tokio::time::timeout(at_most, child.wait()).await {
-        Ok(status) => status.map_err(Error::internal)?.success(),
-        Err(_) => {
-            child.kill().await.map_err(Error::internal)?;
-            false
-        }
+    let well = if let Ok(status) = tokio::time::timeout(at_most, child.wait()).await {
+        status.map_err(Error::internal)?.success()
+    } else {
+        child.kill().await.map_err(Error::internal)?;
+        false
     };
     let mut texts = Vec::new();
     for task in printed {
