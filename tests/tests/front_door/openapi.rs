@@ -41,7 +41,9 @@ async fn the_viewer_is_served_from_here() {
         let page = visitor.get("/docs").send().await.is(200);
         assert!(page.header("content-security-policy").is_some_and(|policy| policy.starts_with("default-src 'self'")), "{page}");
         assert!(!page.text.contains("//"), "nothing from elsewhere: {page}");
-        let files = page.text.split('"').filter(|part| part.ends_with(".js") || part.ends_with(".css") || part.ends_with(".png"));
+        let kinds = ["js", "css", "png"];
+        let is_file = |part: &&str| part.rsplit_once('.').is_some_and(|(_, kind)| kinds.contains(&kind));
+        let files = page.text.split('"').filter(is_file);
         for file in files {
             let answer = visitor.get(&format!("/docs/{file}")).send().await.is(200);
             assert!(!answer.bytes.is_empty(), "{file}");

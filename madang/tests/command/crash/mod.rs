@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Writers are at work for at most this long.
-const WORK: Duration = Duration::from_millis(2_000);
+const WORK: Duration = Duration::from_secs(2);
 /// A table's history would make each look at it longer: new tables after so many kills.
 const KILLS_PER_TABLE: u64 = 10;
 
