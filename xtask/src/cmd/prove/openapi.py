@@ -19,8 +19,8 @@ body = {"username": CREDENTIALS["username"], "password": CREDENTIALS["password"]
 token = requests.post(BASE + "/api/v1/auth/login", json=body).json()["access_token"]
 schemathesis = pathlib.Path(sys.executable).with_name("schemathesis")
 command = [schemathesis, "run", BASE + "/openapi.json", "--header", f"Authorization: Bearer {token}", "--checks", ",".join(CHECKS)]
-# The administrator must not be deleted in the middle, and a wrong password too often is no fault: sessions are tried on their own.
-command += ["--phases", "coverage,fuzzing,stateful", "--max-examples", "40", "--seed", SEED, "--no-color"]
+# What is documented as 501 answers 501.
+command += ["--exclude-tag", "Not served", "--phases", "coverage,fuzzing,stateful", "--max-examples", "40", "--seed", SEED, "--no-color"]
 done = subprocess.run(command, capture_output=True, text=True)
 print(f"schemathesis, seed {SEED}, checks: {', '.join(CHECKS)}")
 summary = done.stdout.split("SUMMARY", 1)[-1]
