@@ -114,7 +114,7 @@ async fn damaged_files_are_refused() {
                     (seed + 1).wrapping_mul(6_364_136_223_846_793_005).wrapping_add(turn.wrapping_mul(1_442_695_040_888_963_407)) >> 11;
                 let place = usize::try_from(number).unwrap();
                 let at = if seed % 2 == 0 { place % bytes.len() } else { bytes.len() - 1 - place % bytes.len().min(1_500) };
-                bytes[at] = (number >> 30) as u8;
+                bytes[at] = number.to_le_bytes()[4];
             }
             if seed % 7 == 0 {
                 bytes.truncate(bytes.len() - usize::try_from(seed).unwrap() % bytes.len());
