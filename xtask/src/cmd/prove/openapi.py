@@ -21,7 +21,7 @@ schemathesis = pathlib.Path(sys.executable).with_name("schemathesis")
 command = [schemathesis, "run", BASE + "/openapi.json", "--header", f"Authorization: Bearer {token}", "--checks", ",".join(CHECKS)]
 # What is documented as 501 answers 501.
 command += ["--exclude-tag", "Not served", "--phases", "coverage,fuzzing,stateful", "--max-examples", "40", "--seed", SEED, "--no-color"]
-done = subprocess.run(command, capture_output=True, text=True)
+done = subprocess.run(command, capture_output=True, text=True, cwd=pathlib.Path(__file__).parent)
 print(f"schemathesis, seed {SEED}, checks: {', '.join(CHECKS)}")
 summary = done.stdout.split("SUMMARY", 1)[-1]
 for line in summary.splitlines():
