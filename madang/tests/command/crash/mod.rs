@@ -29,8 +29,9 @@ use crate::{
     hub::{Hub, Place},
 };
 
-/// Writers are at work for at most this long.
+/// Writers are at work for at most this long; one time in four longer, so that small files are put together meanwhile.
 const WORK: Duration = Duration::from_secs(2);
+const LONG_WORK: Duration = Duration::from_secs(9);
 /// A table's history would make each look at it longer: new tables after so many kills.
 const KILLS_PER_TABLE: u64 = 10;
 
@@ -139,7 +140,8 @@ impl Fire {
             let new = join_all(TABLES.iter().map(|plan| Table::new(&hub, &admin, plan))).await;
             self.old_tables.append(&mut std::mem::replace(&mut self.tables, new));
         }
-        let kill = kill(hub.pid(), self.dice.time_below(WORK));
+        let work = if self.dice.below(4) == 0 { LONG_WORK } else { WORK };
+        let kill = kill(hub.pid(), self.dice.time_below(work));
         tokio::join!(join_all(self.tables.iter().map(|table| table.write(&hub, &admin))), kill);
         self.kills.working += 1;
     }
@@ -156,7 +158,7 @@ impl Fire {
         for table in self.old_tables.iter().chain(&self.tables) {
             table.count(&mut self.figures);
         }
-        let Figures { acknowledged, gone, unanswered_there, unanswered_not_there, versions } = self.figures;
+        let Figures { acknowledged, gone, unanswered_there, unanswered_not_there, versions, compactions } = self.figures;
         tell(&format!(
             "{}: {rounds} kills ({} while it started, {} just after, {} among uploads) in {:.0} s, slowest start after a kill {:.2} s",
             self.name,
@@ -169,7 +171,7 @@ impl Fire {
         tell(&format!("{}: {acknowledged} uploads acknowledged, all there, each once and whole", self.name));
         tell(&format!(
             "{}: {unanswered_there} uploads there whole although the kill took their answer, {unanswered_not_there} not there at all, \
-             {} refused; {versions} versions, none missing",
+             {} refused; {versions} versions, none missing, {compactions} of them compactions",
             self.name,
             gone - unanswered_not_there,
         ));

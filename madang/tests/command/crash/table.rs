@@ -25,6 +25,14 @@ pub(crate) struct Table {
     book: Mutex<Book>,
 }
 
+/// A version after the first.
+#[derive(Debug)]
+struct Version {
+    number: u64,
+    /// Made by an upload; else the files were only put together.
+    writes: bool,
+}
+
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
 impl Table {
@@ -66,32 +74,40 @@ impl Table {
 
     /// Reads it and compares it with what is known.
     pub(crate) async fn look(&self, hub: &Hub, admin: &HeaderMap, figures: &mut Figures) {
-        let newest = self.newest_version(hub, admin).await;
         let seen = self.book().version;
-        assert!(newest >= seen, "version {newest} after {seen}");
-        if self.plan.every_version {
-            for version in seen + 1..newest {
-                let rows = self.rows(hub, admin, &format!("version={version}")).await;
-                self.book().look(version, &rows);
+        let new = self.versions_after(hub, admin, seen).await;
+        if let Some((newest, earlier)) = new.split_last() {
+            let mut writes = 0;
+            for version in earlier {
+                writes += usize::from(version.writes);
+                if self.plan.every_version {
+                    let rows = self.rows(hub, admin, &format!("version={}", version.number)).await;
+                    self.book().look(version.number, writes, &rows);
+                    writes = 0;
+                }
             }
-        }
-        if newest > 0 {
             let rows = self.rows(hub, admin, "page=1").await;
-            self.book().look(newest, &rows);
+            self.book().look(newest.number, writes + usize::from(newest.writes), &rows);
         }
-        figures.versions += newest - seen;
+        figures.versions += new.len();
+        figures.compactions += new.iter().filter(|version| !version.writes).count();
         self.book().close(figures);
     }
 
-    /// 0 if nothing was written yet. All versions before it are listed without a gap.
-    async fn newest_version(&self, hub: &Hub, admin: &HeaderMap) -> u64 {
-        let request = hub.get(&format!("/api/v1/tables/{}/versions", self.dataset)).headers(admin.clone());
-        let list: Vec<Value> = serde_json::from_value(json_of(request).await).expect("a list");
-        let versions: Vec<u64> = list.iter().map(|version| version["version"].as_u64().expect("a number")).collect();
-        let Some(newest) = versions.first().copied() else { return 0 };
-        assert!(versions.windows(2).all(|pair| pair[0] == pair[1] + 1), "a gap: {versions:?}");
-        assert!(versions.len() == 1_000 || versions.last() == Some(&0), "the first is missing: {versions:?}");
-        newest
+    /// Those later than one, oldest first; they follow each other without a gap. Version 0 made the table, empty.
+    async fn versions_after(&self, hub: &Hub, admin: &HeaderMap, seen: u64) -> Vec<Version> {
+        let list = json_of(hub.get(&format!("/api/v1/tables/{}/versions", self.dataset)).headers(admin.clone())).await;
+        let list: Vec<Value> = serde_json::from_value(list).expect("a list");
+        let read =
+            |entry: &Value| Version { number: entry["version"].as_u64().expect("a number"), writes: entry["operation"] != "OPTIMIZE" };
+        let mut all: Vec<Version> = list.iter().map(read).collect();
+        all.reverse();
+        assert!(all.windows(2).all(|pair| pair[0].number + 1 == pair[1].number), "a gap: {all:?}");
+        assert!(all.len() == 1_000 || all.first().is_none_or(|first| first.number == 0), "the first is missing: {all:?}");
+        let newest = all.last().map_or(0, |last| last.number);
+        assert!(newest >= seen, "version {newest} after {seen}");
+        all.retain(|version| version.number > seen);
+        all
     }
 
     async fn rows(&self, hub: &Hub, admin: &HeaderMap, query: &str) -> Vec<(u64, u64)> {
