@@ -46,6 +46,13 @@ const BENCHES: &[Bench] = &[
     },
     Bench { name: "start", title: "From the call to ready", packages: &["requests==2.34.2"], postgres: false, examples: &[] },
     Bench {
+        name: "runs",
+        title: "The run engine, beside graphile-worker and Prefect",
+        packages: &["requests==2.34.2"],
+        postgres: true,
+        examples: &[],
+    },
+    Bench {
         name: "commits",
         title: "Acknowledged commits a second",
         packages: &["requests==2.34.2"],
