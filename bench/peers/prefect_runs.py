@@ -90,6 +90,15 @@ def measure():
     return {"request_to_step_s": latencies, "three_steps_s": calls}
 
 
+def stop(process):
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def main():
     log = open(folder / "prefect.log", "ab")
     quiet = {"stdout": log, "stderr": log, "stdin": subprocess.DEVNULL}
@@ -103,9 +112,7 @@ def main():
         print(json.dumps(measure()))
     finally:
         for process in reversed(started):
-            process.terminate()
-        for process in started:
-            process.wait(30)
+            stop(process)
 
 
 if __name__ == "__main__":
