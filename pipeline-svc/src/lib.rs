@@ -9,6 +9,7 @@ mod code;
 mod engine;
 mod event;
 mod grpc;
+mod organization;
 mod permission;
 mod pipeline;
 mod plan;

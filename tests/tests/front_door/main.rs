@@ -18,6 +18,7 @@ mod health;
 mod hostile;
 mod identifier;
 mod incremental;
+mod keep_alive;
 mod limits;
 mod merge;
 mod openapi;
