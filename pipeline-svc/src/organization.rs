@@ -1,6 +1,6 @@
 //! What belongs to organizations, which are the catalogue's.
 
-use madang_kit::{Code, Context, Error, Id, Result, Tx, check};
+use madang_kit::{Code, Context, Error, Result, Tx, check};
 use madang_proto::{
     catalog::v1::OrganizationAccess,
     pipeline::v1::{EmptyOrganizationRequest, EmptyOrganizationResponse},

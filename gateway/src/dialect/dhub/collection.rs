@@ -2,8 +2,9 @@
 
 use axum::{Json, extract::State};
 use madang_kit::{Id, Result, check, rpc};
-use madang_proto::catalog::v1::{
-    CreateOrganizationRequest, DeleteRequest, GetRequest, ListRequest, Organization, UpdateOrganizationRequest,
+use madang_proto::{
+    catalog::v1::{CreateOrganizationRequest, DeleteRequest, GetRequest, ListRequest, Organization, UpdateOrganizationRequest},
+    pipeline::v1::EmptyOrganizationRequest,
 };
 use serde_json::{Value, json};
 
