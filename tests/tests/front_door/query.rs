@@ -154,8 +154,8 @@ async fn the_number_of_rows_has_a_limit() {
 async fn a_failure_in_a_late_row_is_told() {
     on_every_hub(|hub| async move {
         let admin = hub.admin().await;
-        let numbers: String = (0..10_001).map(|number| format!("{number}\n")).collect();
-        let dataset = titled(&admin, "번호", &format!("k\n{numbers}")).await;
+        let numbers: Vec<String> = (0..10_001).map(|number: u32| number.to_string()).collect();
+        let dataset = titled(&admin, "번호", &format!("k\n{}\n", numbers.join("\n"))).await;
         let sql = json!({"query": "SELECT 1 / (k - 9999) AS x FROM \"table\" WHERE k < 10000"});
         for format in ["json", "csv", "parquet", "arrow"] {
             let refused = admin.post(&format!("/api/v1/tables/{dataset}/query?format={format}")).json(&sql).send().await.is(400);
