@@ -165,7 +165,7 @@ async fn wrong_fields_are_named() {
             (json!({"name": "p", "options": {"timeout": 0}}), json!(["body", "options", "timeout"])),
             (json!({"name": "p", "options": {"timeout": 100_000}}), json!(["body", "options", "timeout"])),
             (json!({"name": "p", "options": {"retries": 3}}), json!(["body", "options", "retries"])),
-            (json!({"name": "p", "options": {"event": "주제"}}), json!(["body", "options", "event"])),
+            (json!({"name": "p", "type": "batch", "options": {"event": "주제"}}), json!(["body", "options", "event"])),
             (json!({"name": "p", "type": "event", "options": {"event": "a b"}}), json!(["body", "options", "event"])),
             (json!({"name": "p", "type": "event", "options": {"schedule": {"cron": "* * * * *"}}}), json!(["body", "options", "schedule"])),
             (json!({"name": "p", "options": {"parameters": {"a": [1]}}}), json!(["body", "options", "parameters", "a"])),

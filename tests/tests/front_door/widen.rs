@@ -135,9 +135,6 @@ async fn options_must_fit() {
             }
         }
         assert_eq!(get(&admin, &dataset).await["options"], good);
-        let bare = work::dataset(&admin).await;
-        put(&admin, &bare, &json!({"options": {"partitions": "later"}})).await.is(200);
-        put(&admin, &bare, &schema(&[("a", "long")])).await.is(422);
     })
     .await;
 }
