@@ -150,8 +150,8 @@ fn is_sync_of_log(call: &str) -> bool {
 #[test]
 fn fifty_writers_share_syncs() {
     let folder = TempDir::new().expect("a folder");
-    // Syncs as slow as an ordinary disk's.
-    let slow = ["-e", "inject=fdatasync:delay_enter=5000"];
+    // Syncs so slow that even a busy machine has every writer waiting for the next one.
+    let slow = ["-e", "inject=fdatasync:delay_enter=50000"];
     let Some((acknowledged, lines, calls)) = traced(folder.path(), &slow, 50, 500, false) else { return };
     assert_eq!(acknowledged.len(), 500, "{lines:?}");
     let syncs = calls.iter().filter(|call| is_sync_of_log(call)).count();

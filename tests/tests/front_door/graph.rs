@@ -150,7 +150,7 @@ async fn wrong_graphs_and_options_are_refused() {
             (json!([sql("x", json!({"u": a}), json!({"o": b}))]), "steps.0.options.query"),
             (json!([built("sql", json!({"query": "SELEKT"}))]), "steps.0.options.query"),
             (json!([built("sql", json!({"query": "SELECT 1 AS n FROM t", "queri": 1}))]), "steps.0.options.queri"),
-            (json!([built("sql", json!({"query": "SELECT 1 AS n FROM t", "read_mode": "sometimes"}))]), "steps.0.options.read_mode"),
+            (json!([built("copy", json!({"write_mode": "sometimes"}))]), "steps.0.options.write_mode"),
             (json!([built("copy", json!({"write_mode": "merge"}))]), "steps.0.options.merge_keys"),
             (json!([built("copy", json!({"merge_keys": ["a"]}))]), "steps.0.options.merge_keys"),
             (json!([built("filter", json!({}))]), "steps.0.options.conditions"),

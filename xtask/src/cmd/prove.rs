@@ -36,7 +36,7 @@ enum More {
 const PROOFS: &[Proof] = &[
     Proof {
         name: "flights",
-        title: "336,776 flights in, every value out again, and a SQL step that agrees with DuckDB",
+        title: "336,776 flights in, every value out again; a SQL step, and filter, join and aggregate, that agree with DuckDB",
         check: Check::Program {
             text: include_str!("prove/flights.py"),
             packages: &["duckdb==2.0.1", "pytz==2026.6", "requests==2.34.2"],
