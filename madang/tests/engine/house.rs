@@ -72,6 +72,8 @@ pub(crate) struct House {
     pipelines: Channel,
     context: Context,
     clock_file: PathBuf,
+    /// The pipelines' database, on a way of our own.
+    database: Db,
     source: String,
     copy: String,
     sum: String,
@@ -116,8 +118,9 @@ impl House {
         let catalog = rpc::local(guarded.clone(), signer("gateway"));
 
         let faults = Faults::default();
+        let own = database("pipeline.db").await;
         let options = madang_pipeline::Options {
-            database: database("pipeline.db").await,
+            database: own.clone(),
             lake,
             catalog: faults.on(rpc::local(guarded, signer("pipeline"))),
             clock: clock.clone(),
@@ -135,6 +138,7 @@ impl House {
             pipelines,
             context,
             clock_file,
+            database: own,
             source: String::new(),
             copy: String::new(),
             sum: String::new(),
@@ -223,6 +227,38 @@ impl House {
             }
         };
         tokio::time::timeout(PATIENCE, look).await.expect("the run ends")
+    }
+
+    /// Waits until a run is as it should be.
+    pub(crate) async fn until(&self, run: &Run, holds: impl Fn(&Run) -> bool) {
+        let look = async {
+            while !holds(&self.look(run).await) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("the run gets there");
+    }
+
+    /// From now on the pipelines' database refuses a write: `INSERT ON table`, `UPDATE ON table WHEN …`.
+    pub(crate) async fn refuse(&self, write: &str) {
+        let text = match write.split_once(" WHEN ") {
+            Some((before, condition)) => {
+                format!("CREATE TRIGGER refused BEFORE {before} WHEN {condition} BEGIN SELECT RAISE(ABORT, 'refused'); END")
+            }
+            None => format!("CREATE TRIGGER refused BEFORE {write} BEGIN SELECT RAISE(ABORT, 'refused'); END"),
+        };
+        self.change(text).await;
+    }
+
+    /// It takes every write again.
+    pub(crate) async fn allow(&self) {
+        self.change("DROP TRIGGER refused".to_owned()).await;
+    }
+
+    async fn change(&self, text: String) {
+        let mut tx = self.database.begin().await.unwrap();
+        tx.query(sqlx::AssertSqlSafe(text)).run().await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     pub(crate) async fn look(&self, run: &Run) -> Run {
