@@ -73,7 +73,7 @@ pub(crate) struct House {
     context: Context,
     clock_file: PathBuf,
     /// The pipelines' database, on a way of our own.
-    database: Db,
+    pub(crate) database: Db,
     source: String,
     copy: String,
     sum: String,
@@ -237,28 +237,6 @@ impl House {
             }
         };
         tokio::time::timeout(PATIENCE, look).await.expect("the run gets there");
-    }
-
-    /// From now on the pipelines' database refuses a write: `INSERT ON table`, `UPDATE ON table WHEN …`.
-    pub(crate) async fn refuse(&self, write: &str) {
-        let text = match write.split_once(" WHEN ") {
-            Some((before, condition)) => {
-                format!("CREATE TRIGGER refused BEFORE {before} WHEN {condition} BEGIN SELECT RAISE(ABORT, 'refused'); END")
-            }
-            None => format!("CREATE TRIGGER refused BEFORE {write} BEGIN SELECT RAISE(ABORT, 'refused'); END"),
-        };
-        self.change(text).await;
-    }
-
-    /// It takes every write again.
-    pub(crate) async fn allow(&self) {
-        self.change("DROP TRIGGER refused".to_owned()).await;
-    }
-
-    async fn change(&self, text: String) {
-        let mut tx = self.database.begin().await.unwrap();
-        tx.query(sqlx::AssertSqlSafe(text)).run().await.unwrap();
-        tx.commit().await.unwrap();
     }
 
     pub(crate) async fn look(&self, run: &Run) -> Run {

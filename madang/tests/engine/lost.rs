@@ -123,3 +123,27 @@ async fn a_failed_run_publishes_nothing_any_more() {
     assert_eq!(house.run_to_end().await.state(), RunState::Succeeded);
     house.check_all_once("after a failed run").await;
 }
+
+impl House {
+    /// From now on the pipelines' database refuses a write: `INSERT ON table`, `UPDATE ON table WHEN …`.
+    pub(crate) async fn refuse(&self, write: &str) {
+        let text = match write.split_once(" WHEN ") {
+            Some((before, condition)) => {
+                format!("CREATE TRIGGER refused BEFORE {before} WHEN {condition} BEGIN SELECT RAISE(ABORT, 'refused'); END")
+            }
+            None => format!("CREATE TRIGGER refused BEFORE {write} BEGIN SELECT RAISE(ABORT, 'refused'); END"),
+        };
+        self.change(text).await;
+    }
+
+    /// It takes every write again.
+    pub(crate) async fn allow(&self) {
+        self.change("DROP TRIGGER refused".to_owned()).await;
+    }
+
+    async fn change(&self, text: String) {
+        let mut tx = self.database.begin().await.unwrap();
+        tx.query(sqlx::AssertSqlSafe(text)).run().await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}

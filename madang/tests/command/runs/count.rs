@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     door::Door,
-    load::{Client, Load, Work, ended},
+    load::{Client, Load, POLL_EVERY, Work, ended},
 };
 
 /// Why a run ended whose workers were lost (`pipeline-svc/src/store/claim.rs`).
@@ -70,7 +70,7 @@ pub(crate) async fn count(door: &Door, load: &Load) -> Figures {
     for client in &load.clients {
         if let Work::Mirror { of, to } = &client.work {
             let last = client.start(door, 0).await;
-            assert_eq!(ended(door, &last).await, "completed");
+            assert_eq!(ended(door, &last, POLL_EVERY).await, "completed");
             let (of, to) = (tables.count(door, of).await.clone(), tables.count(door, to).await.clone());
             assert_eq!(of, to, "what was carried over, run by run, is what is there");
         }

@@ -115,12 +115,12 @@ impl Crew {
         }
     }
 
-    /// Kills one every two seconds while `goes_on`; gives their number. One that is alone gets two seconds after each start.
-    pub(crate) async fn kill_while(&mut self, dice: &Dice, goes_on: impl Fn() -> bool) -> u64 {
+    /// Kills one every two seconds while `goes_on`, at most so often; gives how often. One that is alone gets two seconds after each start.
+    pub(crate) async fn kill_while(&mut self, dice: &Dice, limit: u64, goes_on: impl Fn() -> bool) -> u64 {
         let mut kills = 0;
         let mut every = tokio::time::interval(KILL_EVERY);
         every.tick().await;
-        while goes_on() {
+        while kills < limit && goes_on() {
             every.tick().await;
             self.kill_any(dice).await;
             kills += 1;

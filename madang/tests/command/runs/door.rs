@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::watch::Watch;
 
 /// Less than a signature stays valid.
-const PATIENCE: Duration = Duration::from_mins(2);
-const AGAIN_AFTER: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_mins(4);
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// A hub's door, for its administrator; clones are the same one.

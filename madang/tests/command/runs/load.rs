@@ -15,8 +15,11 @@ use super::door::Door;
 
 /// Runs that a client starts before it waits for them.
 const GROUP: u64 = 10;
-/// As the tutorial's client does it.
-const POLL_EVERY: Duration = Duration::from_secs(3);
+/// As the tutorial's client does it; many of them take turns, so that looking is not all that the hub does.
+pub(crate) const POLL_EVERY: Duration = Duration::from_secs(3);
+/// For one run that ends soon.
+pub(crate) const SOON: Duration = Duration::from_millis(200);
+const POLLS_A_SECOND: u32 = 10;
 /// For a group of runs: several lost workers, one after another.
 const PATIENCE: Duration = Duration::from_mins(10);
 /// Tables that several pipelines append to.
@@ -103,7 +106,8 @@ impl Client {
                 last = self.start(door, *number).await;
                 load.started.fetch_add(1, Ordering::Relaxed);
             }
-            ended(door, &last).await; // and so have those before it: runs of one pipeline wait for one another
+            let every = POLL_EVERY.max(Duration::from_secs(1) * u32::try_from(load.clients.len()).expect("some") / POLLS_A_SECOND);
+            ended(door, &last, every).await; // and so have those before it: runs of one pipeline wait for one another
             load.ended.fetch_add(group.len() as u64, Ordering::Relaxed);
         }
     }
@@ -124,7 +128,7 @@ impl Client {
 }
 
 /// Polls a run until it has ended; gives its state.
-pub(crate) async fn ended(door: &Door, batch: &str) -> String {
+pub(crate) async fn ended(door: &Door, batch: &str, every: Duration) -> String {
     let began = Instant::now();
     loop {
         let told = door.get(&format!("/api/v1/batches/{batch}")).await;
@@ -132,7 +136,7 @@ pub(crate) async fn ended(door: &Door, batch: &str) -> String {
             return told["status"].as_str().expect("a state").to_owned();
         }
         assert!(began.elapsed() < PATIENCE, "it does not end: {told}");
-        tokio::time::sleep(POLL_EVERY).await;
+        tokio::time::sleep(every).await;
     }
 }
 

@@ -24,12 +24,14 @@ const WORKERS: usize = 4;
 const SHARE: (&str, &str) = ("MADANG_PIPELINE_RUNS_PER_USER", "1000");
 /// After the last kill: a lease, the look-around, and the work that was left.
 const ENDED_WITHIN_MS: i64 = 60_000;
+/// At most one kill for so many runs, so that a few of them are soon done.
+const RUNS_PER_KILL: u64 = 10;
 const MAX_CLIENTS: u64 = 100;
 const MIN_CLIENTS: u64 = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_ends_once_although_workers_are_killed_on_postgres() {
-    let runs = number("PROOF_RUNS", 60);
+    let runs = number("PROOF_RUNS", 40);
     let Some(crew) = Crew::of(WORKERS, &[SHARE, ("MADANG_PIPELINE_WORKERS", "1")]).await else { return };
     kill_workers("PostgreSQL, four processes", crew, runs).await;
 }
@@ -37,7 +39,7 @@ async fn each_ends_once_although_workers_are_killed_on_postgres() {
 /// Each kill takes four workers at once, the catalogue and the door, so that more runs are lost twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_ends_once_although_the_hub_is_killed_on_sqlite() {
-    let runs = number("PROOF_RUNS", 60).min(1_000);
+    let runs = number("PROOF_RUNS", 40).min(1_000);
     let crew = Crew::alone(&[SHARE, ("MADANG_PIPELINE_WORKERS", "4")]).await;
     kill_workers("SQLite, one process", crew, runs).await;
 }
@@ -49,7 +51,7 @@ async fn kill_workers(name: &str, mut crew: Crew, runs: u64) {
     let began = Instant::now();
     let watch = crew.watch.clone();
     let killing = async {
-        let kills = crew.kill_while(&dice, || load.is_busy()).await;
+        let kills = crew.kill_while(&dice, runs / RUNS_PER_KILL, || load.is_busy()).await;
         (kills, watch.now())
     };
     let ((), (kills, last_kill)) = tokio::join!(load.work(&door), killing);

@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{crew::Crew, door::Door, load::ended};
+use super::{
+    crew::Crew,
+    door::Door,
+    load::{SOON, ended},
+};
 use crate::{dice::number, proof::tell};
 
 /// More than a lease.
@@ -125,7 +129,7 @@ async fn a_worker_that_was_outlived_publishes_nothing() {
     for _ in 0..wanted * TRIES {
         let run = stage.stopped(2.0).await;
         stage.crew.watch.forward(LEASE_MS);
-        assert_eq!(ended(&stage.door, &run).await, "completed");
+        assert_eq!(ended(&stage.door, &run, SOON).await, "completed");
         stage.rows.push(stage.runs);
         stage.check("taken up").await;
         refused += u64::from(stage.wake().await);
@@ -156,7 +160,7 @@ async fn a_worker_of_a_failed_run_publishes_nothing() {
         stage.crew.start(0);
         stage.crew.members[0].process.serving().await;
         stage.crew.watch.forward(LEASE_MS);
-        assert_eq!(ended(&stage.door, &run).await, "failed");
+        assert_eq!(ended(&stage.door, &run, SOON).await, "failed");
         refused += u64::from(stage.wake().await);
         stage.check("awake again").await;
         if refused == wanted {

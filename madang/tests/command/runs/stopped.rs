@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{crew::Crew, load::ended};
+use super::{
+    crew::Crew,
+    load::{SOON, ended},
+};
 
 const SLOW: &str = "
 import time
@@ -41,9 +44,9 @@ async fn a_run_that_was_given_back_does_no_step_twice() {
     crew.members[0].process.ended().await;
     door.upload(&source, "n\n3\n4\n5\n").await;
     crew.start(0);
-    assert_eq!(ended(&door, &first).await, "completed");
+    assert_eq!(ended(&door, &first, SOON).await, "completed");
     assert_eq!(door.rows(&copy).await.len(), 2);
-    assert_eq!(ended(&door, &run(0).await).await, "completed");
+    assert_eq!(ended(&door, &run(0).await, SOON).await, "completed");
     let mut rows: Vec<i64> = door.rows(&copy).await.iter().filter_map(|row| row[0].as_i64()).collect();
     rows.sort_unstable();
     assert_eq!(rows, [1, 2, 3, 4, 5]);
