@@ -1,6 +1,6 @@
 //! The count at the end: every run in the list, ended once; a row for each step that succeeded, none for any other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
 use serde_json::Value;
 
@@ -34,14 +34,16 @@ struct Tables(HashMap<String, BTreeMap<u64, usize>>);
 
 impl Tables {
     async fn count(&mut self, door: &Door, table: &str) -> &BTreeMap<u64, usize> {
-        if !self.0.contains_key(table) {
-            let mut counts = BTreeMap::new();
-            for row in door.rows(table).await {
-                *counts.entry(row[0].as_u64().expect("a number")).or_default() += 1;
+        match self.0.entry(table.to_owned()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let mut counts = BTreeMap::new();
+                for row in door.rows(table).await {
+                    *counts.entry(row[0].as_u64().expect("a number")).or_default() += 1;
+                }
+                new.insert(counts)
             }
-            self.0.insert(table.to_owned(), counts);
         }
-        &self.0[table]
     }
 }
 

@@ -34,7 +34,7 @@ impl Door {
     }
 
     pub(crate) async fn post(&self, target: &str, body: Value) -> Value {
-        self.call(Method::POST, target, |request| request.json(&body)).await
+        self.call(Method::POST, target, move |request| request.json(&body)).await
     }
 
     pub(crate) async fn put_text(&self, target: &str, text: &str) -> Value {

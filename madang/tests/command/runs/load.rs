@@ -68,18 +68,9 @@ impl Load {
         for (at, client) in (0..clients).enumerate() {
             let table = tables[at % TABLES].clone();
             let (work, steps) = if at % MIRROR_EVERY == MIRROR_EVERY - 1 {
-                let to = door.dataset().await;
-                let steps = json!([step("carry", json!(table), &to, "SELECT number FROM t", "cdc")]);
-                (Work::Mirror { of: table, to }, steps)
+                mirror(door, table).await
             } else {
-                let mut steps = vec![step("row", json!(source), &table, "SELECT n + $number AS number FROM t", "full")];
-                let mut rows = vec![("row", table)];
-                if at % TWO_STEPS_EVERY == 0 {
-                    let second = door.dataset().await;
-                    steps.push(step("again", json!({"step": "row", "output": "o"}), &second, "SELECT number FROM t", "full"));
-                    rows.push(("again", second));
-                }
-                (Work::Rows(rows), json!(steps))
+                rows(door, &source, table, at % TWO_STEPS_EVERY == 0).await
             };
             let pipeline = door.make("/api/v1/pipelines", json!({"name": "p", "steps": steps})).await;
             made.push(Client { pipeline, work, numbers: (1..=each).map(|run| client * each + run).collect(), started: Mutex::default() });
@@ -138,6 +129,23 @@ pub(crate) async fn ended(door: &Door, batch: &str, every: Duration) -> String {
         assert!(began.elapsed() < PATIENCE, "it does not end: {told}");
         tokio::time::sleep(every).await;
     }
+}
+
+async fn mirror(door: &Door, of: String) -> (Work, Value) {
+    let to = door.dataset().await;
+    let steps = json!([step("carry", json!(of), &to, "SELECT number FROM t", "cdc")]);
+    (Work::Mirror { of, to }, steps)
+}
+
+async fn rows(door: &Door, source: &str, table: String, has_two_steps: bool) -> (Work, Value) {
+    let mut steps = vec![step("row", json!(source), &table, "SELECT n + $number AS number FROM t", "full")];
+    let mut rows = vec![("row", table)];
+    if has_two_steps {
+        let second = door.dataset().await;
+        steps.push(step("again", json!({"step": "row", "output": "o"}), &second, "SELECT number FROM t", "full"));
+        rows.push(("again", second));
+    }
+    (Work::Rows(rows), json!(steps))
 }
 
 fn step(name: &str, input: Value, table: &str, query: &str, read_mode: &str) -> Value {

@@ -18,6 +18,9 @@ use crate::{dice::number, proof::tell};
 const LEASE_MS: i64 = 31_000;
 /// On a busy machine the second one may notice that its lease was lost before it comes to publish: then nothing was tried.
 const TRIES: u64 = 5;
+/// For what comes within seconds.
+const LOOKS: u32 = 400;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What the catalogue says of it (`catalog-svc/src/table.rs`).
 const REFUSED: &str = "publish of an earlier attempt refused";
 /// Waits until a moment, by the machine's clock, so that it waits no more when it is done again.
@@ -58,9 +61,9 @@ impl Stage {
     }
 
     /// Starts a run whose step takes some seconds from now.
-    async fn start(&self, pipeline: usize, seconds: f64) -> String {
-        let until = chrono::Utc::now().timestamp_micros() as f64 / 1e6 + seconds;
-        let body = json!({"parameters": {"number": self.runs, "until": until}});
+    async fn start(&self, pipeline: usize, seconds: u64) -> String {
+        let until = chrono::Utc::now() + Duration::from_secs(seconds);
+        let body = json!({"parameters": {"number": self.runs, "until": until.timestamp()}});
         let told = self.door.post(&format!("/api/v1/pipelines/{}/run", self.pipelines[pipeline]), body).await;
         told["batch_id"].as_str().expect("an id").to_owned()
     }
@@ -70,9 +73,9 @@ impl Stage {
     }
 
     /// A run of the second process, which is stopped in its middle, while the first one is free.
-    async fn stopped(&mut self, seconds: f64) -> String {
+    async fn stopped(&mut self, seconds: u64) -> String {
         self.runs += 1;
-        let short = self.start(0, 1.0).await;
+        let short = self.start(0, 2).await;
         let run = self.start(1, seconds).await;
         self.until(&run, |trace| trace["state"]["steps"]["s"]["state"] == "running").await;
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -82,11 +85,11 @@ impl Stage {
     }
 
     async fn until(&self, batch: &str, holds: impl Fn(&Value) -> bool) {
-        for _ in 0..400 {
+        for _ in 0..LOOKS {
             if holds(&self.trace(batch).await) {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(LOOK_EVERY).await;
         }
         unreachable!("{}", self.trace(batch).await);
     }
@@ -100,11 +103,11 @@ impl Stage {
     async fn wake(&self) -> bool {
         let (refused, lost) = (self.refusals(), self.losses());
         self.crew.members[1].process.signal("CONT").await;
-        for _ in 0..400 {
+        for _ in 0..LOOKS {
             if self.losses() > lost {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(LOOK_EVERY).await;
         }
         assert!(self.losses() > lost, "{}", self.crew.members[1].process.told());
         self.refusals() > refused
@@ -127,7 +130,7 @@ async fn a_worker_that_was_outlived_publishes_nothing() {
     let Some(mut stage) = Stage::new().await else { return };
     let (wanted, mut refused) = (number("PROOF_STALE", 1), 0);
     for _ in 0..wanted * TRIES {
-        let run = stage.stopped(2.0).await;
+        let run = stage.stopped(3).await;
         stage.crew.watch.forward(LEASE_MS);
         assert_eq!(ended(&stage.door, &run, SOON).await, "completed");
         stage.rows.push(stage.runs);
@@ -152,7 +155,7 @@ async fn a_worker_of_a_failed_run_publishes_nothing() {
     let Some(mut stage) = Stage::new().await else { return };
     let (wanted, mut refused) = (number("PROOF_STALE", 1), 0);
     for _ in 0..wanted * TRIES {
-        let run = stage.stopped(6.0).await;
+        let run = stage.stopped(6).await;
         stage.crew.watch.forward(LEASE_MS);
         let again = |trace: &Value| trace["logs"].as_array().is_some_and(|logs| logs.iter().any(|line| line["level"] == "WARN"));
         stage.until(&run, again).await;
