@@ -5,11 +5,12 @@ use madang_kit::rpc;
 use madang_proto::catalog::v1::{
     CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset, DeleteRequest, DeleteResponse,
     DeleteRowsRequest, DeleteRowsResponse, DemandOrganizationRequest, DemandOrganizationResponse, DescribeReaderRequest,
-    DescribeReaderResponse, GetRequest, InspectFilesResponse, ListDatasetsResponse, ListObjectVersionsRequest, ListObjectVersionsResponse,
-    ListOrganizationsResponse, ListRequest, ListTableVersionsRequest, ListTableVersionsResponse, OpenTableRequest, OpenTableResponse,
-    Organization, PutUserRequest, PutUserResponse, QueryTableRequest, ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest,
-    ReserveRowIdsResponse, UpdateDatasetRequest, UpdateOrganizationRequest, UploadTableRequest, UploadTableResponse, catalog_server,
-    permissions_server, read_table_response::Part, table_commits_server, users_server,
+    DescribeReaderResponse, FenceRunRequest, FenceRunResponse, GetRequest, InspectFilesResponse, ListDatasetsResponse,
+    ListObjectVersionsRequest, ListObjectVersionsResponse, ListOrganizationsResponse, ListRequest, ListTableVersionsRequest,
+    ListTableVersionsResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest, PutUserResponse, QueryTableRequest,
+    ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, UpdateDatasetRequest, UpdateOrganizationRequest,
+    UploadTableRequest, UploadTableResponse, catalog_server, permissions_server, read_table_response::Part, table_commits_server,
+    users_server,
 };
 use tonic::{Request, Response, Status, Streaming};
 
@@ -134,6 +135,10 @@ impl table_commits_server::TableCommits for Catalog {
     async fn commit_tables(&self, request: Request<CommitTablesRequest>) -> Answer<CommitTablesResponse> {
         let context = rpc::context(&request)?;
         Ok(Response::new(table::commit(self, &context, request.into_inner()).await?))
+    }
+
+    async fn fence_run(&self, request: Request<FenceRunRequest>) -> Answer<FenceRunResponse> {
+        Ok(Response::new(table::fence(self, request.into_inner()).await?))
     }
 }
 

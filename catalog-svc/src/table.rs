@@ -10,9 +10,9 @@ use madang_lake::{
     DataFile, Encoder, Filter, FilterOp, Limits, Page, ReadOptions, RowStream, Schema, Snapshot, Sort, TableId, VersionInfo, WriteMode,
 };
 use madang_proto::catalog::v1::{
-    CommitTablesRequest, CommitTablesResponse, ListTableVersionsRequest, ListTableVersionsResponse, OpenTableRequest, OpenTableResponse,
-    QueryTableRequest, ReadTableHeader, ReadTableRequest, ReserveRowIdsRequest, ReserveRowIdsResponse, TableAccess, TableChange,
-    TableFilter, TableSort, TableVersion, WriteMode as WireMode,
+    CommitTablesRequest, CommitTablesResponse, FenceRunRequest, FenceRunResponse, ListTableVersionsRequest, ListTableVersionsResponse,
+    OpenTableRequest, OpenTableResponse, QueryTableRequest, ReadTableHeader, ReadTableRequest, ReserveRowIdsRequest, ReserveRowIdsResponse,
+    TableAccess, TableChange, TableFilter, TableSort, TableVersion, WriteMode as WireMode,
 };
 
 use crate::{
@@ -238,13 +238,30 @@ pub(crate) async fn commit(catalog: &Catalog, context: &Context, request: Commit
 
 async fn decide(catalog: &Catalog, context: &Context, run: &RunStep, changes: &[Change]) -> Result<()> {
     let mut tx = catalog.db.begin().await?;
-    if !journal::raise_fence(&mut tx, run).await? {
-        return Err(Error::new(Code::Conflict, "a later attempt of this run has published"));
+    if !journal::raise_fence(&mut tx, run.run, run.fence).await? {
+        tracing::warn!(run = %run.run, step = run.step, fence = run.fence, "publish of an earlier attempt refused");
+        return Err(outlived());
     }
     if journal::tables_of(&mut tx, run).await?.is_none() {
         publish::decide(catalog, &mut tx, context, changes, Some(run)).await?;
     }
     Ok(tx.commit().await?)
+}
+
+/// Keeps earlier attempts of a run from publishing, and tells which steps have published.
+pub(crate) async fn fence(catalog: &Catalog, request: FenceRunRequest) -> Result<FenceRunResponse> {
+    let run = check::id("run_id", &request.run_id)?;
+    let mut tx = catalog.db.begin().await?;
+    if !journal::raise_fence(&mut tx, run, request.fence).await? {
+        return Err(outlived());
+    }
+    let steps = journal::steps_of(&mut tx, run).await?;
+    tx.commit().await?;
+    Ok(FenceRunResponse { steps })
+}
+
+fn outlived() -> Error {
+    Error::new(Code::Conflict, "a later attempt of this run has taken over")
 }
 
 async fn read_change(catalog: &Catalog, context: &Context, change: TableChange) -> Result<Change> {

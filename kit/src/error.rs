@@ -162,7 +162,8 @@ impl From<Error> for Status {
 }
 
 impl From<Status> for Error {
-    /// Reads what the other side's `From<Error>` wrote; a bare status keeps its code only.
+    /// Reads what the other side's `From<Error>` wrote; a bare status keeps its code only. One that comes from the connection, as when the
+    /// other process ended in the middle of a call, means that the service is away.
     fn from(status: Status) -> Self {
         match Failure::decode(status.details()) {
             Ok(failure) if !failure.code.is_empty() => {
@@ -172,7 +173,8 @@ impl From<Status> for Error {
                 Self { code, message: failure.message, fields, cause: None }
             }
             _ => {
-                let mut error = Self::new(Code::from_grpc(status.code()), "the service is not available");
+                let code = if std::error::Error::source(&status).is_some() { Code::Unavailable } else { Code::from_grpc(status.code()) };
+                let mut error = Self::new(code, "the service is not available");
                 error.cause = Some(Box::new(status));
                 error
             }
@@ -205,6 +207,13 @@ mod tests {
             let read = Error::from(Status::from(sent));
             assert_eq!((read.code, read.message.as_str(), read.fields), (code, "왜냐하면", fields));
         }
+    }
+
+    #[test]
+    fn a_lost_connection_means_that_the_service_is_away() {
+        let lost = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert_eq!(Error::from(Status::from_error(lost.into())).code, Code::Unavailable);
+        assert_eq!(Error::from(Status::unknown("bare")).code, Code::Internal);
     }
 
     #[test]

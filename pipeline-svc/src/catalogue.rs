@@ -1,5 +1,7 @@
 //! What pipelines ask of the catalogue.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use madang_kit::{
     Context, Error, Id, Result,
@@ -7,8 +9,8 @@ use madang_kit::{
 };
 use madang_lake::{RowIds, Snapshot, TableId};
 use madang_proto::catalog::v1::{
-    CommitTablesRequest, DemandOrganizationRequest, DescribeReaderRequest, DescribeReaderResponse, OpenTableRequest, OrganizationAccess,
-    ReserveRowIdsRequest, TableAccess, permissions_client::PermissionsClient, table_commits_client::TableCommitsClient,
+    CommitTablesRequest, DemandOrganizationRequest, DescribeReaderRequest, DescribeReaderResponse, FenceRunRequest, OpenTableRequest,
+    OrganizationAccess, ReserveRowIdsRequest, TableAccess, permissions_client::PermissionsClient, table_commits_client::TableCommitsClient,
 };
 
 /// The largest answer: a table of some 100,000 files.
@@ -62,6 +64,13 @@ impl Catalogue {
     pub(crate) async fn commit(&self, context: &Context, request: CommitTablesRequest) -> Result<()> {
         self.tables.clone().commit_tables(rpc::request(context, request)).await?;
         Ok(())
+    }
+
+    /// Keeps earlier attempts of a run from publishing from now on; gives the names of the steps that have published.
+    pub(crate) async fn fence(&self, context: &Context, run: Id, fence: i64) -> Result<HashSet<String>> {
+        let request = FenceRunRequest { run_id: run.to_string(), fence };
+        let answer = self.tables.clone().fence_run(rpc::request(context, request)).await?.into_inner();
+        Ok(answer.steps.into_iter().collect())
     }
 
     /// Row ids of a table, on behalf of a principal.

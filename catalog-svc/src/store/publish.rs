@@ -172,15 +172,21 @@ pub(crate) async fn versions_of(db: &Db, run: &RunStep) -> Result<Vec<(String, i
         .await?)
 }
 
+/// The steps of a run that have published.
+pub(crate) async fn steps_of(tx: &mut Tx, run: Id) -> Result<Vec<String>> {
+    let rows: Vec<(String,)> = tx.query("SELECT step FROM publish WHERE run_id = $1").bind(run.to_string()).all().await?;
+    Ok(rows.into_iter().map(|(step,)| step).collect())
+}
+
 /// Raises the fence of a run; false if a higher one was seen.
-pub(crate) async fn raise_fence(tx: &mut Tx, run: &RunStep) -> Result<bool> {
+pub(crate) async fn raise_fence(tx: &mut Tx, run: Id, fence: i64) -> Result<bool> {
     let raised = tx
         .query(
             "INSERT INTO run_fence (run_id, fence) VALUES ($1, $2)
              ON CONFLICT (run_id) DO UPDATE SET fence = excluded.fence WHERE run_fence.fence <= excluded.fence",
         )
-        .bind(run.run.to_string())
-        .bind(run.fence)
+        .bind(run.to_string())
+        .bind(fence)
         .run()
         .await?;
     Ok(raised == 1)

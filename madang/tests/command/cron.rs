@@ -2,15 +2,16 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
-    path::PathBuf,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::hub::{Hub, Place, json_of};
+use crate::{
+    hub::{Hub, Place, json_of},
+    watch::Watch,
+};
 
 const MINUTE: i64 = 60_000;
 /// 2026-03-12T09:00:30Z, in milliseconds.
@@ -18,30 +19,27 @@ const BEGIN: i64 = 1_773_306_030_000;
 /// How soon after its moment a run must be there.
 const SOON: Duration = Duration::from_secs(10);
 
-/// A hub whose clock stands where it is put, and runs on from there.
-struct Watch {
+/// Hubs with the same clock.
+struct House {
     place: Place,
-    file: PathBuf,
+    watch: Watch,
 }
 
-impl Watch {
+impl House {
     fn at(milliseconds: i64) -> Self {
         let place = Place::new();
-        let watch = Self { file: place.path("offset"), place };
-        watch.set(milliseconds);
-        watch
+        let house = Self { watch: Watch::new(place.path("offset")), place };
+        house.set(milliseconds);
+        house
     }
 
     fn set(&self, milliseconds: i64) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
-        let offset = milliseconds - i64::try_from(now).expect("before the year 292278994");
-        let new = self.file.with_extension("new");
-        fs::write(&new, offset.to_string()).expect("the offset");
-        fs::rename(&new, &self.file).expect("the offset"); // never half written
+        self.watch.set(milliseconds);
     }
 
     async fn up(&self) -> Hub {
-        self.place.up_with(&[], &[("MADANG_CLOCK_OFFSET_FILE", &self.file.display().to_string())]).await
+        let (name, file) = self.watch.variable();
+        self.place.up_with(&[], &[(&name, &file)]).await
     }
 }
 
@@ -72,18 +70,18 @@ async fn until_slots(hub: &Hub, pipeline: &str, count: usize) -> Vec<Value> {
 
 #[tokio::test]
 async fn each_moment_is_fired_once_across_restarts() {
-    let watch = Watch::at(BEGIN);
-    let mut hub = watch.up().await;
+    let house = House::at(BEGIN);
+    let mut hub = house.up().await;
     let admin = hub.admin().await;
     let body = json!({"name": "매분", "options": {"schedule": {"cron": "* * * * *"}}});
     let pipeline = pipeline(&hub, &admin, body).await;
     for minute in 1..=12_i64 {
         if minute % 4 == 0 {
             hub.kill().await;
-            watch.set(BEGIN + minute * MINUTE - 29_000); // a second after the moment
-            hub = watch.up().await;
+            house.set(BEGIN + minute * MINUTE - 29_000); // a second after the moment
+            hub = house.up().await;
         } else {
-            watch.set(BEGIN + minute * MINUTE - 29_990);
+            house.set(BEGIN + minute * MINUTE - 29_990);
         }
         let found = until_slots(&hub, &pipeline, usize::try_from(minute).expect("small")).await;
         assert!(found.iter().all(|slot| slot["outcome"] == "fired"), "{found:?}");
@@ -101,18 +99,18 @@ async fn each_moment_is_fired_once_across_restarts() {
 
 #[tokio::test]
 async fn missed_moments_are_not_made_up_for() {
-    let watch = Watch::at(BEGIN);
-    let mut hub = watch.up().await;
+    let house = House::at(BEGIN);
+    let mut hub = house.up().await;
     let admin = hub.admin().await;
     let body = json!({"name": "매시", "options": {"schedule": {"cron": "0 * * * *"}}});
     let pipeline = pipeline(&hub, &admin, body).await;
     hub.kill().await;
-    watch.set(BEGIN + 3 * 60 * MINUTE); // half a minute after the third full hour: three were missed, or two of them
-    let hub = watch.up().await;
+    house.set(BEGIN + 3 * 60 * MINUTE); // half a minute after the third full hour: three were missed, or two of them
+    let hub = house.up().await;
     let found = until_slots(&hub, &pipeline, 2).await;
     let told: Vec<_> = found.iter().map(|slot| (slot["time"].as_str().unwrap_or(""), slot["outcome"].as_str().unwrap_or(""))).collect();
     assert_eq!(told, [("2026-03-12T10:00:00Z", "missed"), ("2026-03-12T12:00:00Z", "fired")], "the last was half a minute ago");
-    watch.set(BEGIN + 5 * 60 * MINUTE + 10 * MINUTE);
+    house.set(BEGIN + 5 * 60 * MINUTE + 10 * MINUTE);
     let found = until_slots(&hub, &pipeline, 3).await;
     assert_eq!((&found[2]["time"], &found[2]["outcome"]), (&json!("2026-03-12T13:00:00Z"), &json!("missed")));
     let next = json_of(hub.get(&format!("/api/v1/pipelines/{pipeline}/schedule")).headers(hub.admin().await)).await["next"].clone();
@@ -121,8 +119,8 @@ async fn missed_moments_are_not_made_up_for() {
 
 #[tokio::test]
 async fn a_moment_is_skipped_while_the_run_before_is_active() {
-    let watch = Watch::at(BEGIN);
-    let hub = watch.up().await;
+    let house = House::at(BEGIN);
+    let hub = house.up().await;
     let admin = hub.admin().await;
     let (source, target) = (hub.dataset(&admin).await, hub.dataset(&admin).await);
     let rows = format!("n\n{}", "1\n".repeat(3_000));
@@ -130,9 +128,9 @@ async fn a_moment_is_skipped_while_the_run_before_is_active() {
     let query = "SELECT count(*) AS n FROM t a, t b, t c WHERE a.n + b.n + c.n = 0";
     let steps = json!([{"name": "느린", "script": "sql", "inputs": {"t": source}, "outputs": {"o": target}, "options": {"query": query}}]);
     let pipeline = pipeline(&hub, &admin, json!({"name": "p", "steps": steps, "options": {"schedule": {"cron": "* * * * *"}}})).await;
-    watch.set(BEGIN + 30_010);
+    house.set(BEGIN + 30_010);
     until_slots(&hub, &pipeline, 1).await;
-    watch.set(BEGIN + 90_010);
+    house.set(BEGIN + 90_010);
     let found = until_slots(&hub, &pipeline, 2).await;
     assert_eq!((&found[0]["outcome"], &found[1]["outcome"]), (&json!("fired"), &json!("skipped")));
     assert_eq!((&found[1]["batch_id"], &found[1]["comment"]), (&Value::Null, &json!("the run before is still active")));
@@ -140,8 +138,8 @@ async fn a_moment_is_skipped_while_the_run_before_is_active() {
 
 #[tokio::test]
 async fn a_schedule_can_rest_and_be_removed() {
-    let watch = Watch::at(BEGIN);
-    let hub = watch.up().await;
+    let house = House::at(BEGIN);
+    let hub = house.up().await;
     let admin = hub.admin().await;
     let every = |enabled: bool| json!({"schedule": {"cron": "* * * * *", "enabled": enabled}});
     let resting = pipeline(&hub, &admin, json!({"name": "쉬는", "options": every(false)})).await;
@@ -150,7 +148,7 @@ async fn a_schedule_can_rest_and_be_removed() {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let put = client.put(format!("{}/api/v1/pipelines/{removed}", hub.http)).headers(admin.clone()).json(&json!({"options": {}}));
     json_of(put).await;
-    watch.set(BEGIN + 30_010);
+    house.set(BEGIN + 30_010);
     until_slots(&hub, &beating, 1).await;
     for pipeline in [&resting, &removed] {
         assert!(slots(&hub, pipeline).await.is_empty());

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Child;
 
-use crate::program::madang;
+use crate::program::{madang, signal};
 
 const READY: &str = "madang ready ";
 /// Far longer than a start takes; what it may take is tested in `first_start`.
@@ -55,8 +55,13 @@ impl Place {
 
     /// With variables for every hub that is started there.
     pub(crate) fn with(variables: Vec<(String, String)>) -> Self {
+        Self::at(tempfile::tempdir().expect("a folder"), variables)
+    }
+
+    /// In a folder that the variables may name.
+    pub(crate) fn at(folder: TempDir, variables: Vec<(String, String)>) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default(); // refused if it is installed already
-        Self { folder: tempfile::tempdir().expect("a folder"), variables }
+        Self { folder, variables }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -75,12 +80,17 @@ impl Place {
 
     /// `madang up` without waiting for it.
     pub(crate) fn start(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Starting {
-        let (data, output, log) = (self.path("data"), self.path("output"), self.path("log"));
-        let mut command = madang(&["up", "--data-dir"]);
+        let call: Vec<&str> = ["up"].into_iter().chain(arguments.iter().copied()).chain(free_ports(arguments)).collect();
+        self.spawn("hub", "data", &call, variables)
+    }
+
+    /// A call of `madang` on a data folder, with an output and a log of its own name.
+    pub(crate) fn spawn(&self, name: &str, data: &str, call: &[&str], variables: &[(&str, &str)]) -> Starting {
+        let (data, output, log) = (self.path(data), self.path(&format!("{name}.output")), self.path(&format!("{name}.log")));
+        let mut command = madang(call);
         command
+            .arg("--data-dir")
             .arg(&data)
-            .args(arguments)
-            .args(free_ports(arguments))
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .envs(variables.iter().copied())
             .env("NO_PROXY", "*")
@@ -96,19 +106,39 @@ impl Place {
 impl Starting {
     /// Waits until it serves.
     pub(crate) async fn ready(mut self) -> Hub {
-        let ready = loop {
-            let ended = self.child.try_wait().expect("a child");
-            if let Some(line) = self.ready_line() {
-                break line;
-            }
-            let told = fs::read_to_string(&self.log).unwrap_or_default();
-            assert!(ended.is_none() && self.began.elapsed() < READY_WITHIN, "not ready ({ended:?}): {told}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        };
+        let ready = self.serving().await;
         let ready_after = self.began.elapsed();
         let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         let Self { child, data, output, log, .. } = self;
         Hub { child, data, http: value(&ready, "http"), ready, ready_after, output, log, client }
+    }
+
+    /// Waits until it serves, and gives the line that tells where.
+    pub(crate) async fn serving(&mut self) -> String {
+        loop {
+            let ended = self.child.try_wait().expect("a child");
+            if let Some(line) = self.ready_line() {
+                return line;
+            }
+            assert!(ended.is_none() && self.began.elapsed() < READY_WITHIN, "not ready ({ended:?}): {}", self.told());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Its log.
+    pub(crate) fn told(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until it has ended well by itself, or was asked to.
+    pub(crate) async fn ended(&mut self) {
+        let status = tokio::time::timeout(STOP_WITHIN, self.child.wait()).await.expect("it ends").expect("a status");
+        assert!(status.success(), "{status}: {}", self.told());
+    }
+
+    /// Sends it a signal: `STOP`, `CONT`, `TERM`.
+    pub(crate) async fn signal(&self, name: &str) {
+        signal(self.child.id().expect("it runs"), name).await;
     }
 
     /// The line that tells where it serves, once it is complete.
@@ -193,9 +223,7 @@ impl Hub {
     /// Asks it to stop, and tells how and how soon it did.
     pub(crate) async fn stop(mut self) -> (ExitStatus, Duration) {
         let began = Instant::now();
-        let id = self.child.id().expect("it runs").to_string();
-        let asked = tokio::process::Command::new("sh").args(["-c", "kill -s TERM \"$1\"", "sh", &id]).status().await;
-        assert!(asked.expect("sh").success());
+        signal(self.pid(), "TERM").await;
         let status = tokio::time::timeout(STOP_WITHIN, self.child.wait()).await.expect("it stops").expect("a status");
         (status, began.elapsed())
     }

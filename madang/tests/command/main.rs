@@ -7,11 +7,16 @@ mod crash;
 mod cron;
 mod databases;
 mod demo;
+mod dice;
 mod first_start;
 mod hub;
 mod log;
 mod program;
+#[path = "../proof/mod.rs"]
+mod proof;
 mod python;
 mod retention;
+mod runs;
 mod sign;
 mod stop;
+mod watch;

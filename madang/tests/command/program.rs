@@ -25,3 +25,9 @@ pub(crate) async fn run(command: &mut Command) -> Output {
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+/// Sends a process a signal: `KILL`, `TERM`, `STOP`, `CONT`.
+pub(crate) async fn signal(process: u32, name: &str) {
+    let sent = Command::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &process.to_string()]).status().await;
+    assert!(sent.expect("sh").success());
+}

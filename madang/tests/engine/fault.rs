@@ -41,6 +41,8 @@ struct Inner {
 #[derive(Default)]
 struct State {
     fault: Option<(usize, Fault)>,
+    /// Every call whose method ends so is held.
+    held: Option<&'static str>,
     calls: usize,
     reached: bool,
     status: Option<(String, Code)>,
@@ -50,6 +52,11 @@ impl Faults {
     /// From now on, the call of this number goes wrong.
     pub(crate) fn set(&self, fault: Option<(usize, Fault)>) {
         *self.0.state.lock().unwrap() = State { fault, ..State::default() };
+    }
+
+    /// From now on, every call of a method is held.
+    pub(crate) fn hold_all(&self, method: &'static str) {
+        *self.0.state.lock().unwrap() = State { held: Some(method), ..State::default() };
     }
 
     pub(crate) fn reached(&self) -> bool {
@@ -72,8 +79,11 @@ impl Faults {
     }
 
     /// The fault of this call, if it has one.
-    fn of_next_call(&self) -> Option<Fault> {
+    fn of_next_call(&self, method: &str) -> Option<Fault> {
         let mut state = self.0.state.lock().unwrap();
+        if state.held.is_some_and(|held| method.ends_with(held)) {
+            return Some(Fault::Held);
+        }
         let call = state.calls;
         state.calls += 1;
         let fault = state.fault.filter(|(at, _)| *at == call)?.1;
@@ -109,7 +119,7 @@ impl Service<http::Request<Body>> for Faulty {
         std::mem::swap(&mut inner, &mut self.inner); // the one that is ready
         let faults = self.faults.clone();
         Box::pin(async move {
-            match faults.of_next_call() {
+            match faults.of_next_call(request.uri().path()) {
                 None => inner.call(request).await,
                 Some(Fault::Refused) => Ok(lost()),
                 Some(Fault::Lost) => {

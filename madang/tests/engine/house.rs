@@ -32,7 +32,7 @@ pub(crate) const ROWS: [i64; 5] = [1, 2, 3, 4, 5];
 /// How long a run may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// A lease, and a little more.
-const LEASE_MS: i64 = 31_000;
+pub(crate) const LEASE_MS: i64 = 31_000;
 /// After so long without an end, the lease was prolonged when the clock was moved.
 const LEASE_AGAIN: Duration = Duration::from_secs(10);
 
@@ -76,6 +76,8 @@ pub(crate) struct House {
     pipelines: Channel,
     context: Context,
     clock_file: PathBuf,
+    /// The pipelines' database, on a way of our own.
+    pub(crate) database: Db,
     source: String,
     copy: String,
     sum: String,
@@ -120,8 +122,9 @@ impl House {
         let catalog = rpc::local(guarded.clone(), signer("gateway"));
 
         let faults = Faults::default();
+        let own = database("pipeline.db").await;
         let options = madang_pipeline::Options {
-            database: database("pipeline.db").await,
+            database: own.clone(),
             lake,
             catalog: faults.on(rpc::local(guarded, signer("pipeline"))),
             clock: clock.clone(),
@@ -139,6 +142,7 @@ impl House {
             pipelines,
             context,
             clock_file,
+            database: own,
             source: String::new(),
             copy: String::new(),
             sum: String::new(),
@@ -238,6 +242,16 @@ impl House {
             }
         }
         panic!("the run does not end")
+    }
+
+    /// Waits until a run is as it should be.
+    pub(crate) async fn until(&self, run: &Run, holds: impl Fn(&Run) -> bool) {
+        let look = async {
+            while !holds(&self.look(run).await) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("the run gets there");
     }
 
     pub(crate) async fn look(&self, run: &Run) -> Run {

@@ -5,6 +5,9 @@
 
 mod fault;
 mod house;
+mod lost;
+#[path = "../proof/mod.rs"]
+mod proof;
 
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ use madang_proto::pipeline::v1::RunState;
 use crate::{
     fault::Fault,
     house::{House, ROWS},
+    proof::tell,
 };
 
 /// Calls that one run makes of the catalogue, and a few more, so that the loops end beyond the last.
@@ -21,8 +25,8 @@ const CALLS: usize = 12;
 /// Houses that are lived in at the same time.
 const AT_ONCE: usize = 4;
 
-/// Runs with one fault, then without; gives the state of the first run and the calls that it made.
-async fn with_fault(fault: impl Fn(usize) -> Fault) {
+/// Runs with one fault, then without, once for each call that a run makes.
+async fn with_fault(what: &str, fault: impl Fn(usize) -> Fault) {
     let walks = (0..CALLS).map(|call| {
         let fault = fault(call);
         async move {
@@ -44,21 +48,22 @@ async fn with_fault(fault: impl Fn(usize) -> Fault) {
     let reached: Vec<bool> = stream::iter(walks).buffer_unordered(AT_ONCE).collect().await;
     let reached = reached.into_iter().filter(|reached| *reached).count();
     assert!((8..CALLS).contains(&reached), "the loop reaches every call and goes beyond the last: {reached}");
+    tell(&format!("faults: {reached} calls of a run {what} in turn, then another run; every row carried over once"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_refused_once() {
-    with_fault(|_| Fault::Refused).await;
+    with_fault("refused", |_| Fault::Refused).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_lost_once() {
-    with_fault(|_| Fault::Lost).await;
+    with_fault("unanswered", |_| Fault::Lost).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_repeated_once() {
-    with_fault(|_| Fault::Twice).await;
+    with_fault("repeated", |_| Fault::Twice).await;
 }
 
 /// A worker that stands still at each call in turn is outlived: another one takes the run up and ends it. What the first one does when it
@@ -90,6 +95,7 @@ async fn every_call_outlived_once() {
     for (method, status) in commits {
         assert_eq!(*status, tonic::Code::FailedPrecondition, "{method} of a worker that was outlived");
     }
+    tell(&format!("faults: a worker outlived at each of {} calls in turn, then awake; its publishes refused", statuses.len()));
 }
 
 /// One user's runs leave a seat to the others, although they came first.

@@ -4,6 +4,8 @@
 //! others wait in the database, where every process claims them as seats become free. A worker holds its run under a lease; if the
 //! worker is lost, the lease runs out and another one takes the run up, as often as the run's kind allows.
 
+mod again;
+mod close;
 mod input;
 mod output;
 mod step;
@@ -197,9 +199,19 @@ impl Engine {
     }
 
     async fn recover(&self) -> Result<()> {
-        let (requeued, ended) = claim::recover(&self.0.db, self.0.clock.now()).await?;
-        if requeued > 0 || ended > 0 {
-            tracing::warn!(requeued, ended, "runs whose workers were lost");
+        let now = self.0.clock.now();
+        let (requeued, over) = claim::recover(&self.0.db, now, now + LEASE).await?;
+        if requeued > 0 || !over.is_empty() {
+            tracing::warn!(requeued, over = over.len(), "runs whose workers were lost");
+        }
+        for run in over {
+            let engine = self.clone();
+            self.0.drain.spawn(async move {
+                if let Err(error) = close::close(&engine, &run).await {
+                    tracing::warn!(run = %run.claim.run, error = %chain(&error), "run not closed yet");
+                }
+                engine.ring();
+            });
         }
         Ok(())
     }

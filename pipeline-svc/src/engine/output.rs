@@ -15,14 +15,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Engine,
+    again::answered,
     step::{Task, lake_error},
     walk::Walk,
 };
 use crate::{catalogue::OpenTable, plan::Step};
-
-/// Waits between tries of a publish whose answer got lost: doubled each time, up to the last.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LAST_WAIT: Duration = Duration::from_secs(3);
 
 /// How long an open table is taken for the newest.
 const FRESH: Duration = Duration::from_secs(1);
@@ -157,14 +154,7 @@ pub(super) async fn publish(walk: &Walk<'_>, task: &Task<'_>) -> Result<()> {
         fence: walk.claim.fence,
         changes: task.written.iter().map(|output| change(walk, task.step, output)).collect(),
     };
-    let mut wait = FIRST_WAIT;
-    loop {
-        match walk.engine.0.catalog.commit(&walk.context, request.clone()).await {
-            Err(error) if !error.is_refusal() && wait <= LAST_WAIT => tokio::time::sleep(wait).await,
-            other => return other,
-        }
-        wait *= 2;
-    }
+    answered(|| walk.engine.0.catalog.commit(&walk.context, request.clone())).await
 }
 
 fn change(walk: &Walk<'_>, step: &Step, output: &Output) -> TableChange {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Engine,
+    again::answered,
     step::{self, Made, Task},
     work::script::{self, Scripts},
 };
@@ -50,6 +51,8 @@ pub(super) struct Walk<'a> {
     /// Steps that an earlier attempt has done, by place in the definition. If one is done again for those that it feeds, it publishes
     /// nothing.
     pub(super) done: HashSet<usize>,
+    /// Names of the steps that an earlier attempt has published, whether or not it came to say so.
+    published: HashSet<String>,
     /// Steps that had nothing new to read, by place in the plan.
     pub(super) stale: HashSet<usize>,
     /// What happened and is not written yet: it is written with the versions that the next step reads.
@@ -70,6 +73,7 @@ impl<'a> Walk<'a> {
             rows: HashMap::new(),
             litter: Vec::new(),
             done: HashSet::new(),
+            published: HashSet::new(),
             stale: HashSet::new(),
             unwritten: Mutex::default(),
         };
@@ -79,6 +83,10 @@ impl<'a> Walk<'a> {
     }
 
     async fn walk(&mut self, halt: &CancellationToken) -> Result<Stopped> {
+        if !self.claim.is_first() {
+            let Claim { run, fence, .. } = self.claim;
+            self.published = answered(|| self.engine.0.catalog.fence(&self.context, *run, *fence)).await?;
+        }
         let todo = self.todo().await?;
         if !self.resume(&todo).await? {
             return Ok(Stopped::LeaseLost);
@@ -108,12 +116,13 @@ impl<'a> Walk<'a> {
     /// Says that a run goes on, or that there is nothing to do. A first attempt with steps was begun when it was claimed.
     async fn resume(&mut self, todo: &[usize]) -> Result<bool> {
         let begins = todo.first().and_then(|at| self.step(*at)).map(|step| step.position);
-        if self.claim.attempt == 1 && begins.is_some() {
+        if self.claim.is_first() && begins.is_some() {
             return Ok(true);
         }
-        let line = match (self.claim.attempt, begins) {
-            (1, _) | (_, None) => Line::of_run("INFO", "completed"),
-            _ => Line::of_run("WARN", "taken up again after its worker was lost"),
+        let line = match (begins, self.claim.attempt) {
+            (None, _) => Line::of_run("INFO", "completed"),
+            (Some(_), 1) => Line::of_run("INFO", "taken up again after its worker was stopped"),
+            (Some(_), _) => Line::of_run("WARN", "taken up again after its worker was lost"),
         };
         let run = begins.is_none().then_some(RunState::Succeeded);
         *self.unwritten.get_mut() = Some(Transition { begins, run, lines: vec![line], ..Transition::default() });
@@ -128,7 +137,7 @@ impl<'a> Walk<'a> {
     /// reads the same versions, and what it published it publishes once.
     async fn todo(&mut self) -> Result<Vec<usize>> {
         let steps = &self.claim.plan.steps;
-        if self.claim.attempt == 1 {
+        if self.claim.is_first() {
             return Ok((0..steps.len()).collect());
         }
         for pin in checkpoint::pins(&self.engine.0.db, self.claim.run).await? {
@@ -151,6 +160,8 @@ impl<'a> Walk<'a> {
     async fn work(&mut self, at: usize, step: &Step, halt: &CancellationToken, lines: &mut Vec<Line>) -> Option<Result<Made>> {
         for attempt in 1..=ATTEMPTS {
             let mut task = Task::new(at, step);
+            // What is published is not halted any more: it is only written down.
+            let halt = if self.published.contains(&step.name) { &CancellationToken::new() } else { halt };
             let made = Box::pin(halt.run_until_cancelled(step::make(self, &mut task))).await;
             lines.append(&mut task.lines);
             let result = match made {
@@ -206,7 +217,7 @@ impl<'a> Walk<'a> {
     /// What counts as read now: the inputs of the step and of those that fed it, once it has published or found nothing new.
     fn advances(&self, at: usize, step: &Step) -> Vec<Pin> {
         let settled: HashSet<&str> = match (step.settles.is_empty(), self.stale.contains(&at)) {
-            (false, _) => step.settles.iter().filter_map(|at| Some(self.step(*at)?.name.as_str())).collect(),
+            (false, _) => self.claim.plan.settled_by(step),
             (true, true) => HashSet::from([step.name.as_str()]),
             (true, false) => HashSet::new(),
         };

@@ -123,6 +123,11 @@ impl Plan {
         Ok(Self { steps, timeout: TimeDelta::seconds(seconds.into()) })
     }
 
+    /// The names of the steps whose inputs count as read once this one has published.
+    pub(crate) fn settled_by<'a>(&'a self, step: &Step) -> HashSet<&'a str> {
+        step.settles.iter().filter_map(|at| Some(self.steps.get(*at)?.name.as_str())).collect()
+    }
+
     /// Refuses statements that can't be read, or that name a table which is no input.
     pub(crate) fn check_statements(&self, lake: &dyn Lake) -> Result<()> {
         for step in &self.steps {

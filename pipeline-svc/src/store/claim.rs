@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use madang_kit::{Db, Error, Id, Principal, Result, Tx, db::is_unique_violation};
-use madang_proto::pipeline::v1::Definition;
+use madang_proto::pipeline::v1::{Definition, RunState};
 use prost::Message;
 use serde_json::{Map, Value};
 
@@ -45,6 +45,20 @@ struct Row {
     started_at: DateTime<Utc>,
 }
 
+/// The columns of a [`Row`].
+macro_rules! claimed {
+    () => {
+        "id, subject_id, definition, parameters, run_as, fence, attempts, started_at"
+    };
+}
+
+impl Claim {
+    /// Whether nobody had the run before; who did may have given it back.
+    pub(crate) fn is_first(&self) -> bool {
+        self.fence == 1
+    }
+}
+
 impl TryFrom<Row> for Claim {
     type Error = Error;
 
@@ -82,7 +96,8 @@ macro_rules! claim {
                    AND (SELECT COUNT(*) FROM run o WHERE o.space_id = r.space_id AND o.state = 'running') < $4
                  ORDER BY (SELECT COUNT(*) FROM run o WHERE o.owner_id = r.owner_id AND o.state = 'running'), r.id LIMIT 1",
             $lock,
-            ") RETURNING id, subject_id, definition, parameters, run_as, fence, attempts, started_at"
+            ") RETURNING ",
+            claimed!()
         )
     };
 }
@@ -110,7 +125,7 @@ pub(crate) async fn claim(db: &Db, now: DateTime<Utc>, lease_until: DateTime<Utc
     let run: Id = row.id.parse().map_err(Error::internal)?;
     let claimed = match Claim::try_from(row) {
         Ok(claim) => {
-            if claim.attempt == 1
+            if claim.is_first()
                 && let Some(first) = claim.plan.steps.first()
             {
                 record::begin_step(&mut tx, claim.run, first.position, now).await?;
@@ -118,7 +133,7 @@ pub(crate) async fn claim(db: &Db, now: DateTime<Utc>, lease_until: DateTime<Utc
             Claimed::Run(Box::new(claim))
         }
         Err(error) => {
-            fail_whole(&mut tx, run, "failed", &error.message, now).await?;
+            fail_whole(&mut tx, run, &error.message, now).await?;
             Claimed::Broken(run)
         }
     };
@@ -145,13 +160,26 @@ const LOST: &str = "the worker was lost once too often";
 /// Runs that are looked at in one go.
 const AT_ONCE: i64 = 100;
 
-/// Puts runs whose worker was lost back into the queue; fails those that were there too often, ends those that were to be cancelled.
-/// Returns how many of each.
-pub(crate) async fn recover(db: &Db, now: DateTime<Utc>) -> Result<(u64, usize)> {
+/// A run that nobody may work on any more: its workers were lost too often, or it was to be cancelled. It is to be closed.
+pub(crate) struct Over {
+    pub(crate) claim: Claim,
+    pub(crate) cancelled: bool,
+}
+
+impl Over {
+    /// How the run ends, and why.
+    pub(crate) fn end(&self) -> (RunState, &'static str) {
+        if self.cancelled { (RunState::Cancelled, "cancelled") } else { (RunState::Failed, LOST) }
+    }
+}
+
+/// Puts runs whose worker was lost back into the queue; takes those that were there too often, and those that were to be cancelled, until
+/// `lease_until`. Returns how many are in the queue again, and those that were taken.
+pub(crate) async fn recover(db: &Db, now: DateTime<Utc>, lease_until: DateTime<Utc>) -> Result<(u64, Vec<Over>)> {
     let text = "SELECT id FROM run WHERE state = 'running' AND lease_until < $1 LIMIT 1";
     let any: Option<(String,)> = db.query(text).bind(now).opt().await?;
     if any.is_none() {
-        return Ok((0, 0));
+        return Ok((0, Vec::new()));
     }
     let mut tx = db.begin().await?;
     let requeued = tx
@@ -166,31 +194,34 @@ pub(crate) async fn recover(db: &Db, now: DateTime<Utc>) -> Result<(u64, usize)>
         "SELECT id, cancel_at IS NOT NULL AS cancelled FROM run WHERE state = 'running' AND lease_until < $1 LIMIT $2",
         "SELECT id, cancel_at IS NOT NULL AS cancelled FROM run WHERE state = 'running' AND lease_until < $1 LIMIT $2 FOR UPDATE SKIP LOCKED",
     );
-    let over: Vec<(String, bool)> = tx.query(text).bind(now).bind(AT_ONCE).all().await?;
-    for (id, cancelled) in &over {
-        let (state, why) = if *cancelled { ("cancelled", "cancelled") } else { ("failed", LOST) };
-        fail_whole(&mut tx, id.parse().map_err(Error::internal)?, state, why, now).await?;
+    let found: Vec<(String, bool)> = tx.query(text).bind(now).bind(AT_ONCE).all().await?;
+    let mut over = Vec::new();
+    for (id, cancelled) in found {
+        let text = concat!("UPDATE run SET fence = fence + 1, lease_until = $2 WHERE id = $1 RETURNING ", claimed!());
+        let row: Row = tx.query(text).bind(id.clone()).bind(lease_until).one().await?;
+        match Claim::try_from(row) {
+            Ok(claim) => over.push(Over { claim, cancelled }),
+            Err(error) => fail_whole(&mut tx, id.parse().map_err(Error::internal)?, &error.message, now).await?,
+        }
     }
     tx.commit().await?;
-    Ok((requeued, over.len()))
+    Ok((requeued, over))
 }
 
-/// Ends a run that nobody works on, with its open step.
-async fn fail_whole(tx: &mut Tx, run: Id, state: &str, why: &str, now: DateTime<Utc>) -> Result<()> {
-    tx.query("UPDATE run SET state = $3, finished_at = $2, lease_until = NULL, serial_slot = NULL WHERE id = $1")
+/// Fails a run that can't be worked on, with its open step.
+async fn fail_whole(tx: &mut Tx, run: Id, why: &str, now: DateTime<Utc>) -> Result<()> {
+    tx.query("UPDATE run SET state = 'failed', finished_at = $2, lease_until = NULL, serial_slot = NULL WHERE id = $1")
         .bind(run.to_string())
         .bind(now)
-        .bind(state.to_owned())
         .run()
         .await?;
-    tx.query("UPDATE step_run SET state = $4, comment = $3, finished_at = $2 WHERE run_id = $1 AND state = 'running'")
+    tx.query("UPDATE step_run SET state = 'failed', comment = $3, finished_at = $2 WHERE run_id = $1 AND state = 'running'")
         .bind(run.to_string())
         .bind(now)
         .bind(why.to_owned())
-        .bind(state.to_owned())
         .run()
         .await?;
-    record::log(tx, run, now, &record::Line::of_run(if state == "failed" { "ERROR" } else { "WARN" }, why)).await
+    record::log(tx, run, now, &record::Line::of_run("ERROR", why)).await
 }
 
 /// What a worker learns when it prolongs its lease.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::{fs, thread};
+use std::{env, fs, thread};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -22,8 +22,9 @@ struct Proof {
 enum Check {
     /// A Python program that gets the address and the credentials of a hub on SQLite and one thing more, and prints what it found.
     Program { text: &'static str, packages: &'static [&'static str], more: More },
-    /// Tests that start their own hubs and do more when told by a variable. They add what they found to the file `PROOF_FINDINGS`.
-    Tests { target: &'static str, filter: &'static str, variables: &'static [(&'static str, &'static str)] },
+    /// Tests that start their own hubs and do more when told by a variable: targets, each with a filter. They add what they found to the
+    /// file `PROOF_FINDINGS`.
+    Tests { tests: &'static [(&'static str, &'static str)], variables: &'static [(&'static str, &'static str)] },
 }
 
 enum More {
@@ -64,7 +65,15 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "lake",
         title: "Killed at 200 random moments of concurrent uploads: no acknowledged row missing, none doubled, no half version",
-        check: Check::Tests { target: "command", filter: "crash", variables: &[("CRASH_ROUNDS", "100")] },
+        check: Check::Tests { tests: &[("command", "crash::")], variables: &[("CRASH_ROUNDS", "100")] },
+    },
+    Proof {
+        name: "runs",
+        title: "10,000 runs while workers are killed, stale workers, faults at every step, 2,000 moments of schedules: each once",
+        check: Check::Tests {
+            tests: &[("command", "runs::"), ("engine", "")],
+            variables: &[("PROOF_RUNS", "10000"), ("PROOF_SLOTS", "2000"), ("PROOF_STALE", "5")],
+        },
     },
 ];
 
@@ -96,7 +105,7 @@ fn prove(guard: &Guard, proof: &Proof, options: Options) -> Result<()> {
     fs::create_dir(&logs)?;
     let findings = match &proof.check {
         Check::Program { text, packages, more } => program(guard, &folder, &logs, options, text, packages, more)?,
-        Check::Tests { target, filter, variables } => tests(guard, &folder, options, target, filter, variables)?,
+        Check::Tests { tests, variables } => run_tests(guard, &folder, options, tests, variables)?,
     };
     if options.check { Ok(()) } else { report(proof, options, &findings) }
 }
@@ -127,15 +136,18 @@ fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &s
     Ok(findings)
 }
 
-fn tests(guard: &Guard, folder: &Path, options: Options, target: &str, filter: &str, variables: &[(&str, &str)]) -> Result<String> {
+fn run_tests(guard: &Guard, folder: &Path, options: Options, tests: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<String> {
     let programs = postgres::find_or_install(guard)?;
     let server = Server::start(guard, &programs, &folder.join("postgres"), &folder.join("postgres.log"), &[])?;
     let findings = folder.join("findings");
-    let mut cargo = process::cargo();
-    cargo.args(["test", "--workspace", "--test", target]).args(options.release.then_some("--release")).current_dir(process::root()?);
-    cargo.args(["--", "--nocapture", "--test-threads=1", filter]);
-    cargo.envs(variables.iter().copied()).env("MADANG_TEST_POSTGRES", server.maintenance_url()).env("PROOF_FINDINGS", &findings);
-    ensure!(guard.run(&mut cargo)?.success(), "the proof failed");
+    for (target, filter) in tests {
+        let mut cargo = process::cargo();
+        cargo.args(["test", "--workspace", "--test", target]).args(options.release.then_some("--release")).current_dir(process::root()?);
+        cargo.args(["--", "--nocapture", "--test-threads=1", filter]);
+        cargo.envs(variables.iter().copied().filter(|(name, _)| env::var_os(name).is_none())); // who sets another number gets it
+        cargo.env("MADANG_TEST_POSTGRES", server.maintenance_url()).env("PROOF_FINDINGS", &findings);
+        ensure!(guard.run(&mut cargo)?.success(), "the proof failed");
+    }
     fs::read_to_string(&findings).context("the tests found nothing")
 }
 

@@ -1,32 +1,24 @@
 //! Killed at random moments: what was acknowledged is there, nothing is there twice, and nothing by halves.
 //!
 //! A few kills on each database here; `cargo xtask prove lake` makes many of them (`CRASH_ROUNDS`) and keeps the figures.
-#![allow(clippy::print_stdout, reason = "seeds and figures are for the person who runs the tests")]
 
 mod book;
-mod dice;
 mod run;
 mod table;
 mod work;
 
-use std::{
-    fs::File,
-    io::Write as _,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use reqwest::header::HeaderMap;
 
-use self::{
-    book::Figures,
-    dice::{Dice, rounds},
-    table::Table,
-    work::TABLES,
-};
+use self::{book::Figures, table::Table, work::TABLES};
 use crate::{
     databases::Databases,
+    dice::{Dice, number},
     hub::{Hub, Place},
+    program::signal,
+    proof::tell,
 };
 
 /// Writers are at work for at most this long; one time in four longer, so that small files are put together meanwhile.
@@ -178,18 +170,13 @@ impl Fire {
     }
 }
 
-/// Prints a finding; a proof also keeps it for its report.
-fn tell(line: &str) {
-    println!("{line}");
-    if let Ok(path) = std::env::var("PROOF_FINDINGS") {
-        let mut file = File::options().create(true).append(true).open(path).expect("a file");
-        writeln!(file, "{line}").expect("a line");
-    }
-}
-
 /// `kill -9` after a while.
 async fn kill(pid: u32, after: Duration) {
     tokio::time::sleep(after).await;
-    let killed = tokio::process::Command::new("sh").args(["-c", "kill -s KILL \"$1\"", "sh", &pid.to_string()]).status().await;
-    assert!(killed.expect("sh").success());
+    signal(pid, "KILL").await;
+}
+
+/// How many kills (`CRASH_ROUNDS`); a few unless `cargo xtask prove lake` asks for more.
+fn rounds() -> u64 {
+    number("CRASH_ROUNDS", 6)
 }

@@ -2,6 +2,8 @@
 
 use std::{sync::Mutex, time::Duration};
 
+use crate::proof::tell;
+
 /// SplitMix64: good enough to choose moments.
 #[derive(Debug)]
 pub(crate) struct Dice(Mutex<u64>);
@@ -11,7 +13,7 @@ impl Dice {
     pub(crate) fn new(of: &str) -> Self {
         let given = std::env::var("CRASH_SEED").ok().map(|text| text.parse().expect("CRASH_SEED is a number"));
         let seed = given.unwrap_or_else(|| u64::from(chrono::Utc::now().timestamp_subsec_nanos()));
-        super::tell(&format!("{of}: CRASH_SEED={seed}"));
+        tell(&format!("{of}: CRASH_SEED={seed}"));
         Self(Mutex::new(seed))
     }
 
@@ -31,7 +33,7 @@ impl Dice {
     }
 }
 
-/// How many kills (`CRASH_ROUNDS`); a few unless `cargo xtask prove lake` asks for more.
-pub(crate) fn rounds() -> u64 {
-    std::env::var("CRASH_ROUNDS").map_or(6, |text| text.parse().expect("CRASH_ROUNDS is a number"))
+/// A number that a proof sets by a variable; a small one otherwise.
+pub(crate) fn number(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().expect("the variable is a number"))
 }
