@@ -25,7 +25,7 @@ const SHARE: (&str, &str) = ("MADANG_PIPELINE_RUNS_PER_USER", "1000");
 /// From a run's first step to its end: two leases of 30 s and the looks after them, and the work of others in between.
 const ENDED_WITHIN_MS: i64 = 100_000;
 /// At most one kill for so many runs, so that a few of them are soon done.
-const RUNS_PER_KILL: u64 = 10;
+const RUNS_PER_KILL: u64 = 5;
 const MAX_CLIENTS: u64 = 100;
 const MIN_CLIENTS: u64 = 20;
 
