@@ -69,7 +69,7 @@ const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "runs",
-        title: "10,000 runs while workers are killed, stale workers, faults at every step, 2,000 moments of schedules: each once",
+        title: "Runs while workers are killed or stand still, faults at every step, schedules across restarts: each ends once, with its rows once",
         check: Check::Tests {
             tests: &[("command", "runs::"), ("engine", "")],
             variables: &[("PROOF_RUNS", "10000"), ("PROOF_SLOTS", "2000"), ("PROOF_STALE", "5")],

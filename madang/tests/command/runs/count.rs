@@ -24,6 +24,8 @@ pub(crate) struct Figures {
     pub(crate) again: usize,
     /// Rows that the runs made.
     pub(crate) rows: usize,
+    /// The longest from a first step to its run's end, in milliseconds.
+    pub(crate) longest: i64,
     /// When the last one ended, in milliseconds since 1970.
     pub(crate) last_end: i64,
 }
@@ -104,7 +106,9 @@ fn note(figures: &mut Figures, trace: &Value) {
     let logs = trace["logs"].as_array().expect("logs");
     let again = logs.iter().filter(|line| line["message"].as_str().is_some_and(|text| text.starts_with("taken up again"))).count();
     figures.again += again;
-    figures.last_end = figures.last_end.max(trace["end_time"].as_i64().expect("a time"));
+    let [began, ended] = ["start_time", "end_time"].map(|name| trace[name].as_i64().expect("a time"));
+    figures.longest = figures.longest.max(ended - began);
+    figures.last_end = figures.last_end.max(ended);
 }
 
 /// A step that succeeded has its row once, any other has none; tells whether it is there.

@@ -1,6 +1,12 @@
 //! Signed requests to a hub whose processes come and go: each is sent until it is answered, and has its effect once.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -9,6 +15,7 @@ use crate::watch::Watch;
 
 /// Less than a signature stays valid.
 const PATIENCE: Duration = Duration::from_mins(4);
+const MINUTE: i64 = 60_000;
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
@@ -19,6 +26,8 @@ pub(crate) struct Door {
     access_key: String,
     secret_key: String,
     watch: Watch,
+    /// When the last request was signed: two at the same moment would be the same request.
+    signed_at: Arc<AtomicI64>,
     client: reqwest::Client,
 }
 
@@ -26,7 +35,14 @@ impl Door {
     pub(crate) fn new(http: &str, credentials: &Value, watch: &Watch) -> Self {
         let key = |name: &str| credentials[name].as_str().expect("a key").to_owned();
         let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build().expect("an HTTP client");
-        Self { http: http.to_owned(), access_key: key("access_key"), secret_key: key("secret_key"), watch: watch.clone(), client }
+        Self {
+            http: http.to_owned(),
+            access_key: key("access_key"),
+            secret_key: key("secret_key"),
+            watch: watch.clone(),
+            signed_at: Arc::default(),
+            client,
+        }
     }
 
     pub(crate) async fn get(&self, target: &str) -> Value {
@@ -74,9 +90,17 @@ impl Door {
         }
     }
 
+    /// Now, or as soon after as nobody else had.
+    fn moment(&self) -> i64 {
+        let now = self.watch.now();
+        let next = |last: i64| if last - now < MINUTE { now.max(last + 1) } else { now }; // the clock may have been put back
+        let last = self.signed_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        next(last.unwrap_or_else(|last| last))
+    }
+
     /// The same signature all the time: what was done is not done again, only answered.
     async fn call(&self, method: Method, target: &str, add: impl Fn(RequestBuilder) -> RequestBuilder) -> Value {
-        let timestamp = self.watch.now().to_string();
+        let timestamp = self.moment().to_string();
         let signature = madang_gateway::sign(method.as_str(), target, &timestamp, &self.access_key, &self.secret_key);
         let began = Instant::now();
         let mut last = String::new();

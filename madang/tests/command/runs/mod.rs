@@ -22,10 +22,10 @@ use crate::{
 const WORKERS: usize = 4;
 /// One user's runs: all that there are, also those whose workers were lost and whose leases have not run out.
 const SHARE: (&str, &str) = ("MADANG_PIPELINE_RUNS_PER_USER", "1000");
-/// After the last kill: a lease, the look-around, and the work that was left.
-const ENDED_WITHIN_MS: i64 = 60_000;
+/// From a run's first step to its end: two leases of 30 s and the looks after them, and the work of others in between.
+const ENDED_WITHIN_MS: i64 = 100_000;
 /// At most one kill for so many runs, so that a few of them are soon done.
-const RUNS_PER_KILL: u64 = 10;
+const RUNS_PER_KILL: u64 = 5;
 const MAX_CLIENTS: u64 = 100;
 const MIN_CLIENTS: u64 = 20;
 
@@ -57,8 +57,7 @@ async fn kill_workers(name: &str, mut crew: Crew, runs: u64) {
     let ((), (kills, last_kill)) = tokio::join!(load.work(&door), killing);
     let took = began.elapsed().as_secs_f64();
     let figures = count::count(&door, &load).await;
-    let after = figures.last_end - last_kill;
-    assert!(after < ENDED_WITHIN_MS, "the last run ended {after} ms after the last kill");
+    assert!(figures.longest < ENDED_WITHIN_MS, "a run took {} ms", figures.longest);
     assert_eq!(figures.completed + figures.failed, usize::try_from(load.runs).expect("a number"));
     tell(&format!(
         "{name}: {} runs in {took:.0} s ({:.1} a second), {kills} kills; each is in the list once and has ended",
@@ -70,7 +69,10 @@ async fn kill_workers(name: &str, mut crew: Crew, runs: u64) {
          once, no other step has one",
         figures.completed, figures.failed, figures.again, figures.rows
     ));
-    #[expect(clippy::cast_precision_loss, reason = "some seconds")]
-    tell(&format!("{name}: the last run ended {:.1} s after the last kill", after as f64 / 1e3));
+    tell(&format!(
+        "{name}: the longest took {} s from its first step to its end; the last ended {} s after the last kill",
+        figures.longest / 1_000,
+        (figures.last_end - last_kill) / 1_000
+    ));
     crew.leave().await;
 }

@@ -80,6 +80,7 @@ impl Calendar {
         crew.watch.set(BEGIN);
         let body = json!({"name": "매분", "options": {"schedule": {"cron": "* * * * *"}}});
         let pipelines = join_all((0..pipelines).map(|_| crew.door.make("/api/v1/pipelines", body.clone()))).await;
+        assert_eq!(pipelines.iter().collect::<BTreeSet<_>>().len(), pipelines.len());
         Self { crew, pipelines, minute: BEGIN - BEGIN % MINUTE, expected: BTreeMap::new() }
     }
 
