@@ -133,22 +133,22 @@ pub(crate) async fn ended(door: &Door, batch: &str, every: Duration) -> String {
 
 async fn mirror(door: &Door, of: String) -> (Work, Value) {
     let to = door.dataset().await;
-    let steps = json!([step("carry", json!(of), &to, "SELECT number FROM t", "cdc")]);
+    let steps = json!([step("carry", &json!(of), &to, "SELECT number FROM t", "cdc")]);
     (Work::Mirror { of, to }, steps)
 }
 
 async fn rows(door: &Door, source: &str, table: String, has_two_steps: bool) -> (Work, Value) {
-    let mut steps = vec![step("row", json!(source), &table, "SELECT n + $number AS number FROM t", "full")];
+    let mut steps = vec![step("row", &json!(source), &table, "SELECT n + $number AS number FROM t", "full")];
     let mut rows = vec![("row", table)];
     if has_two_steps {
         let second = door.dataset().await;
-        steps.push(step("again", json!({"step": "row", "output": "o"}), &second, "SELECT number FROM t", "full"));
+        steps.push(step("again", &json!({"step": "row", "output": "o"}), &second, "SELECT number FROM t", "full"));
         rows.push(("again", second));
     }
     (Work::Rows(rows), json!(steps))
 }
 
-fn step(name: &str, input: Value, table: &str, query: &str, read_mode: &str) -> Value {
+fn step(name: &str, input: &Value, table: &str, query: &str, read_mode: &str) -> Value {
     let options = json!({"query": query, "read_mode": read_mode, "write_mode": "append"});
     json!({"name": name, "script": "sql", "inputs": {"t": input}, "outputs": {"o": table}, "options": options})
 }
