@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray, new_null_array},
+    array::{Array, ArrayRef, BinaryArray, AsArray, RecordBatch, RecordBatchOptions, StringArray, new_null_array},
     compute::{CastOptions, cast_with_options},
     datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, TimeUnit},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{Error, Result};
 
@@ -20,18 +21,25 @@ pub struct Conform {
     schema: SchemaRef,
     /// For each wanted column, the one that fills it; none = null.
     sources: Vec<Option<usize>>,
+    base64: bool,
 }
 
 impl Conform {
     /// Columns by name.
     pub fn by_name(from: &Schema, to: SchemaRef) -> Self {
         let sources = to.fields().iter().map(|field| from.index_of(field.name()).ok()).collect();
-        Self { schema: to, sources }
+        Self { schema: to, sources, base64: false }
     }
 
     /// For each wanted column, the place of the one that fills it.
     pub fn by_place(to: SchemaRef, sources: Vec<Option<usize>>) -> Self {
-        Self { schema: to, sources }
+        Self { schema: to, sources, base64: false }
+    }
+
+    /// The same for rows from outside, where bytes in a text are Base64.
+    #[must_use]
+    pub fn from_outside(self) -> Self {
+        Self { base64: true, ..self }
     }
 
     /// The wanted columns, each of which may be empty.
@@ -48,7 +56,7 @@ impl Conform {
         let mut columns = Vec::with_capacity(self.sources.len());
         for (source, field) in self.sources.iter().zip(self.schema.fields()) {
             let found = source.and_then(|place| batch.columns().get(place));
-            let column = found.map_or_else(|| Ok(new_null_array(field.data_type(), batch.num_rows())), |found| convert(found, field))?;
+            let column = found.map_or_else(|| Ok(new_null_array(field.data_type(), batch.num_rows())), |found| self.convert(found, field))?;
             if let Some(found) = found {
                 lost += column.logical_null_count().saturating_sub(found.logical_null_count());
             }
@@ -57,6 +65,18 @@ impl Conform {
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(Error::storage)?;
         Ok((batch, lost as u64))
+    }
+}
+
+impl Conform {
+    fn convert(&self, found: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+        match found.as_string_opt::<i32>() {
+            Some(texts) if self.base64 && *field.data_type() == DataType::Binary => {
+                let bytes = texts.iter().map(|text| STANDARD.decode(text?.trim()).ok());
+                Ok(Arc::new(bytes.collect::<BinaryArray>()))
+            }
+            _ => convert(found, field),
+        }
     }
 }
 

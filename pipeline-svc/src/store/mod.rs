@@ -1,7 +1,10 @@
 //! The pipelines' tables in their own database: one file per thing, nothing but SQL.
 
+pub(crate) mod bucket;
 pub(crate) mod checkpoint;
 pub(crate) mod claim;
+pub(crate) mod connection;
+pub(crate) mod job_publish;
 pub(crate) mod record;
 pub(crate) mod registration;
 pub(crate) mod run;
