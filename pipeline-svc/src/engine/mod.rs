@@ -20,7 +20,7 @@ use std::{
 
 use madang_kit::{Clock, Db, Drain, Id, Result, bell::Bell, error::chain};
 use madang_lake::{Flow, Lake, Objects};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::work::python::Python;
@@ -28,7 +28,10 @@ use self::worker::Worker;
 use crate::{
     catalogue::Catalogue,
     connection::Vault,
-    store::claim::{self, Claim, Claimed, LEASE, Shares},
+    store::{
+        claim::{self, Claim, Claimed, LEASE, Shares},
+        run::RunKind,
+    },
 };
 
 /// How often a process looks for runs whose worker was lost, and for what it was not told of.
@@ -57,6 +60,8 @@ struct Inner {
     queued: Bell,
     /// Rung when a run should stop.
     cancelled: Bell,
+    /// Told when a run of a job has ended here.
+    completed: Notify,
     /// The runs that are worked on here.
     working: Mutex<HashMap<Id, Working>>,
     drain: Drain,
@@ -109,6 +114,7 @@ impl Engine {
             python: parts.python,
             shares: parts.shares,
             seats: Arc::new(Semaphore::new(parts.seats)),
+            completed: Notify::new(),
             working: Mutex::default(),
             drain: drain.clone(),
         }));
@@ -150,6 +156,9 @@ impl Engine {
             }
             engine.working().remove(&run);
             working.ended.cancel();
+            if claim.kind == RunKind::Job {
+                engine.0.completed.notify_one();
+            }
             drop(seat);
             engine.ring();
         });
@@ -174,6 +183,11 @@ impl Engine {
         if let Some(ended) = ended {
             ended.cancelled().await;
         }
+    }
+
+    /// Ends when a run of a job has ended here.
+    pub(crate) async fn completed(&self) {
+        self.0.completed.notified().await;
     }
 
     fn working(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Working>> {

@@ -4,6 +4,9 @@ pub(crate) mod bucket;
 pub(crate) mod checkpoint;
 pub(crate) mod claim;
 pub(crate) mod connection;
+pub(crate) mod execution;
+pub(crate) mod firing;
+pub(crate) mod job;
 pub(crate) mod job_publish;
 pub(crate) mod record;
 pub(crate) mod registration;
@@ -11,6 +14,8 @@ pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod script;
 pub(crate) mod thing;
+pub(crate) mod trigger;
+pub(crate) mod workflow;
 
 use madang_kit::db::Migrations;
 use sqlx::migrate::Migrator;

@@ -48,7 +48,8 @@ pub(super) async fn run(walk: &Walk<'_>, task: &mut Task<'_>, graph: &Graph) -> 
     for relation in flow.made.iter().flatten() {
         forget(walk.engine, relation).await;
     }
-    worked
+    worked?;
+    task.flow.load(walk.engine, &walk.context).await
 }
 
 /// Publishes what workers that are gone have decided, until the process drains.

@@ -31,7 +31,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LAST_WAIT: Duration = Duration::from_secs(3);
 
 /// What a graph wrote and nobody sees yet.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Written {
     body: Body,
     tables: Vec<TableChange>,
@@ -39,8 +39,8 @@ pub(crate) struct Written {
     staged: Vec<(TableId, Staged)>,
     /// What an earlier attempt has decided, instead.
     decided: Option<Record>,
-    /// Set while the transactions of databases are open.
-    is_publishing: Mutex<bool>,
+    /// Open transactions of databases, in the order of the record; none for a database where nothing is to be done.
+    loads: Mutex<Vec<Option<Load>>>,
 }
 
 /// The commit record.
@@ -120,17 +120,22 @@ impl Written {
         Ok(())
     }
 
+    /// Sends rows to databases, in transactions that stay open. What a database refuses is known then.
+    pub(super) async fn load(&mut self, engine: &Engine, context: &Context) -> Result<()> {
+        for write in &self.body.databases {
+            let begun = load(engine, context, write).await.map_err(|error| of_node(write, error))?;
+            self.loads.get_mut().push(begun);
+        }
+        Ok(())
+    }
+
     /// Makes everything visible.
     pub(crate) async fn publish(&self, walk: &Walk<'_>) -> Result<()> {
         let engine = walk.engine;
         if let Some(record) = &self.decided {
             return roll_forward(engine, &walk.context, walk.claim.fence, record, Vec::new()).await;
         }
-        *self.is_publishing.lock().await = true;
-        let mut loads = Vec::with_capacity(self.body.databases.len());
-        for write in &self.body.databases {
-            loads.push(load(engine, &walk.context, write).await.map_err(|error| of_node(write, error))?);
-        }
+        let loads = std::mem::take(&mut *self.loads.lock().await);
         let tables = (!self.tables.is_empty()).then(|| self.commit(walk).encode_to_vec());
         let body = serde_json::to_string(&self.body).map_err(Error::internal)?;
         let inner = &engine.0;
@@ -230,14 +235,19 @@ async fn roll_forward(engine: &Engine, context: &Context, fence: i64, record: &R
             && let Err(error) = again(engine, context, write).await
         {
             tracing::warn!(first = %chain(&first), error = %chain(&error), "a decided write to a database is not done");
-            return Err(of_node(write, error));
+            return Err(undone(of_node(write, error)));
         }
     }
     for write in &body.objects {
-        publish_objects(engine, write).await?;
+        publish_objects(engine, write).await.map_err(undone)?;
     }
     clear(engine, &body).await;
-    job_publish::forget(&engine.0.db, &record.run_id).await
+    job_publish::forget(&engine.0.db, &record.run_id).await.map_err(undone)
+}
+
+/// A failure after the decision: it refuses nothing any more, and it will be tried again.
+fn undone(error: Error) -> Error {
+    Error { code: Code::Unavailable, message: format!("what was written is published later: {}", error.message), ..error }
 }
 
 async fn again(engine: &Engine, context: &Context, write: &DatabaseWrite) -> Result<()> {

@@ -134,18 +134,21 @@ pub(crate) fn demand_names(place: &Place, columns: &SchemaRef, there: &[String])
     }
 }
 
-/// What is wrong with something that a node links to: the code stays, the node and its field are told.
+/// What is wrong with something that a node links to, with the node and its field; the rule says whose fault it is (dataflow.md 2.2).
 pub(crate) fn linked(place: &Place, member: &str, error: Error) -> Error {
     if error.cause.is_some() && error.code == Code::Internal {
         return error;
     }
+    let rule = match error.code {
+        Code::NotFound | Code::NotVisible => "client-resource-not-found",
+        Code::Denied => "client-unauthorized",
+        Code::Invalid => "client-refused",
+        _ => "client-request-failed",
+    };
     let message = format!("node {}, {member}: {}", place.id, error.message);
-    let problem = FieldProblem { field: place.field(member), rule: LINKED.to_owned(), message: message.clone() };
-    Error { message, fields: vec![problem], ..error }
+    let problem = FieldProblem { field: place.field(member), rule: rule.to_owned(), message: message.clone() };
+    Error { code: Code::Invalid, message, fields: vec![problem], cause: error.cause }
 }
-
-/// The rule of an error that something beside the job is the reason of.
-pub(crate) const LINKED: &str = "linked";
 
 fn tell(node: &Node, schema: &SchemaRef) -> NodeSchema {
     let column = |field: &std::sync::Arc<Field>| NodeColumn { name: field.name().clone(), r#type: kind::name(field.data_type()) };
