@@ -112,17 +112,14 @@ pub struct PipelineConfig {
     pub runs_per_user: usize,
     /// Runs of one space that are worked on at the same time, in all processes together; 0 = no limit.
     pub runs_per_space: usize,
-<<<<<<< HEAD
-    /// Of a hundred values that a job reads, so many may be unreadable before it fails; 100 = all.
-    pub bad_percent: u8,
-=======
     /// Of Data Flow's runs whose condition names none: the role that they say they act as.
     pub nrn: String,
     /// The same for `<bucket>/<prefix>/` of scripts.
     pub script_path: String,
     /// The same for `<bucket>/<prefix>/` of logs.
     pub log_path: String,
->>>>>>> jobs
+    /// Of a hundred values that a job reads, so many may be unreadable before it fails; 100 = all.
+    pub bad_percent: u8,
     /// The command that runs Python codes, words parted by blanks; not set = Python steps fail.
     pub python: Option<String>,
     /// Seconds that one Python step may take.
@@ -179,13 +176,10 @@ impl Default for Config {
                 workers: 4,
                 runs_per_user: 0,
                 runs_per_space: 0,
-<<<<<<< HEAD
-                bad_percent: 100,
-=======
                 nrn: "nrn:PUB:IAM::0:Role/madang".to_owned(),
                 script_path: "madang/scripts/".to_owned(),
                 log_path: "madang/logs/".to_owned(),
->>>>>>> jobs
+                bad_percent: 100,
                 python: None,
                 python_seconds: 600,
                 python_bytes: 1 << 30,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, BinaryArray, AsArray, RecordBatch, RecordBatchOptions, StringArray, new_null_array},
+    array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, RecordBatchOptions, StringArray, new_null_array},
     compute::{CastOptions, cast_with_options},
     datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, TimeUnit},
 };
@@ -56,7 +56,8 @@ impl Conform {
         let mut columns = Vec::with_capacity(self.sources.len());
         for (source, field) in self.sources.iter().zip(self.schema.fields()) {
             let found = source.and_then(|place| batch.columns().get(place));
-            let column = found.map_or_else(|| Ok(new_null_array(field.data_type(), batch.num_rows())), |found| self.convert(found, field))?;
+            let column =
+                found.map_or_else(|| Ok(new_null_array(field.data_type(), batch.num_rows())), |found| self.convert(found, field))?;
             if let Some(found) = found {
                 lost += column.logical_null_count().saturating_sub(found.logical_null_count());
             }

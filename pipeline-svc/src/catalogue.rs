@@ -8,7 +8,8 @@ use madang_kit::{
 use madang_lake::{RowIds, Schema, Snapshot, TableId};
 use madang_proto::catalog::v1::{
     CommitTablesRequest, DemandOrganizationRequest, DescribeReaderRequest, DescribeReaderResponse, FindTableRequest, OpenTableRequest,
-    OrganizationAccess, ReserveRowIdsRequest, TableAccess, TableSchema, permissions_client::PermissionsClient, table_commits_client::TableCommitsClient,
+    OrganizationAccess, ReserveRowIdsRequest, TableAccess, TableSchema, permissions_client::PermissionsClient,
+    table_commits_client::TableCommitsClient,
 };
 
 /// The largest answer: a table of some 100,000 files.

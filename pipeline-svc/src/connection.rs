@@ -12,8 +12,8 @@ use madang_kit::{
     time,
 };
 use madang_proto::pipeline::v1::{
-    Connection, ConnectionKind, ConnectionTls, CreateConnectionRequest, DeleteConnectionRequest, DeleteConnectionResponse, GetConnectionRequest,
-    ListConnectionsRequest, ListConnectionsResponse,
+    Connection, ConnectionKind, ConnectionTls, CreateConnectionRequest, DeleteConnectionRequest, DeleteConnectionResponse,
+    GetConnectionRequest, ListConnectionsRequest, ListConnectionsResponse,
 };
 use serde_json::json;
 
@@ -71,7 +71,10 @@ pub(crate) async fn create(pipelines: &Pipelines, context: &Context, request: Cr
 
 async fn read(pipelines: &Pipelines, context: &Context, space: Id, request: CreateConnectionRequest) -> Result<store::Connection> {
     let id = Id::generate();
-    let kind = KINDS.iter().find(|row| row.0 == request.kind()).ok_or_else(|| Error::invalid("kind", "choice", "kind must be postgresql or mysql"))?;
+    let kind = KINDS
+        .iter()
+        .find(|row| row.0 == request.kind())
+        .ok_or_else(|| Error::invalid("kind", "choice", "kind must be postgresql or mysql"))?;
     let tls = TLS.iter().find(|row| row.0 == request.tls()).map_or("prefer", |row| row.1);
     let port = u16::try_from(request.port).ok().filter(|port| *port > 0);
     let port = port.ok_or_else(|| Error::invalid("port", "range", "port must be 1 to 65,535"))?;

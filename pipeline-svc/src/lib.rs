@@ -35,8 +35,8 @@ use madang_kit::{
 };
 use madang_lake::{Flow, Lake, Objects};
 use madang_proto::pipeline::v1::{
-    buckets_server::BucketsServer, connections_server::ConnectionsServer,     codes_server::CodesServer, executions_server::ExecutionsServer, jobs_server::JobsServer, pipelines_server::PipelinesServer,
-    triggers_server::TriggersServer, workflows_server::WorkflowsServer,
+    buckets_server::BucketsServer, codes_server::CodesServer, connections_server::ConnectionsServer, executions_server::ExecutionsServer,
+    jobs_server::JobsServer, pipelines_server::PipelinesServer, triggers_server::TriggersServer, workflows_server::WorkflowsServer,
 };
 use tonic::service::Routes;
 

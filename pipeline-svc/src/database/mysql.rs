@@ -43,7 +43,9 @@ async fn connect(address: &Address) -> Result<MySqlConnection> {
         .ssl_mode(mode)
         .charset("utf8mb4");
     let mut connection = within(MySqlConnection::connect_with(&options)).await?;
-    for sql in ["SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'", "SET SESSION time_zone = '+00:00'"] {
+    for sql in
+        ["SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'", "SET SESSION time_zone = '+00:00'"]
+    {
         connection.execute(sql).await.map_err(failed)?;
     }
     Ok(connection)
@@ -138,13 +140,15 @@ impl Load {
             return Err(Error::not_found("table", table.join(".")));
         }
         let target = quoted_table(table);
-        let run = async |connection: &mut MySqlConnection, sql: String| connection.execute(sqlx::query(AssertSqlSafe(sql))).await.map_err(failed);
+        let run =
+            async |connection: &mut MySqlConnection, sql: String| connection.execute(sqlx::query(AssertSqlSafe(sql))).await.map_err(failed);
         let marks = format!(
             "CREATE TABLE IF NOT EXISTS {MARKS} (mark VARCHAR(128) PRIMARY KEY, at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP) ENGINE = InnoDB"
         );
         run(&mut connection, marks).await?;
         connection.execute("START TRANSACTION").await.map_err(failed)?;
-        let marked = sqlx::query(AssertSqlSafe(format!("INSERT INTO {MARKS} (mark) VALUES (?)"))).bind(wanted.mark).execute(&mut connection).await;
+        let marked =
+            sqlx::query(AssertSqlSafe(format!("INSERT INTO {MARKS} (mark) VALUES (?)"))).bind(wanted.mark).execute(&mut connection).await;
         match marked {
             Err(sqlx::Error::Database(told)) if told.code().as_deref() == Some(CONSTRAINT) => return Ok(Begun::Done),
             other => other.map_err(failed)?,
@@ -153,7 +157,8 @@ impl Load {
             Mode::Append => {}
             Mode::Overwrite => drop(run(&mut connection, format!("DELETE FROM {target}")).await?), // TRUNCATE would commit
             Mode::Ignore => {
-                let held = sqlx::query(AssertSqlSafe(format!("SELECT 1 FROM {target} LIMIT 1 FOR UPDATE"))).fetch_optional(&mut connection).await;
+                let held =
+                    sqlx::query(AssertSqlSafe(format!("SELECT 1 FROM {target} LIMIT 1 FOR UPDATE"))).fetch_optional(&mut connection).await;
                 if held.map_err(failed)?.is_some() {
                     return Ok(Begun::Left);
                 }

@@ -39,7 +39,13 @@ async fn connect(address: &Address) -> Result<PgConnection> {
         .database(&address.database)
         .ssl_mode(mode)
         .application_name("madang")
-        .options([("timezone", "UTC"), ("datestyle", "ISO,YMD"), ("intervalstyle", "iso_8601"), ("bytea_output", "hex"), ("extra_float_digits", "1")]);
+        .options([
+            ("timezone", "UTC"),
+            ("datestyle", "ISO,YMD"),
+            ("intervalstyle", "iso_8601"),
+            ("bytea_output", "hex"),
+            ("extra_float_digits", "1"),
+        ]);
     within(PgConnection::connect_with(&options)).await
 }
 
@@ -125,14 +131,20 @@ impl Load {
             return Err(Error::not_found("table", table.join(".")));
         }
         let target = quoted_table(table);
-        let run = async |connection: &mut PgConnection, sql: String| connection.execute(sqlx::query(AssertSqlSafe(sql))).await.map_err(failed);
+        let run =
+            async |connection: &mut PgConnection, sql: String| connection.execute(sqlx::query(AssertSqlSafe(sql))).await.map_err(failed);
         // Two runs at a time may find it absent, and one of them then finds it taken.
-        let made = run(&mut connection, format!("CREATE TABLE IF NOT EXISTS {MARKS} (mark TEXT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now())")).await;
+        let made = run(
+            &mut connection,
+            format!("CREATE TABLE IF NOT EXISTS {MARKS} (mark TEXT PRIMARY KEY, at TIMESTAMPTZ NOT NULL DEFAULT now())"),
+        )
+        .await;
         if made.is_err() {
             sqlx::query(AssertSqlSafe(format!("SELECT 1 FROM {MARKS} LIMIT 1"))).execute(&mut connection).await.map_err(failed)?;
         }
         run(&mut connection, "BEGIN".to_owned()).await?;
-        let marked = sqlx::query(AssertSqlSafe(format!("INSERT INTO {MARKS} (mark) VALUES ($1)"))).bind(wanted.mark).execute(&mut connection).await;
+        let marked =
+            sqlx::query(AssertSqlSafe(format!("INSERT INTO {MARKS} (mark) VALUES ($1)"))).bind(wanted.mark).execute(&mut connection).await;
         match marked {
             Err(sqlx::Error::Database(told)) if told.code().as_deref() == Some(UNIQUE) => return Ok(Begun::Done),
             other => other.map_err(failed)?,

@@ -38,7 +38,11 @@ pub(crate) async fn list(pipelines: &Pipelines, context: &Context, request: List
 }
 
 /// An object and its bytes.
-pub(crate) async fn get(pipelines: &Pipelines, context: &Context, request: GetObjectRequest) -> Result<(Object, BoxStream<'static, Result<Bytes>>)> {
+pub(crate) async fn get(
+    pipelines: &Pipelines,
+    context: &Context,
+    request: GetObjectRequest,
+) -> Result<(Object, BoxStream<'static, Result<Bytes>>)> {
     demand(pipelines, context, &request.bucket, false).await?;
     check(&request.key)?;
     let (object, pieces) = pipelines.objects.get(&request.bucket, &request.key).await.map_err(lake_error)?;

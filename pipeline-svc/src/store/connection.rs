@@ -46,7 +46,9 @@ pub(crate) async fn insert(tx: &mut Tx, new: &Connection) -> sqlx::Result<u64> {
 
 /// A connection of a space, by id or name.
 pub(crate) async fn find(db: &Db, space: &str, word: &str) -> Result<Option<Connection>> {
-    let text = sqlx::AssertSqlSafe(format!("{SELECT} WHERE space_id = $1 AND (id = $2 OR name = $2) ORDER BY CASE WHEN id = $2 THEN 0 ELSE 1 END LIMIT 1"));
+    let text = sqlx::AssertSqlSafe(format!(
+        "{SELECT} WHERE space_id = $1 AND (id = $2 OR name = $2) ORDER BY CASE WHEN id = $2 THEN 0 ELSE 1 END LIMIT 1"
+    ));
     Ok(db.query(text).bind(space.to_owned()).bind(word.to_owned()).opt().await?)
 }
 

@@ -122,7 +122,8 @@ impl Running<'_> {
     /// What the node says of itself when it failed; the run's own failure follows.
     async fn failed(&self, node: &Node, error: Error, task: &mut Task<'_>) -> Error {
         let told = format!("node {} '{}': ", node.place.id, node.place.label);
-        let message = if error.code == Code::Internal || error.message.starts_with("node ") { error.message.clone() } else { told + &error.message };
+        let message =
+            if error.code == Code::Internal || error.message.starts_with("node ") { error.message.clone() } else { told + &error.message };
         if self.graph.nodes.last().is_some_and(|last| last.place.at != node.place.at) {
             let end = StepEnd { comment: Some(message.clone()), ..StepEnd::default() };
             let lines = std::mem::take(&mut task.lines);

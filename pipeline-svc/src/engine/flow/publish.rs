@@ -187,7 +187,8 @@ impl DatabaseWrite {
     }
 
     fn columns(&self) -> SchemaRef {
-        let fields = self.schema.iter().map(|(name, kind)| Field::new(name, kind::read(kind).unwrap_or(arrow::datatypes::DataType::Utf8), true));
+        let fields =
+            self.schema.iter().map(|(name, kind)| Field::new(name, kind::read(kind).unwrap_or(arrow::datatypes::DataType::Utf8), true));
         std::sync::Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 }

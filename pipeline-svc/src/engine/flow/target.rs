@@ -86,7 +86,9 @@ impl Running<'_> {
         };
         let moves = names.into_iter().enumerate().map(|(at, name)| (name, key(at))).collect();
         let removes = match target.mode {
-            Mode::Overwrite => self.pinned(bucket, prefix).iter().map(|old| Removal { key: old.key.clone(), tag: old.tag.clone() }).collect(),
+            Mode::Overwrite => {
+                self.pinned(bucket, prefix).iter().map(|old| Removal { key: old.key.clone(), tag: old.tag.clone() }).collect()
+            }
             Mode::Append | Mode::Ignore => Vec::new(),
         };
         task.flow.add_objects(ObjectsWrite { bucket: bucket.to_owned(), prefix: prefix.to_owned(), stage, moves, removes });
@@ -94,14 +96,7 @@ impl Running<'_> {
     }
 
     /// Files of a table's next version. Its columns stay as they are.
-    async fn to_table(
-        &self,
-        node: &Node,
-        target: &Target,
-        table: &CatalogTable,
-        rows: Conformed,
-        task: &mut Task<'_>,
-    ) -> Result<Done> {
+    async fn to_table(&self, node: &Node, target: &Target, table: &CatalogTable, rows: Conformed, task: &mut Task<'_>) -> Result<Done> {
         let engine = &self.walk.engine.0;
         let (dataset, schema) = catalog_table(&engine.catalog, &self.walk.context, &node.place, table).await?;
         let there: Vec<String> = schema.columns.iter().map(|column| column.name.clone()).collect();

@@ -67,7 +67,8 @@ fn define(place: &Place, schema: &SchemaRef, changes: &[(String, Field)]) -> Res
     for (at, (name, _)) in changes.iter().enumerate() {
         find(place, &format!("defineFieldList.{at}.name"), schema, name)?;
     }
-    let changed = |field: &Field| changes.iter().find(|(name, _)| name == field.name()).map_or_else(|| field.clone(), |(_, new)| new.clone());
+    let changed =
+        |field: &Field| changes.iter().find(|(name, _)| name == field.name()).map_or_else(|| field.clone(), |(_, new)| new.clone());
     kind::unique(place, "defineFieldList", schema.fields().iter().map(|field| changed(field)).collect())
 }
 
@@ -119,7 +120,8 @@ fn join(place: &Place, parents: &[SchemaRef], wanted: &Join) -> Result<SchemaRef
     }
     let taken: HashSet<String> = left.fields().iter().map(|field| field.name().to_lowercase()).collect();
     let named = right.fields().iter().map(|field| {
-        let name = if taken.contains(&field.name().to_lowercase()) { format!("{}{}", wanted.prefix, field.name()) } else { field.name().clone() };
+        let name =
+            if taken.contains(&field.name().to_lowercase()) { format!("{}{}", wanted.prefix, field.name()) } else { field.name().clone() };
         field.as_ref().clone().with_name(name)
     });
     let fields: Vec<Field> = left.fields().iter().map(|field| field.as_ref().clone()).chain(named).collect();

@@ -5,8 +5,8 @@ use arrow::datatypes::{Field, SchemaRef};
 use madang_kit::{Error, Result};
 use madang_lake::ObjectFormat;
 use madang_proto::pipeline::v1::{
-    AggregateField, JoinCondition, Node as WireNode, TargetCatalog, TargetDatabase, TargetObs, TransformAggregate, TransformFilter, TransformJoin,
-    node::Work as Wire,
+    AggregateField, JoinCondition, Node as WireNode, TargetCatalog, TargetDatabase, TargetObs, TransformAggregate, TransformFilter,
+    TransformJoin, node::Work as Wire,
 };
 
 use super::{kind, parameter::Values};
@@ -64,16 +64,27 @@ pub(crate) enum Work {
     Define(Vec<(String, Field)>),
     Select(Vec<String>),
     Rename(Vec<(String, String)>),
-    Filter { any: bool, conditions: Vec<Condition> },
+    Filter {
+        any: bool,
+        conditions: Vec<Condition>,
+    },
     Join(Join),
-    Union { distinct: bool },
-    Aggregate { by: Vec<String>, results: Vec<Aggregate> },
+    Union {
+        distinct: bool,
+    },
+    Aggregate {
+        by: Vec<String>,
+        results: Vec<Aggregate>,
+    },
     /// Empty = all columns.
     DropDuplication(Vec<String>),
     /// Columns with what stands for null in them.
     Fill(Vec<(String, Text)>),
     /// For each parent, its name in the statement.
-    Sql { aliases: Vec<String>, sql: String },
+    Sql {
+        aliases: Vec<String>,
+        sql: String,
+    },
     Target(Target),
 }
 
@@ -168,21 +179,12 @@ pub(crate) enum Function {
 const OPERATORS: [(&str, &str); 6] = [("EQ", "="), ("NE", "<>"), ("GT", ">"), ("LT", "<"), ("GTE", ">="), ("LTE", "<=")];
 const JOINS: [(&str, &str); 4] =
     [("INNER", "INNER JOIN"), ("LEFT_OUTER", "LEFT JOIN"), ("RIGHT_OUTER", "RIGHT JOIN"), ("FULL_OUTER", "FULL JOIN")];
-const FUNCTIONS: [(&str, Function); 5] = [
-    ("SUM", Function::Sum),
-    ("AVG", Function::Avg),
-    ("MAX", Function::Max),
-    ("MIN", Function::Min),
-    ("COUNT", Function::Count),
-];
+const FUNCTIONS: [(&str, Function); 5] =
+    [("SUM", Function::Sum), ("AVG", Function::Avg), ("MAX", Function::Max), ("MIN", Function::Min), ("COUNT", Function::Count)];
 const MODES: [(&str, Mode); 4] =
     [("", Mode::Overwrite), ("OVERWRITE", Mode::Overwrite), ("APPEND", Mode::Append), ("IGNORE", Mode::Ignore)];
-const SOURCE_FORMATS: [(&str, ObjectFormat); 4] = [
-    ("CSV", ObjectFormat::Csv),
-    ("JSON", ObjectFormat::Json),
-    ("NDJSON", ObjectFormat::Json),
-    ("PARQUET", ObjectFormat::Parquet),
-];
+const SOURCE_FORMATS: [(&str, ObjectFormat); 4] =
+    [("CSV", ObjectFormat::Csv), ("JSON", ObjectFormat::Json), ("NDJSON", ObjectFormat::Json), ("PARQUET", ObjectFormat::Parquet)];
 const TARGET_FORMATS: [(&str, ObjectFormat); 3] =
     [("CSV", ObjectFormat::Csv), ("JSON", ObjectFormat::Json), ("PARQUET", ObjectFormat::Parquet)];
 
@@ -245,7 +247,9 @@ impl Reader<'_> {
             }
             Wire::Filter(filter) => self.filter(filter)?,
             Wire::Join(join) => Work::Join(self.join(join)?),
-            Wire::Union(union) => Work::Union { distinct: self.choice("unionType", &[("ALL", false), ("DISTINCT", true)], &union.union_type)? },
+            Wire::Union(union) => {
+                Work::Union { distinct: self.choice("unionType", &[("ALL", false), ("DISTINCT", true)], &union.union_type)? }
+            }
             Wire::Aggregate(aggregate) => self.aggregate(aggregate)?,
             Wire::DropDuplication(drop) => {
                 self.entries("dropFieldList", drop.drop_field_list.len(), 0, MAX_ENTRIES)?;

@@ -26,7 +26,8 @@ pub(crate) async fn verify(pipelines: &Pipelines, context: &Context, definition:
     for node in &graph.nodes {
         check_links(pipelines, context, node).await?;
     }
-    let mut told: Vec<(usize, NodeSchema)> = graph.nodes.iter().zip(&found).map(|(node, schema)| (node.place.at, tell(node, schema))).collect();
+    let mut told: Vec<(usize, NodeSchema)> =
+        graph.nodes.iter().zip(&found).map(|(node, schema)| (node.place.at, tell(node, schema))).collect();
     told.sort_by_key(|(at, _)| *at);
     Ok(told.into_iter().map(|(_, schema)| schema).collect())
 }
@@ -74,7 +75,8 @@ async fn check_links(pipelines: &Pipelines, context: &Context, node: &Node) -> R
             demand_columns(place, columns, &schema)?;
         }
         Work::Source(Source::Database { engine, connection, table, columns }) => {
-            let found = connection::open(pipelines, context, connection, *engine).await.map_err(|error| linked(place, "connectionId", error))?;
+            let found =
+                connection::open(pipelines, context, connection, *engine).await.map_err(|error| linked(place, "connectionId", error))?;
             let there = database::columns(&found, table).await.map_err(|error| linked(place, "table", error))?;
             demand_names(place, columns, &there)?;
         }
@@ -88,7 +90,8 @@ async fn check_links(pipelines: &Pipelines, context: &Context, node: &Node) -> R
             demand_columns(place, columns, &schema)?;
         }
         Work::Target(Target { to: To::Database { engine, connection, table }, columns, .. }) => {
-            let found = connection::open(pipelines, context, connection, *engine).await.map_err(|error| linked(place, "connectionId", error))?;
+            let found =
+                connection::open(pipelines, context, connection, *engine).await.map_err(|error| linked(place, "connectionId", error))?;
             let there = database::columns(&found, table).await.map_err(|error| linked(place, "table", error))?;
             demand_names(place, columns, &there)?;
         }
