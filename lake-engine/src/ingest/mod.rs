@@ -66,7 +66,7 @@ pub(crate) fn convert(input: &Input, schema: &Schema, limits: Limits, scratch: &
             Format::Json => json::convert(&input, &schema, limits, &scratch, emit),
             Format::Parquet => parquet::convert(&input, &schema, limits, emit),
         };
-        drop(send_columns.send(u32::try_from(converted?).unwrap_or(u32::MAX)));
+        let _ = send_columns.send(u32::try_from(converted?).unwrap_or(u32::MAX)); // refused if nobody waits for it
         Ok(())
     });
     Converting { batches, columns }

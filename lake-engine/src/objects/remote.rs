@@ -149,7 +149,8 @@ impl Remote {
 
     async fn remove_all(&self, found: BoxStream<'static, object_store::Result<ObjectMeta>>) -> Result<()> {
         let found: Vec<ObjectMeta> = found.try_collect().await.map_err(storage)?;
-        let mut removing = stream::iter(found.iter().map(|meta| self.remove(&meta.location))).buffer_unordered(8);
+        let removing: Vec<_> = found.iter().map(|meta| self.remove(&meta.location)).collect();
+        let mut removing = stream::iter(removing).buffer_unordered(8);
         while let Some(removed) = removing.next().await {
             removed?;
         }

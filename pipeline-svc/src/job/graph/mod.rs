@@ -7,7 +7,7 @@ pub(crate) mod node;
 mod parameter;
 pub(crate) mod question;
 mod shape;
-mod verify;
+pub(crate) mod verify;
 
 use std::{collections::BTreeMap, sync::Arc};
 
