@@ -4,7 +4,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Request, rejection::QueryRejection},
     http::request::Parts,
 };
-use madang_kit::{Code, Context, Error, Result, principal::Scheme};
+use madang_kit::{Context, Error, Result, principal::Scheme};
 use serde::de::DeserializeOwned;
 
 use super::{error, error::FlowError};
@@ -65,7 +65,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Gateway> for Path<T> {
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, FlowError> {
         request::caller(&parts.extensions, &ACCEPTED)?;
         let read = axum::extract::Path::from_request_parts(parts, gateway).await;
-        Ok(Self(read.map_err(|_| Error::new(Code::NotFound, "the path is not UTF-8"))?.0))
+        Ok(Self(read.map_err(|_| error::no_path())?.0))
     }
 }
 

@@ -72,6 +72,7 @@ struct Problem {
 fn problem(code: Code, fields: &[FieldProblem]) -> Option<(StatusCode, &'static str, Option<&'static str>)> {
     let linked = fields.first().map_or("", |problem| problem.rule.as_str());
     Some(match (code, linked) {
+        (Code::NotFound, "path") => return None,
         (Code::NotFound | Code::NotVisible, "absent") => (StatusCode::NOT_FOUND, "resource-not-found", None),
         (Code::NotFound | Code::NotVisible, _) | (Code::Invalid, "client-resource-not-found") => {
             (StatusCode::BAD_REQUEST, "client-resource-not-found", Some("The resource can't be found."))
@@ -93,6 +94,7 @@ fn problem(code: Code, fields: &[FieldProblem]) -> Option<(StatusCode, &'static 
 fn envelope(code: Code) -> (StatusCode, &'static str, &'static str, &'static str) {
     match code {
         Code::Unauthenticated => (StatusCode::UNAUTHORIZED, "200", "Authentication Failed", "Invalid authentication information."),
+        Code::NotFound => (StatusCode::NOT_FOUND, "300", "Not Found Exception", "URL not found."),
         Code::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "430", "Request Entity Too Large", "The body is larger than it may be."),
         Code::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "410", "Throttle Limited", "Too many executions wait."),
         Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "500", "Endpoint Error", "The service is not available."),
@@ -189,6 +191,15 @@ fn kind_of(path: &str) -> &'static str {
 
 /// There is no such thing.
 pub(crate) fn absent(field: &str, id: &str) -> Error {
-    let problem = FieldProblem { field: field.to_owned(), rule: "absent".to_owned(), message: id.to_owned() };
+    not_found(field, "absent", id)
+}
+
+/// The path is none.
+pub(crate) fn no_path() -> Error {
+    not_found("path", "path", "")
+}
+
+fn not_found(field: &str, rule: &str, message: &str) -> Error {
+    let problem = FieldProblem { field: field.to_owned(), rule: rule.to_owned(), message: message.to_owned() };
     Error { fields: vec![problem], ..Error::new(Code::NotFound, "not found") }
 }
