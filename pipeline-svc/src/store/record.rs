@@ -101,7 +101,7 @@ pub(crate) async fn write(db: &Db, claim: &Claim, now: DateTime<Utc>, transition
 }
 
 /// Holds the run until the transaction ends, prolonging the lease, or ends it; false if the lease was lost.
-async fn hold(tx: &mut Tx, claim: &Claim, now: DateTime<Utc>, end: Option<RunState>) -> Result<bool> {
+pub(super) async fn hold(tx: &mut Tx, claim: &Claim, now: DateTime<Utc>, end: Option<RunState>) -> Result<bool> {
     let held = match end {
         None => tx
             .query("UPDATE run SET lease_until = $3 WHERE id = $1 AND fence = $2 AND state = 'running'")

@@ -123,7 +123,7 @@ fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &s
     fs::write(&file, text)?;
 
     let plan = PLANS.first().context("there is no plan for a hub")?;
-    let place = Place { guard, madang: &madang, folder, logs, postgres: None };
+    let place = Place { guard, madang: &madang, folder, logs, postgres: None, fetch_allow: "" };
     let hub = hub::start(plan, &place)?;
     let value = |key: &str| hub[key].as_str().unwrap_or_default().to_owned();
     let more = match more {

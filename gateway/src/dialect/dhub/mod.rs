@@ -7,7 +7,7 @@ mod call;
 mod code;
 mod collection;
 mod dataset;
-mod error;
+pub(super) mod error;
 mod event;
 mod list;
 mod pipeline;
@@ -19,6 +19,6 @@ mod trace;
 mod upload;
 mod user;
 mod version;
-mod wire;
+pub(super) mod wire;
 
 use super::fields;
