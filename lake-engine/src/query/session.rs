@@ -12,8 +12,7 @@ use datafusion::{
     },
     common::{Result as DataFusionResult, not_impl_err},
     execution::{
-        SessionState, SessionStateBuilder,
-        FunctionRegistry,
+        FunctionRegistry, SessionState, SessionStateBuilder,
         disk_manager::DiskManagerBuilder,
         memory_pool::MemoryPool,
         object_store::ObjectStoreRegistry,
