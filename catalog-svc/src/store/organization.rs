@@ -172,11 +172,11 @@ pub(crate) async fn insert_member(tx: &mut Tx, organization: &str, user: Id, cap
 }
 
 /// The role of a user in an organization.
-pub(crate) async fn capacity(db: &Db, organization: &str, user: Id) -> Result<Option<Capacity>> {
+pub(crate) async fn capacity(db: &Db, organization: &str, user: &str) -> Result<Option<Capacity>> {
     let row: Option<(String,)> = db
         .query("SELECT capacity FROM membership WHERE organization_id = $1 AND user_id = $2")
         .bind(organization.to_owned())
-        .bind(user.to_string())
+        .bind(user.to_owned())
         .opt()
         .await?;
     Ok(row.and_then(|(name,)| Capacity::parse(&name)))

@@ -15,6 +15,7 @@ mod run;
 mod select;
 mod session;
 mod size;
+mod spill;
 mod statement;
 mod table;
 mod values;

@@ -206,7 +206,7 @@ impl Running<'_> {
 }
 
 fn line(node: &Node, level: &'static str, message: impl Into<String>) -> Line {
-    Line { level, step: node.place.id.to_string(), message: message.into() }
+    Line::of_step(&node.place.id.to_string(), level, message)
 }
 
 /// Removes rows in scratch; what stays behind is swept later.
