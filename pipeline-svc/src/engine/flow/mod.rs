@@ -22,10 +22,11 @@ use crate::{
     job::graph::{
         Graph,
         node::{Node, Source, Target, To, Work},
+        verify,
     },
     storage::bucket,
     store::{
-        job_publish,
+        job, job_publish,
         record::{self, Line, StepEnd, Transition},
     },
 };
@@ -48,8 +49,27 @@ pub(super) async fn run(walk: &Walk<'_>, task: &mut Task<'_>, graph: &Graph) -> 
     for relation in flow.made.iter().flatten() {
         forget(walk.engine, relation).await;
     }
-    worked?;
-    task.flow.load(walk.engine, &walk.context).await
+    match worked {
+        Ok(()) => task.flow.load(walk.engine, &walk.context).await,
+        Err(error) => {
+            if error.fields.iter().any(|problem| problem.rule == verify::GONE) {
+                mark_editing(walk).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// A job whose links have gone has to be looked at before it can run again.
+async fn mark_editing(walk: &Walk<'_>) {
+    let marked = async {
+        let mut tx = walk.engine.0.db.begin().await?;
+        job::mark_editing(&mut tx, walk.claim.subject).await?;
+        Ok::<_, Error>(tx.commit().await?)
+    };
+    if let Err(error) = marked.await {
+        tracing::warn!(error = %chain(&error), "a job was not marked");
+    }
 }
 
 /// Publishes what workers that are gone have decided, until the process drains.
@@ -180,7 +200,7 @@ impl Running<'_> {
         };
         let engine = &self.walk.engine.0;
         let allowed = bucket::demand_in(&engine.db, engine.objects.as_ref(), &self.walk.context.principal, bucket, writes).await;
-        allowed.map_err(|error| Error { message: format!("node {}, bucketName: {}", node.place.id, error.message), ..error })?;
+        allowed.map_err(|error| verify::linked(&node.place, "bucketName", error))?;
         let key = (bucket.clone(), prefix.clone());
         if !self.pins.contains_key(&key) {
             let found = engine.objects.list(bucket, prefix, "", MAX_OBJECTS + 1).await.map_err(lake_error)?;
