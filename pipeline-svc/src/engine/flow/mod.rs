@@ -26,7 +26,7 @@ use crate::{
     },
     storage::bucket,
     store::{
-        job, job_publish,
+        job_publish,
         record::{self, Line, StepEnd, Transition},
     },
 };
@@ -49,27 +49,8 @@ pub(super) async fn run(walk: &Walk<'_>, task: &mut Task<'_>, graph: &Graph) -> 
     for relation in flow.made.iter().flatten() {
         forget(walk.engine, relation).await;
     }
-    match worked {
-        Ok(()) => task.flow.load(walk.engine, &walk.context).await,
-        Err(error) => {
-            if error.fields.iter().any(|problem| problem.rule == verify::GONE) {
-                mark_editing(walk).await;
-            }
-            Err(error)
-        }
-    }
-}
-
-/// A job whose links have gone has to be looked at before it can run again.
-async fn mark_editing(walk: &Walk<'_>) {
-    let marked = async {
-        let mut tx = walk.engine.0.db.begin().await?;
-        job::mark_editing(&mut tx, walk.claim.subject).await?;
-        Ok::<_, Error>(tx.commit().await?)
-    };
-    if let Err(error) = marked.await {
-        tracing::warn!(error = %chain(&error), "a job was not marked");
-    }
+    worked?;
+    task.flow.load(walk.engine, &walk.context).await
 }
 
 /// Publishes what workers that are gone have decided, until the process drains.

@@ -137,16 +137,13 @@ pub(crate) fn demand_names(place: &Place, columns: &SchemaRef, there: &[String])
     }
 }
 
-/// The rule of what a node links to and is not there.
-pub(crate) const GONE: &str = "client-resource-not-found";
-
 /// What is wrong with something that a node links to, with the node and its field; the rule says whose fault it is (dataflow.md 2.2).
 pub(crate) fn linked(place: &Place, member: &str, error: Error) -> Error {
     if error.cause.is_some() && error.code == Code::Internal {
         return error;
     }
     let rule = match error.code {
-        Code::NotFound | Code::NotVisible => GONE,
+        Code::NotFound | Code::NotVisible => "client-resource-not-found",
         Code::Denied => "client-unauthorized",
         Code::Invalid => "client-refused",
         _ => "client-request-failed",
