@@ -1,6 +1,7 @@
 //! Data Flow's dialect (dataflow.md), one file per thing; and what these tests need first.
 
 mod authorization;
+mod catalog;
 mod database;
 mod execution;
 mod job;
