@@ -116,11 +116,16 @@ pub(crate) async fn list(pipelines: &Pipelines, context: &Context, _: ListConnec
 
 /// Removes a connection. Jobs that name it can't run any more.
 pub(crate) async fn delete(pipelines: &Pipelines, context: &Context, request: DeleteConnectionRequest) -> Result<DeleteConnectionResponse> {
-    let found = find(pipelines, context, &request.id).await?;
     let mut tx = pipelines.db.begin().await?;
+    let ticket = match idempotency::claim(&mut tx, &pipelines.clock, context, "DeleteConnection").await? {
+        Claim::Done(answer) => return Ok(answer),
+        Claim::New(ticket) => ticket,
+    };
+    let found = find(pipelines, context, &request.id).await?;
     store::delete(&mut tx, &found.id).await?;
     let record = Record { action: "connection.delete", thing: found.id, detail: json!({"space": found.space_id}) };
     audit::write(&mut tx, &pipelines.clock, context, record).await?;
+    ticket.record(&mut tx, &DeleteConnectionResponse {}).await?;
     tx.commit().await?;
     Ok(DeleteConnectionResponse {})
 }

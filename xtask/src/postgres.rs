@@ -131,6 +131,11 @@ impl Server {
         Ok(server)
     }
 
+    /// How one gets in: a JSON object.
+    pub(crate) fn login(&self, database: &str) -> String {
+        format!(r#"{{"host": "127.0.0.1", "port": {}, "database": "{database}", "username": "{SUPERUSER}", "password": ""}}"#, self.port)
+    }
+
     /// Host and port.
     pub(crate) fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use madang_kit::{
     Code, Context, Db, Error, Id, Principal, Result,
     audit::{self, Record},
-    check, time,
+    check,
+    idempotency::{self, Claim},
+    time,
 };
 use madang_lake::{Objects, check_new_bucket};
 use madang_proto::pipeline::v1::{
@@ -26,16 +28,22 @@ pub(crate) async fn create(pipelines: &Pipelines, context: &Context, request: Cr
     let space = space_of(context)?;
     check_new_bucket(&request.name).map_err(|error| Error::invalid("name", "pattern", error.to_string()))?;
     let row = store::Bucket { name: request.name, created_by: context.principal.user.to_string(), created_at: pipelines.clock.now() };
+    let mut tx = pipelines.db.begin().await?;
+    let ticket = match idempotency::claim(&mut tx, &pipelines.clock, context, "CreateBucket").await? {
+        Claim::Done(answer) => return Ok(answer),
+        Claim::New(ticket) => ticket,
+    };
     if !pipelines.objects.make_bucket(&row.name).await.map_err(lake_error)? {
         return Err(Error::new(Code::AlreadyExists, format!("there is a bucket '{}' already", row.name)));
     }
-    let mut tx = pipelines.db.begin().await?;
     store::insert(&mut tx, &row).await?;
     store::set_grants(&mut tx, &row.name, &[(space, true)]).await?;
     let record = Record { action: "bucket.create", thing: row.name.clone(), detail: json!({"space": space}) };
     audit::write(&mut tx, &pipelines.clock, context, record).await?;
+    let answer = wire(row.name.clone(), Some(&row), &[granted(&row.name, space, true)]);
+    ticket.record(&mut tx, &answer).await?;
     tx.commit().await?;
-    shown(pipelines, &row.name).await
+    Ok(answer)
 }
 
 /// The buckets that the caller may read.
@@ -60,13 +68,18 @@ pub(crate) async fn list(pipelines: &Pipelines, context: &Context, _: ListBucket
 
 /// Removes an empty bucket.
 pub(crate) async fn delete(pipelines: &Pipelines, context: &Context, request: DeleteBucketRequest) -> Result<DeleteBucketResponse> {
+    let mut tx = pipelines.db.begin().await?;
+    let ticket = match idempotency::claim(&mut tx, &pipelines.clock, context, "DeleteBucket").await? {
+        Claim::Done(answer) => return Ok(answer),
+        Claim::New(ticket) => ticket,
+    };
     demand(pipelines, context, &request.name, true).await?;
     if !pipelines.objects.remove_bucket(&request.name).await.map_err(lake_error)? {
         return Err(Error::new(Code::Conflict, "the bucket holds objects; delete them first"));
     }
-    let mut tx = pipelines.db.begin().await?;
     store::delete(&mut tx, &request.name).await?;
     audit::write(&mut tx, &pipelines.clock, context, Record { action: "bucket.delete", thing: request.name, detail: json!({}) }).await?;
+    ticket.record(&mut tx, &DeleteBucketResponse {}).await?;
     tx.commit().await?;
     Ok(DeleteBucketResponse {})
 }
@@ -92,13 +105,20 @@ pub(crate) async fn grant(pipelines: &Pipelines, context: &Context, request: Gra
         grants.push((space, grant.write));
     }
     let mut tx = pipelines.db.begin().await?;
+    let ticket = match idempotency::claim(&mut tx, &pipelines.clock, context, "GrantBucket").await? {
+        Claim::Done(answer) => return Ok(answer),
+        Claim::New(ticket) => ticket,
+    };
     let new = store::Bucket { name: request.name.clone(), created_by: user, created_at: pipelines.clock.now() };
     store::insert(&mut tx, &new).await?;
     store::set_grants(&mut tx, &request.name, &grants).await?;
     let detail = json!({"spaces": grants.iter().map(|(space, write)| json!({"space": space, "write": write})).collect::<Vec<_>>()});
     audit::write(&mut tx, &pipelines.clock, context, Record { action: "bucket.grant", thing: request.name.clone(), detail }).await?;
+    let grants: Vec<store::Grant> = grants.iter().map(|(space, write)| granted(&request.name, *space, *write)).collect();
+    let answer = wire(request.name.clone(), Some(row.as_ref().unwrap_or(&new)), &grants);
+    ticket.record(&mut tx, &answer).await?;
     tx.commit().await?;
-    shown(pipelines, &request.name).await
+    Ok(answer)
 }
 
 /// Notes the space that has what nobody granted.
@@ -150,9 +170,8 @@ fn access(principal: &Principal, grants: &[store::Grant]) -> Option<bool> {
     grants.iter().find(|grant| grant.space_id == space).map(|grant| grant.access == "write")
 }
 
-async fn shown(pipelines: &Pipelines, name: &str) -> Result<Bucket> {
-    let row = store::find(&pipelines.db, name).await?;
-    Ok(wire(name.to_owned(), row.as_ref(), &store::grants(&pipelines.db, name).await?))
+fn granted(bucket: &str, space: Id, write: bool) -> store::Grant {
+    store::Grant { bucket: bucket.to_owned(), space_id: space.to_string(), access: if write { "write" } else { "read" }.to_owned() }
 }
 
 fn wire(name: String, row: Option<&store::Bucket>, grants: &[store::Grant]) -> Bucket {

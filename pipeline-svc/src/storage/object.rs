@@ -4,8 +4,9 @@ use bytes::Bytes;
 use chrono::DateTime;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use madang_kit::{
-    Code, Context, Error, Result,
+    Code, Context, Error, Result, Tx,
     audit::{self, Record},
+    idempotency::{self, Claim},
     time,
 };
 use madang_lake::check_key;
@@ -59,7 +60,9 @@ pub(crate) async fn put(pipelines: &Pipelines, context: &Context, mut parts: Str
     check(&start.key)?;
     let bytes = pieces(parts);
     let object = pipelines.objects.put(&start.bucket, &start.key, bytes).await.map_err(broken_off)?;
-    note(pipelines, context, "object.put", &start.bucket, &start.key).await?;
+    let mut tx = pipelines.db.begin().await?;
+    note(&mut tx, pipelines, context, "object.put", &start.bucket, &start.key).await?;
+    tx.commit().await?;
     Ok(wire(object))
 }
 
@@ -89,19 +92,24 @@ fn broken_off(error: madang_lake::Error) -> Error {
 
 /// Removes an object.
 pub(crate) async fn delete(pipelines: &Pipelines, context: &Context, request: DeleteObjectRequest) -> Result<DeleteObjectResponse> {
+    let mut tx = pipelines.db.begin().await?;
+    let ticket = match idempotency::claim(&mut tx, &pipelines.clock, context, "DeleteObject").await? {
+        Claim::Done(answer) => return Ok(answer),
+        Claim::New(ticket) => ticket,
+    };
     demand(pipelines, context, &request.bucket, true).await?;
     check(&request.key)?;
     pipelines.objects.head(&request.bucket, &request.key).await.map_err(lake_error)?;
     pipelines.objects.delete(&request.bucket, &request.key).await.map_err(lake_error)?;
-    note(pipelines, context, "object.delete", &request.bucket, &request.key).await?;
+    note(&mut tx, pipelines, context, "object.delete", &request.bucket, &request.key).await?;
+    ticket.record(&mut tx, &DeleteObjectResponse {}).await?;
+    tx.commit().await?;
     Ok(DeleteObjectResponse {})
 }
 
-async fn note(pipelines: &Pipelines, context: &Context, action: &str, bucket: &str, key: &str) -> Result<()> {
-    let mut tx = pipelines.db.begin().await?;
+async fn note(tx: &mut Tx, pipelines: &Pipelines, context: &Context, action: &str, bucket: &str, key: &str) -> Result<()> {
     let record = Record { action, thing: bucket.to_owned(), detail: json!({"key": key}) };
-    audit::write(&mut tx, &pipelines.clock, context, record).await?;
-    Ok(tx.commit().await?)
+    audit::write(tx, &pipelines.clock, context, record).await
 }
 
 fn check(key: &str) -> Result<()> {

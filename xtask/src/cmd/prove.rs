@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::cmd::{data, test};
 use crate::hub::{self, PLANS, Place};
+use crate::mariadb;
 use crate::postgres::{self, Server};
 use crate::process::{self, Guard};
 use crate::python;
@@ -31,6 +32,8 @@ enum More {
     Table(&'static str),
     /// The hub's data folder.
     DataFolder,
+    /// A table, and the logins of a PostgreSQL and a MariaDB as JSON.
+    TableAndDatabases(&'static str),
 }
 
 const PROOFS: &[Proof] = &[
@@ -41,6 +44,15 @@ const PROOFS: &[Proof] = &[
             text: include_str!("prove/flights.py"),
             packages: &["duckdb==2.0.1", "pytz==2026.6", "requests==2.34.2"],
             more: More::Table("flights.csv"),
+        },
+    },
+    Proof {
+        name: "jobs",
+        title: "Signed jobs over 336,776 flights agree with DuckDB: CSV objects into Parquet, PostgreSQL into MariaDB",
+        check: Check::Program {
+            text: include_str!("prove/jobs.py"),
+            packages: &["duckdb==2.0.1", "pg8000==1.31.6", "pymysql==1.2.4", "pytz==2026.6", "requests==2.34.2"],
+            more: More::TableAndDatabases("flights.csv"),
         },
     },
     Proof {
@@ -113,7 +125,7 @@ fn prove(guard: &Guard, proof: &Proof, options: Options) -> Result<()> {
 
 fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &str, packages: &[&str], more: &More) -> Result<String> {
     let python = python::with_packages(guard, packages)?;
-    if let More::Table(_) = more
+    if let More::Table(_) | More::TableAndDatabases(_) = more
         && data::already_there(&process::root()?).is_none()
     {
         data::run(&[])?;
@@ -123,18 +135,53 @@ fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &s
     fs::write(&file, text)?;
 
     let plan = PLANS.first().context("there is no plan for a hub")?;
-    let place = Place { guard, madang: &madang, folder, logs, postgres: None, fetch_allow: "" };
+    let databases = match more {
+        More::TableAndDatabases(_) => Some(Databases::start(guard, folder, logs)?),
+        More::Table(_) | More::DataFolder => None,
+    };
+    let fetch_allow = databases.as_ref().map_or_else(String::new, Databases::hosts);
+    let place = Place { guard, madang: &madang, folder, logs, postgres: None, fetch_allow: &fetch_allow };
     let hub = hub::start(plan, &place)?;
     let value = |key: &str| hub[key].as_str().unwrap_or_default().to_owned();
     let more = match more {
-        More::Table(name) => data::folder(&process::root()?).join(name),
+        More::Table(name) | More::TableAndDatabases(name) => data::folder(&process::root()?).join(name),
         More::DataFolder => value("data_dir").into(),
     };
-    let output = Command::new(python).arg(file).args([value("http"), value("credentials")]).arg(more).output()?;
+    let output = Command::new(python)
+        .arg(file)
+        .args([value("http"), value("credentials")])
+        .arg(more)
+        .args(databases.map(|databases| databases.logins()))
+        .output()?;
     let findings = String::from_utf8_lossy(&output.stdout).into_owned();
     print!("{findings}");
     ensure!(output.status.success(), "the proof failed:\n{}", String::from_utf8_lossy(&output.stderr));
     Ok(findings)
+}
+
+/// What jobs read and write beside objects.
+struct Databases {
+    postgres: Server,
+    mariadb: mariadb::Server,
+}
+
+impl Databases {
+    fn start(guard: &Guard, folder: &Path, logs: &Path) -> Result<Self> {
+        let programs = postgres::find_or_install(guard)?;
+        let postgres = Server::start(guard, &programs, &folder.join("postgres"), &logs.join("postgresql.log"), &["flights".to_owned()])?;
+        let programs = mariadb::Programs::find_or_install(guard)?;
+        let mariadb = mariadb::Server::start(guard, &programs, &folder.join("mariadb"), &logs.join("mariadb.log"))?;
+        Ok(Self { postgres, mariadb })
+    }
+
+    fn hosts(&self) -> String {
+        format!("{},{}", self.postgres.host(), self.mariadb.address())
+    }
+
+    /// A JSON object, the kind to how one gets in.
+    fn logins(&self) -> String {
+        format!(r#"{{"postgresql": {}, "mysql": {}}}"#, self.postgres.login("flights"), self.mariadb.login())
+    }
 }
 
 fn tests(guard: &Guard, folder: &Path, options: Options, target: &str, filter: &str, variables: &[(&str, &str)]) -> Result<String> {

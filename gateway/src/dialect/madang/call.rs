@@ -16,7 +16,7 @@ use crate::{
 /// Every scheme opens it.
 const ACCEPTED: [Scheme; 5] = [Scheme::NcpSignature, Scheme::SpaceBasic, Scheme::BearerJwt, Scheme::CkanToken, Scheme::AuthToken];
 
-/// A read, or a write that does the same if it comes twice.
+/// A read, or a write without a body that has to be read first.
 pub(crate) struct Call {
     pub(crate) context: Context,
 }
@@ -24,9 +24,11 @@ pub(crate) struct Call {
 impl FromRequestParts<Gateway> for Call {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Gateway) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Refusal> {
         let principal = request::caller(&parts.extensions, &ACCEPTED)?;
-        Ok(Self { context: request::context(&parts.extensions, principal) })
+        let writes = gateway.remembers_writes() && !parts.method.is_safe();
+        let key = writes.then(|| request::idempotency_key(&principal, &parts.headers, &parts.extensions, b"")).flatten();
+        Ok(Self { context: Context { idempotency_key: key, ..request::context(&parts.extensions, principal) } })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Data Flow with the clock in our hand: schedules, timeouts, crashes.
 
+mod publish;
 mod restart;
 mod schedule;
 mod slots;

@@ -22,6 +22,7 @@ use crate::{
     job::graph::{
         Graph,
         node::{Node, Source, Target, To, Work},
+        verify,
     },
     storage::bucket,
     store::{
@@ -180,7 +181,7 @@ impl Running<'_> {
         };
         let engine = &self.walk.engine.0;
         let allowed = bucket::demand_in(&engine.db, engine.objects.as_ref(), &self.walk.context.principal, bucket, writes).await;
-        allowed.map_err(|error| Error { message: format!("node {}, bucketName: {}", node.place.id, error.message), ..error })?;
+        allowed.map_err(|error| verify::linked(&node.place, "bucketName", error))?;
         let key = (bucket.clone(), prefix.clone());
         if !self.pins.contains_key(&key) {
             let found = engine.objects.list(bucket, prefix, "", MAX_OBJECTS + 1).await.map_err(lake_error)?;

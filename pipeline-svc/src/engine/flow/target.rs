@@ -72,6 +72,7 @@ impl Running<'_> {
         number: u64,
         task: &mut Task<'_>,
     ) -> Result<Done> {
+        self.demand_room(node, bucket, prefix, target.mode).await?;
         let stage = Place { run: self.walk.claim.run.to_string(), output: node.place.id };
         self.walk.engine.0.objects.clear(&stage).await.map_err(lake_error)?; // of an earlier attempt
         task.flow.add_stage(stage.clone());
@@ -93,6 +94,20 @@ impl Running<'_> {
         };
         task.flow.add_objects(ObjectsWrite { bucket: bucket.to_owned(), prefix: prefix.to_owned(), stage, moves, removes });
         Ok(Done { rows: None, rows_out: number, bad_values: rows.bad_values.load(Ordering::Relaxed) })
+    }
+
+    /// On a disk no key lies below another object. What can't be published later is refused now.
+    async fn demand_room(&self, node: &Node, bucket: &str, prefix: &str, mode: Mode) -> Result<()> {
+        let ends = prefix.match_indices('/').map(|(at, _)| at);
+        let own = (mode != Mode::Overwrite).then_some(prefix.len()); // else it is replaced
+        for above in ends.chain(own).filter_map(|end| prefix.get(..end)).filter(|key| !key.is_empty()) {
+            match self.walk.engine.0.objects.head(bucket, above).await {
+                Err(madang_lake::Error::NotFound(_)) => {}
+                Err(error) => return Err(lake_error(error)),
+                Ok(_) => return Err(node.place.wrong("prefix", "taken", format!("'{above}' is an object itself"))),
+            }
+        }
+        Ok(())
     }
 
     /// Files of a table's next version. Its columns stay as they are.

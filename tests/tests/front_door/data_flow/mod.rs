@@ -1,10 +1,14 @@
 //! Data Flow's dialect (dataflow.md), one file per thing; and what these tests need first.
 
 mod authorization;
+mod catalog;
+mod database;
 mod execution;
 mod job;
+mod nodes;
 mod problem;
 mod stats;
+mod storage;
 mod trigger;
 mod workflow;
 
