@@ -12,7 +12,7 @@ use madang_proto::pipeline::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{execution, firing, trigger, workflow};
+use super::{dashboard, execution, firing, trigger, workflow};
 use crate::{Pipelines, grpc::answer, job};
 
 type Answer<M> = Result<Response<M>, Status>;
@@ -63,11 +63,11 @@ impl executions_server::Executions for Pipelines {
     }
 
     async fn sum_executions(&self, request: Request<SumExecutionsRequest>) -> Answer<SumExecutionsResponse> {
-        answer!(self, request, execution::sum)
+        answer!(self, request, dashboard::sum)
     }
 
     async fn count_executions(&self, request: Request<CountExecutionsRequest>) -> Answer<CountExecutionsResponse> {
-        answer!(self, request, execution::count)
+        answer!(self, request, dashboard::count)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Jobs of spaces, and what starts them (dataflow.md): [`execution`] is a run of a job, [`workflow`] puts jobs into an order behind a
 //! [`trigger`], [`firing`] is one start of a workflow. [`graph`] compiles a job into a plan of the one run engine.
 
+mod chain;
 mod condition;
+mod dashboard;
 pub(crate) mod execution;
 pub(crate) mod firing;
 pub(crate) mod graph;
