@@ -5,7 +5,8 @@ use madang_kit::rpc;
 use madang_proto::catalog::v1::{
     CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset, DeleteRequest, DeleteResponse,
     DeleteRowsRequest, DeleteRowsResponse, DemandOrganizationRequest, DemandOrganizationResponse, DescribeReaderRequest,
-    DescribeReaderResponse, FenceRunRequest, FenceRunResponse, GetRequest, InspectFilesResponse, ListDatasetsResponse,
+    DescribeReaderResponse, FenceRunRequest, FenceRunResponse, FindTableRequest, FindTableResponse, GetRequest, InspectFilesResponse,
+    ListDatasetsResponse,
     ListObjectVersionsRequest, ListObjectVersionsResponse, ListOrganizationsResponse, ListRequest, ListTableVersionsRequest,
     ListTableVersionsResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest, PutUserResponse, QueryTableRequest,
     ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, UpdateDatasetRequest, UpdateOrganizationRequest,
@@ -14,7 +15,7 @@ use madang_proto::catalog::v1::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{Catalog, dataset, delete, organization, reader, table, thing, upload, user};
+use crate::{Catalog, dataset, delete, find, organization, reader, table, thing, upload, user};
 
 /// The largest commit: a table of some 100,000 files.
 pub(crate) const COMMIT_BYTES: usize = 32 << 20;
@@ -139,6 +140,11 @@ impl table_commits_server::TableCommits for Catalog {
 
     async fn fence_run(&self, request: Request<FenceRunRequest>) -> Answer<FenceRunResponse> {
         Ok(Response::new(table::fence(self, request.into_inner()).await?))
+    }
+
+    async fn find_table(&self, request: Request<FindTableRequest>) -> Answer<FindTableResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(find::find(self, &context, request.into_inner()).await?))
     }
 }
 

@@ -131,6 +131,16 @@ impl Server {
         Ok(server)
     }
 
+    /// How one gets in: a JSON object.
+    pub(crate) fn login(&self, database: &str) -> String {
+        format!(r#"{{"host": "127.0.0.1", "port": {}, "database": "{database}", "username": "{SUPERUSER}", "password": ""}}"#, self.port)
+    }
+
+    /// Host and port.
+    pub(crate) fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     pub(crate) fn url(&self, database: &str) -> String {
         format!("{}/{database}", self.address())
     }
@@ -156,7 +166,7 @@ fn is_ready(data: &Path) -> Result<bool> {
 }
 
 /// PostgreSQL refuses to run as root: then it runs as the user that its package made, or as `nobody`.
-fn unprivileged_user() -> Result<Option<(u32, u32)>> {
+pub(crate) fn unprivileged_user() -> Result<Option<(u32, u32)>> {
     if !is_root()? {
         return Ok(None);
     }
@@ -164,7 +174,7 @@ fn unprivileged_user() -> Result<Option<(u32, u32)>> {
     Ok(Some(user.context("PostgreSQL does not run as root, and there is neither a user `postgres` nor a user `nobody`")?))
 }
 
-fn is_root() -> Result<bool> {
+pub(crate) fn is_root() -> Result<bool> {
     Ok(id(&["-u"]).context("`id -u` does not tell who runs this")? == 0)
 }
 

@@ -25,8 +25,11 @@ pub(crate) async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
     (StatusCode::NOT_FOUND, Json(body)).into_response()
 }
 
-/// 405 (dhub.md section 3); the router adds `Allow`.
-pub(crate) async fn wrong_method() -> Response {
+/// 405 (dhub.md section 3), where the router adds `Allow`; Data Flow's gateway knows no such path (dataflow.md 1.5).
+pub(crate) async fn wrong_method(uri: Uri) -> Response {
+    if matches!(family(uri.path()), Family::DataFlow) {
+        return (StatusCode::NOT_FOUND, Json(ncp_not_found())).into_response();
+    }
     (StatusCode::METHOD_NOT_ALLOWED, Json(json!({"detail": "Method Not Allowed"}))).into_response()
 }
 

@@ -9,6 +9,7 @@ mod databases;
 mod demo;
 mod dice;
 mod first_start;
+mod flow;
 mod hub;
 mod log;
 mod program;

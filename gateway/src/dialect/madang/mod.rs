@@ -1,4 +1,10 @@
-//! Madang's own API: any of the five schemes opens it.
+//! Madang's own API: any of the five schemes opens it. Errors read as D.Hub's.
 
+mod bucket;
+mod call;
+mod connection;
+mod object;
 pub(super) mod routes;
 mod whoami;
+
+use super::dhub::error::DhubError as Refusal;
