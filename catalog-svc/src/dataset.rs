@@ -45,7 +45,7 @@ pub(crate) async fn create(catalog: &Catalog, context: &Context, request: Create
         kind: kind.to_owned(),
         columns: columns.as_ref().map(serde_json::to_string).transpose().map_err(Error::internal)?,
         column_metadata: column::metadata(&request.columns, None)?,
-        options: options::read(&request.options, columns.as_ref())?,
+        options: options::read(&request.options)?,
         organization_id: owner,
         visibility: "signed-in".to_owned(),
         revision: 1,
@@ -141,12 +141,7 @@ async fn update_once(catalog: &Catalog, context: &Context, request: UpdateDatase
         Some(_) => column::metadata(&request.columns, row.column_metadata.as_deref())?,
         None => row.column_metadata.clone(),
     };
-    let known = wanted.clone().map_or_else(|| row.declared(), |wanted| Ok(Some(wanted)))?;
-    let options = match request.options.as_deref() {
-        Some(options) => options::read(options, known.as_ref())?,
-        None if wanted.is_some() => options::read(&row.options, known.as_ref())?,
-        None => row.options.clone(),
-    };
+    let options = request.options.as_deref().map_or_else(|| Ok(row.options.clone()), options::read)?;
     let row = store::Dataset {
         title: title.unwrap_or(row.title),
         description: check::description("description", request.description)?.or(row.description),

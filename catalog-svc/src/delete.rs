@@ -43,13 +43,13 @@ pub(crate) async fn delete(catalog: &Catalog, context: &Context, request: Delete
 async fn delete_once(catalog: &Catalog, context: &Context, dataset: &Dataset, filters: &[Filter]) -> Result<DeleteRowsResponse> {
     let Some(table) = store::primary(&catalog.db, &dataset.id).await? else {
         let nothing = nothing(dataset)?;
-        catalog.lake.delete(&nothing, filters, &LIMITS).await.map_err(|error| in_query(&error))?; // conditions at fault are told all the same
+        catalog.lake.delete(&nothing, filters, &LIMITS).await.map_err(in_query)?; // conditions at fault are told all the same
         return Ok(DeleteRowsResponse { rows: 0 });
     };
     let id: TableId = table.id.parse().map_err(lake_error)?;
     let _rewriting = catalog.rewriting.begin(&id);
     let base = publish::roll_forward(catalog, &id).await?;
-    let rewrite = catalog.lake.delete(&base, filters, &LIMITS).await.map_err(|error| in_query(&error))?;
+    let rewrite = catalog.lake.delete(&base, filters, &LIMITS).await.map_err(in_query)?;
     let answer = DeleteRowsResponse { rows: rewrite.rows };
     let staged = rewrite.staged.clone();
     match decide(catalog, context, &change(dataset, &base, rewrite, filters)?, &answer).await {

@@ -14,17 +14,20 @@ pub(crate) fn lake_error(error: madang_lake::Error) -> Error {
         Lake::NotFound(thing) => Error::new(Code::NotFound, format!("{thing} does not exist")),
         Lake::Conflict { .. } => Error::new(Code::Conflict, "the table was changed by somebody else meanwhile"),
         Lake::LimitExceeded(text) => Error::invalid("file", "limit", text),
+        Lake::OutOfTime(text) => Error::new(Code::TimedOut, text),
         Lake::Storage(cause) => Error::internal(cause),
     }
 }
 
 /// What a lake error means to somebody who asked for rows: the conditions or the statement are at fault, or took too long.
-pub(crate) fn in_query(error: &madang_lake::Error) -> Error {
+pub(crate) fn in_query(error: madang_lake::Error) -> Error {
     use madang_lake::Error as Lake;
     match error {
         Lake::Invalid(text) => Error::invalid("filter", "statement", text),
-        Lake::LimitExceeded(text) => Error::new(Code::TimedOut, text),
+        Lake::LimitExceeded(text) => Error::invalid("filter", "limit", text),
+        Lake::OutOfTime(text) => Error::new(Code::TimedOut, text),
         Lake::NotFound(thing) => Error::new(Code::NotFound, format!("{thing} does not exist")),
-        other => Error::internal(other.to_string()),
+        Lake::Storage(cause) => Error::internal(cause),
+        other => Error::internal(other),
     }
 }

@@ -2,7 +2,6 @@
 
 use chrono::TimeDelta;
 use madang_kit::{Error, Result};
-use madang_lake::Schema;
 use serde_json::{Map, Value};
 
 /// The largest options object, in bytes.
@@ -15,13 +14,13 @@ const LOG_RETENTION: &str = "log_retention_duration";
 const FILE_RETENTION: &str = "deleted_file_retention_duration";
 
 /// Reads and checks the options that a caller gave, as they are stored.
-pub(crate) fn read(text: &str, columns: Option<&Schema>) -> Result<String> {
+pub(crate) fn read(text: &str) -> Result<String> {
     if text.is_empty() {
         return Ok("{}".to_owned());
     }
     let object: Map<String, Value> =
         serde_json::from_str(text).map_err(|_| Error::invalid("options", "object_type", "options must be an object"))?;
-    check_partitions(&object, columns)?;
+    check_partitions(&object)?;
     for name in [LOG_RETENTION, FILE_RETENTION] {
         if object.get(name).is_some_and(|value| !value.is_null() && days(value).is_none()) {
             let rule = format!("{name} must read `interval <n> days`, with at most {MAX_DAYS} days");
@@ -36,18 +35,11 @@ pub(crate) fn read(text: &str, columns: Option<&Schema>) -> Result<String> {
 }
 
 /// Names separated by commas. They are kept for other faces; files are laid out by row id.
-fn check_partitions(object: &Map<String, Value>, columns: Option<&Schema>) -> Result<()> {
+fn check_partitions(object: &Map<String, Value>) -> Result<()> {
     let field = || format!("options.{PARTITIONS}");
-    let text = match object.get(PARTITIONS) {
-        None | Some(Value::Null) => return Ok(()),
-        Some(Value::String(text)) => text,
-        Some(_) => return Err(Error::invalid(field(), "string_type", "partitions must be column names in one string")),
-    };
-    let Some(columns) = columns else { return Ok(()) };
-    let mut named = text.split(',').map(str::trim).filter(|_| !text.trim().is_empty());
-    match named.find(|name| columns.column(name).is_none()) {
-        Some(unknown) => Err(Error::invalid(field(), "column", format!("partitions: '{unknown}' is no column"))),
-        None => Ok(()),
+    match object.get(PARTITIONS) {
+        None | Some(Value::Null | Value::String(_)) => Ok(()),
+        Some(_) => Err(Error::invalid(field(), "string_type", "partitions must be column names in one string")),
     }
 }
 
@@ -68,7 +60,6 @@ fn days(value: &Value) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use madang_lake::{Column, ColumnType};
 
     use super::*;
 
@@ -95,22 +86,19 @@ mod tests {
 
     #[test]
     fn what_means_something_is_checked() {
-        let columns = Schema { columns: vec![Column { name: "지역".to_owned(), kind: ColumnType::String, nullable: true }] };
-        let read = |text: &str, known: bool| read(text, known.then_some(&columns)).map_err(|error| error.fields[0].field.clone());
-        assert_eq!(read("", true), Ok("{}".to_owned()));
+        let read = |text: &str| read(text).map_err(|error| error.fields[0].field.clone());
+        assert_eq!(read(""), Ok("{}".to_owned()));
         for good in [r#"{"partitions":"지역"}"#, r#"{"partitions":""}"#, r#"{"x":[1],"log_retention_duration":"interval 7 days"}"#] {
-            assert_eq!(read(good, true).as_deref(), Ok(good));
+            assert_eq!(read(good).as_deref(), Ok(good));
         }
-        assert_eq!(read(r#"{"partitions":"b"}"#, false).as_deref(), Ok(r#"{"partitions":"b"}"#), "columns are not known yet");
         let wrong = [
-            (r#"{"partitions":"지역,b"}"#, "options.partitions"),
             (r#"{"partitions":["지역"]}"#, "options.partitions"),
             (r#"{"log_retention_duration":7}"#, "options.log_retention_duration"),
             (r#"{"deleted_file_retention_duration":"a week"}"#, "options.deleted_file_retention_duration"),
             ("[]", "options"),
         ];
         for (text, field) in wrong {
-            assert_eq!(read(text, true), Err(field.to_owned()), "{text}");
+            assert_eq!(read(text), Err(field.to_owned()), "{text}");
         }
     }
 }

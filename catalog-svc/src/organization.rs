@@ -130,6 +130,9 @@ pub(crate) async fn check_access(
         OrganizationAccess::Write => {
             demand(&catalog.db, &context.principal, Action::CreateDataset { organization: Some(&id) }).await?;
         }
+        OrganizationAccess::Manage => {
+            demand(&catalog.db, &context.principal, Action::ManageOrganization { organization: &id }).await?;
+        }
         OrganizationAccess::Unspecified => return Err(Error::invalid("access", "missing", "access is missing")),
     }
     Ok(DemandOrganizationResponse {})

@@ -62,8 +62,8 @@ pub(crate) async fn read(catalog: &Catalog, context: &Context, request: ReadTabl
         (None, Some(version)) => return Err(Error::new(Code::NotFound, format!("version {version} does not exist"))),
         (None, None) => nothing(&dataset)?,
     };
-    let total_rows = catalog.lake.count(&snapshot, &options.filters, &QUERY_LIMITS).await.map_err(|error| in_query(&error))?;
-    let rows = catalog.lake.read(&snapshot, &options, &QUERY_LIMITS).await.map_err(|error| in_query(&error))?;
+    let total_rows = catalog.lake.count(&snapshot, &options.filters, &QUERY_LIMITS).await.map_err(in_query)?;
+    let rows = catalog.lake.read(&snapshot, &options, &QUERY_LIMITS).await.map_err(in_query)?;
     let columns = rows.schema.fields().iter().map(|field| field.name().clone()).collect();
     let header = ReadTableHeader { columns, total_rows, version };
     Ok(Reading { header, rows: encode(rows)?.boxed() })
@@ -100,7 +100,7 @@ pub(crate) fn read_filters(filters: &[TableFilter]) -> Result<Vec<Filter>> {
 pub(crate) async fn query(catalog: &Catalog, context: &Context, request: QueryTableRequest) -> Result<Reading> {
     let dataset = dataset::readable(catalog, context, check::id("dataset_id", &request.dataset_id)?).await?;
     dataset.demand_table()?;
-    let named = catalog.lake.tables_in(&request.sql).map_err(|error| in_query(&error))?;
+    let named = catalog.lake.tables_in(&request.sql).map_err(in_query)?;
     let mut tables = HashMap::new();
     for name in named {
         let found = if name.eq_ignore_ascii_case("table") {
@@ -114,7 +114,7 @@ pub(crate) async fn query(catalog: &Catalog, context: &Context, request: QueryTa
         tables.insert(name.clone(), snapshot.ok_or_else(empty)?);
     }
     let limits = Limits { rows: request.max_rows.unwrap_or(u64::MAX), ..QUERY_LIMITS };
-    let rows = catalog.lake.query(&request.sql, &tables, &limits).await.map_err(|error| in_query(&error))?;
+    let rows = catalog.lake.query(&request.sql, &tables, &limits).await.map_err(in_query)?;
     let columns = rows.schema.fields().iter().map(|field| field.name().clone()).collect();
     Ok(Reading { header: ReadTableHeader { columns, total_rows: 0, version: None }, rows: encode(rows)?.boxed() })
 }
@@ -169,15 +169,15 @@ async fn resolve(catalog: &Catalog, dataset: &str, version: Option<i64>) -> Resu
 }
 
 fn encode(rows: RowStream) -> Result<impl futures::Stream<Item = Result<Bytes>> + Send + 'static> {
-    let encoder = Encoder::new(&rows.schema).map_err(lake_error)?;
+    let encoder = Encoder::new(&rows.schema).map_err(in_query)?;
     let pieces = futures::stream::try_unfold(Some((encoder, rows.batches)), |state| async move {
         let Some((mut encoder, mut batches)) = state else { return Ok::<_, Error>(None) };
         match batches.next().await {
             Some(batch) => {
-                let pieces = encoder.encode(&batch.map_err(lake_error)?).map_err(lake_error)?;
+                let pieces = encoder.encode(&batch.map_err(in_query)?).map_err(in_query)?;
                 Ok(Some((pieces, Some((encoder, batches)))))
             }
-            None => Ok(Some((encoder.finish().map_err(lake_error)?, None))),
+            None => Ok(Some((encoder.finish().map_err(in_query)?, None))),
         }
     });
     Ok(pieces.flat_map(|pieces| match pieces {

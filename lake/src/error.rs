@@ -33,6 +33,9 @@ pub enum Error {
     /// A limit of [`crate::Limits`] was reached.
     #[error("{0}")]
     LimitExceeded(String),
+    /// The time of [`crate::Limits`] is over.
+    #[error("{0}")]
+    OutOfTime(String),
     /// The disk, the object store or the engine failed. The text is for the log, not for the caller.
     #[error("lake storage: {0}")]
     Storage(#[source] Box<dyn std::error::Error + Send + Sync>),

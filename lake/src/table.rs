@@ -146,7 +146,7 @@ pub struct Input {
     pub delimiter: Option<u8>,
 }
 
-/// Limits on one input or one query. Reaching one is [`Error::LimitExceeded`].
+/// Limits on one input or one query. Reaching one is [`Error::LimitExceeded`], of the time [`Error::OutOfTime`].
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Columns of a table.

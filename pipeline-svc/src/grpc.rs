@@ -2,15 +2,16 @@
 
 use madang_kit::rpc;
 use madang_proto::pipeline::v1::{
-    CancelRunRequest, Code, CreateCodeRequest, CreatePipelineRequest, DeleteRequest, DeleteResponse, GetRegistrationRequest, GetRequest,
-    GetRunRequest, GetScheduleRequest, GetScheduleResponse, GetScriptRequest, ListCodesResponse, ListPipelinesResponse, ListRequest,
-    ListRunsRequest, ListRunsResponse, ListScriptsRequest, ListScriptsResponse, ListVersionsRequest, ListVersionsResponse, Pipeline,
-    PutScriptRequest, RegisterRequest, Registration, Run, Script, SendMessageRequest, SendMessageResponse, StartRunRequest,
-    UnregisterRequest, UpdateCodeRequest, UpdatePipelineRequest, codes_server, pipelines_server,
+    CancelRunRequest, Code, CreateCodeRequest, CreatePipelineRequest, DeleteRequest, DeleteResponse, EmptyOrganizationRequest,
+    EmptyOrganizationResponse, GetRegistrationRequest, GetRequest, GetRunRequest, GetScheduleRequest, GetScheduleResponse,
+    GetScriptRequest, ListCodesResponse, ListPipelinesResponse, ListRequest, ListRunsRequest, ListRunsResponse, ListScriptsRequest,
+    ListScriptsResponse, ListVersionsRequest, ListVersionsResponse, Pipeline, PutScriptRequest, RegisterRequest, Registration, Run, Script,
+    SendMessageRequest, SendMessageResponse, StartRunRequest, UnregisterRequest, UpdateCodeRequest, UpdatePipelineRequest, codes_server,
+    pipelines_server,
 };
 use tonic::{Request, Response, Status};
 
-use crate::{Pipelines, code, event, pipeline, run, schedule, store::thing::Kind, thing};
+use crate::{Pipelines, code, event, organization, pipeline, run, schedule, store::thing::Kind, thing};
 
 type Answer<M> = Result<Response<M>, Status>;
 
@@ -39,6 +40,10 @@ impl pipelines_server::Pipelines for Pipelines {
 
     async fn delete_pipeline(&self, request: Request<DeleteRequest>) -> Answer<DeleteResponse> {
         answer!(self, request, pipeline::delete)
+    }
+
+    async fn empty_organization(&self, request: Request<EmptyOrganizationRequest>) -> Answer<EmptyOrganizationResponse> {
+        answer!(self, request, organization::empty)
     }
 
     async fn list_pipelines(&self, request: Request<ListRequest>) -> Answer<ListPipelinesResponse> {

@@ -12,6 +12,7 @@ mod engine;
 mod event;
 mod grpc;
 mod job;
+mod organization;
 mod permission;
 mod pipeline;
 mod plan;

@@ -92,17 +92,23 @@ pub(crate) async fn delete(pipelines: &Pipelines, context: &Context, request: De
     let id = check::id("id", &request.id)?;
     let found = thing::writable(pipelines, context, Kind::Pipeline, id).await?;
     let mut tx = pipelines.db.begin().await?;
-    if !store::lock(&mut tx, &found.id).await? {
-        return Err(Error::not_found("pipeline", id.prefixed("pl")));
-    }
-    if run::is_active(&mut tx, &found.id).await? {
-        return Err(Error::new(Code::Conflict, "the pipeline is running; wait for its batches, or cancel them"));
-    }
-    schedule::remove(&mut tx, id).await?;
-    registration::delete(&mut tx, id, None).await?;
-    thing::delete(pipelines, context, &mut tx, Kind::Pipeline, &found).await?;
+    remove(pipelines, context, &mut tx, &found).await?;
     tx.commit().await?;
     Ok(DeleteResponse {})
+}
+
+/// Deletes a pipeline with its schedule and its registration.
+pub(crate) async fn remove(pipelines: &Pipelines, context: &Context, tx: &mut Tx, found: &Thing) -> Result<()> {
+    let id: Id = found.id.parse().map_err(Error::internal)?;
+    if !store::lock(tx, &found.id).await? {
+        return Err(Error::not_found("pipeline", id.prefixed("pl")));
+    }
+    if run::is_active(tx, &found.id).await? {
+        return Err(Error::new(Code::Conflict, format!("the pipeline '{}' is running; wait for its batches, or cancel them", found.title)));
+    }
+    schedule::remove(tx, id).await?;
+    registration::delete(tx, id, None).await?;
+    thing::delete(pipelines, context, tx, Kind::Pipeline, found).await
 }
 
 /// The pipelines that the caller may see.
@@ -119,7 +125,8 @@ pub(crate) fn definition(thing: &Thing) -> Result<Definition> {
 /// Checks all that can be checked without running: steps, edges, statements, datasets and codes, options.
 async fn checked(pipelines: &Pipelines, context: &Context, mut definition: Definition) -> Result<Definition> {
     if definition.kind() == PipelineKind::Unspecified {
-        definition.kind = PipelineKind::Batch.into();
+        let topic = definition.options.as_ref().and_then(|options| options.event.as_ref());
+        definition.kind = if topic.is_some() { PipelineKind::Event } else { PipelineKind::Batch }.into();
     }
     definition.metadata = thing::object("metadata", &definition.metadata)?;
     let plan = Plan::compile(&definition)?;

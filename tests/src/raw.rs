@@ -26,13 +26,18 @@ pub fn request(call: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
 
 /// Writes all bytes, or as many as the hub takes, and reads what it says meanwhile.
 pub async fn exchange(hub: &Hub, bytes: &[u8]) -> Reply {
+    let text = converse(hub, bytes).await;
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
+    assert!(status.is_some_and(|status: u16| status < 500), "a reply: {text}");
+    let body = text.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned());
+    Reply { status: status.unwrap_or_default(), body }
+}
+
+/// The same with several requests on one connection; gives everything that came back.
+pub async fn converse(hub: &Hub, bytes: &[u8]) -> String {
     let address = hub.http.trim_start_matches("http://");
     let (mut reading, mut writing) = TcpStream::connect(address).await.expect("a connection").into_split();
     let mut text = Vec::new();
-    let (_, read) = tokio::join!(writing.write_all(bytes), reading.read_to_end(&mut text));
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
-    assert!(status.is_some_and(|status: u16| status < 500), "a reply: {read:?} {text}");
-    let body = text.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned());
-    Reply { status: status.unwrap_or_default(), body }
+    let _ = tokio::join!(writing.write_all(bytes), reading.read_to_end(&mut text)); // a hub that closes early may reset
+    String::from_utf8_lossy(&text).into_owned()
 }

@@ -7,15 +7,14 @@ use madang_kit::{Db, Id, Principal, Result, Tx};
 use sqlx::types::Json;
 
 /// The condition under which the principal `$1` (`$2`: passes every check) sees the row `t` of a thing that belongs to the
-/// organization `t.owner`. The only place where reading is decided: single reads and lists both use it.
+/// organization `t.owner`. Groups of the organization narrow who sees what belongs to it. The only place where reading is decided: single reads and lists both use it.
 macro_rules! visible {
     () => {
         "($2 OR t.created_by = $1
           OR EXISTS (SELECT 1 FROM membership m WHERE m.organization_id = t.owner AND m.user_id = $1)
           OR (t.visibility <> 'private'
-              AND (NOT EXISTS (SELECT 1 FROM thing_group g WHERE g.thing_id = t.id)
-                   OR EXISTS (SELECT 1 FROM thing_group g JOIN user_group u ON u.name = g.name
-                              WHERE g.thing_id = t.id AND u.user_id = $1))))"
+              AND NOT EXISTS (SELECT g.thing_id FROM thing_group g LEFT JOIN user_group u ON u.name = g.name AND u.user_id = $1
+                              WHERE g.thing_id IN (t.id, t.owner) GROUP BY g.thing_id HAVING COUNT(u.name) = 0)))"
     };
 }
 pub(crate) use visible;

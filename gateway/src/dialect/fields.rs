@@ -167,6 +167,14 @@ impl Fields {
         Some(Self { object, at: format!("{}{name}.", self.at), problems: Vec::new() })
     }
 
+    /// Whether a member is there and not null; null goes, as it means "unchanged".
+    pub(crate) fn given(&mut self, name: &str) -> bool {
+        if self.object.get(name).is_some_and(Value::is_null) {
+            self.object.remove(name);
+        }
+        self.has(name)
+    }
+
     /// Whether a member is there, null included.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.object.contains_key(name)

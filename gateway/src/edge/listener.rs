@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, response::Response};
+use axum::{Router, response::Response};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -26,7 +26,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::{ServiceExt, service_fn};
 
-use super::stall::{Begun, Watched};
+use super::{
+    stall::{Begun, Watched},
+    unread::Unread,
+};
 
 const MAX_CONNECTIONS: usize = 10_000;
 const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -160,8 +163,13 @@ where
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         begun.set();
         request.extensions_mut().insert(peer);
-        let answer = router.clone().oneshot(request.map(Body::new));
-        async move { Ok::<Response, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+        let (request, unread) = Unread::watch(request);
+        let answer = router.clone().oneshot(request);
+        async move {
+            let mut response: Response = answer.await.unwrap_or_else(|never| match never {});
+            unread.settle(&mut response).await;
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(MAX_HEADER_BYTES);

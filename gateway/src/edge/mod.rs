@@ -7,6 +7,7 @@ mod listener;
 mod plain_http;
 mod stall;
 pub mod tls;
+mod unread;
 
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;

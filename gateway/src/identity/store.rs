@@ -125,7 +125,7 @@ pub(crate) async fn update_user(tx: &mut Tx, user: &User) -> Result<bool, sqlx::
     let changed = tx
         .query(
             "UPDATE user_account SET email = $2, full_name = $3, password_hash = $4, state = $5, alias = $6, groups = $7, tags = $8,
-                 revision = $9, updated_at = $10, owner_id = $11
+                 revision = $9, updated_at = $10, owner_id = $11, name = $12, sysadmin = $13
              WHERE id = $1 AND revision = $9 - 1",
         )
         .bind(user.id.clone())
@@ -139,6 +139,8 @@ pub(crate) async fn update_user(tx: &mut Tx, user: &User) -> Result<bool, sqlx::
         .bind(user.revision)
         .bind(user.updated_at)
         .bind(user.owner_id.clone())
+        .bind(user.name.clone())
+        .bind(user.sysadmin)
         .run()
         .await?;
     send_to_catalogue(tx, user).await?;

@@ -29,22 +29,26 @@ pub(crate) struct Wanted {
     pub(crate) alias: Option<String>,
     pub(crate) groups: Option<Vec<String>>,
     pub(crate) tags: Option<Vec<String>>,
+    /// The user name, by which one can log in too.
+    pub(crate) name: Option<String>,
+    pub(crate) sysadmin: Option<bool>,
+    pub(crate) active: Option<bool>,
 }
 
-/// Makes a person. The user name is the local part of the e-mail, with a number behind it if that is taken.
+/// Makes a person. Without one, the user name is the local part of the e-mail, with a number behind it if that is taken.
 pub(crate) async fn create(identity: &Identity, context: &Context, wanted: Wanted, shape: impl Fn(&User) -> Value) -> Result<User> {
     let email = checked_email(&wanted.email.unwrap_or_default())?;
     let hash = password::hash(checked_password(wanted.password.unwrap_or_default())?).await?;
     let now = identity.clock.now();
     let mut user = User {
         id: Id::generate().to_string(),
-        name: String::new(),
+        name: wanted.name.map_or(Ok(String::new()), checked_name)?,
         owner_id: owner_id(&email),
         full_name: check::title("name", &wanted.full_name.unwrap_or_default())?,
         email,
         password_hash: Some(hash),
-        state: "active".to_owned(),
-        sysadmin: false,
+        state: state(wanted.active.unwrap_or(true)),
+        sysadmin: wanted.sysadmin.unwrap_or(false),
         service: false,
         alias: check::description("alias", wanted.alias)?,
         groups: Json(check::names("groups", wanted.groups.unwrap_or_default())?),
@@ -54,7 +58,9 @@ pub(crate) async fn create(identity: &Identity, context: &Context, wanted: Wante
         updated_at: now,
     };
     let mut tx = identity.db.begin().await?;
-    user.name = free_name(&mut tx, &user.email).await?;
+    if user.name.is_empty() {
+        user.name = free_name(&mut tx, &user.email).await?;
+    }
     store::insert_user(&mut tx, &user).await.map_err(taken)?;
     keep(identity, context, &mut tx, &user, "user.create", shape(&user)).await?;
     tx.commit().await?;
@@ -65,6 +71,10 @@ pub(crate) async fn create(identity: &Identity, context: &Context, wanted: Wante
 /// Changes what is given.
 pub(crate) async fn update(identity: &Identity, context: &Context, id: Id, wanted: Wanted, shape: impl Fn(&User) -> Value) -> Result<User> {
     let user = person(identity, id).await?;
+    let loses = wanted.active == Some(false) || wanted.sysadmin == Some(false);
+    if loses && id == context.principal.user {
+        return Err(Error::new(Code::Conflict, "you can't deactivate yourself or give up your role"));
+    }
     let hash = match wanted.password {
         Some(password) => Some(password::hash(checked_password(password)?).await?),
         None => user.password_hash,
@@ -73,6 +83,9 @@ pub(crate) async fn update(identity: &Identity, context: &Context, id: Id, wante
         email: wanted.email.map_or(Ok(user.email), |email| checked_email(&email))?,
         full_name: wanted.full_name.map_or(Ok(user.full_name), |name| check::title("name", &name))?,
         password_hash: hash,
+        name: wanted.name.map_or(Ok(user.name), checked_name)?,
+        state: wanted.active.map_or(user.state, state),
+        sysadmin: wanted.sysadmin.unwrap_or(user.sysadmin),
         alias: check::description("alias", wanted.alias)?.or(user.alias),
         groups: Json(wanted.groups.map_or(Ok(user.groups.0), |groups| check::names("groups", groups))?),
         tags: Json(wanted.tags.map_or(Ok(user.tags.0), |tags| check::names("tags", tags))?),
@@ -140,7 +153,7 @@ fn changed_meanwhile() -> Error {
 }
 
 fn taken(error: sqlx::Error) -> Error {
-    if is_unique_violation(&error) { Error::new(Code::AlreadyExists, "the email is taken") } else { error.into() }
+    if is_unique_violation(&error) { Error::new(Code::AlreadyExists, "the email or the user name is taken") } else { error.into() }
 }
 
 async fn free_name(tx: &mut madang_kit::Tx, email: &str) -> Result<String> {
@@ -154,6 +167,17 @@ async fn free_name(tx: &mut madang_kit::Tx, email: &str) -> Result<String> {
         }
     }
     Err(Error::new(Code::AlreadyExists, "the user name is taken"))
+}
+
+fn state(active: bool) -> String {
+    if active { "active" } else { "inactive" }.to_owned()
+}
+
+/// A user name as CKAN has them.
+fn checked_name(name: String) -> Result<String> {
+    let fits = (2..=100).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
+    if fits { Ok(name) } else { Err(Error::invalid("username", "name", "username has 2 to 100 of a-z, 0-9, - and _")) }
 }
 
 fn checked_email(email: &str) -> Result<String> {

@@ -271,5 +271,5 @@ async fn within<T>(deadline: Option<Instant>, limits: &Limits, work: impl Future
 }
 
 fn out_of_time(limits: &Limits) -> Error {
-    Error::LimitExceeded(format!("the query took longer than {} seconds, which is the limit", limits.time.as_secs_f64()))
+    Error::OutOfTime(format!("the query took longer than {} seconds, which is the limit", limits.time.as_secs_f64()))
 }

@@ -34,8 +34,8 @@ impl Spill {
             return Ok(made.clone());
         }
         let mode = DiskManagerMode::Directories(vec![self.parent.clone()]);
-        let made = Arc::new(DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(MAX_BYTES).build()?);
-        Ok(folder.insert(made).clone())
+        let manager = Arc::new(DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(MAX_BYTES).build()?);
+        Ok(folder.insert(manager).clone())
     }
 }
 

@@ -233,7 +233,7 @@ pub fn refusal<T: std::fmt::Debug>(result: Result<T>) -> String {
 
 pub fn limit<T: std::fmt::Debug>(result: Result<T>) -> String {
     match result {
-        Err(Error::LimitExceeded(text)) => text,
+        Err(Error::LimitExceeded(text) | Error::OutOfTime(text)) => text,
         other => panic!("no limit reached: {:.2000}", format!("{other:?}")),
     }
 }

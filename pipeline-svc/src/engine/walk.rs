@@ -151,7 +151,7 @@ impl<'a> Walk<'a> {
     async fn work(&mut self, at: usize, step: &Step, halt: &CancellationToken, lines: &mut Vec<Line>) -> Option<Result<Made>> {
         for attempt in 1..=ATTEMPTS {
             let mut task = Task::new(at, step);
-            let made = halt.run_until_cancelled(step::make(self, &mut task)).await;
+            let made = Box::pin(halt.run_until_cancelled(step::make(self, &mut task))).await;
             lines.append(&mut task.lines);
             let result = match made {
                 None => {

@@ -93,7 +93,9 @@ pub(crate) async fn write(db: &Db, claim: &Claim, now: DateTime<Utc>, transition
     }
     match transition.run {
         Some(RunState::Succeeded) if claim.kind == RunKind::Job => firing::note_completed(&mut tx, claim.run).await?,
-        Some(RunState::Failed) if claim.kind == RunKind::Job && transition.unlinked => job::mark_editing(&mut tx, claim.subject).await?,
+        Some(RunState::Failed) if claim.kind == RunKind::Job && transition.unlinked => {
+            job::mark_editing(&mut tx, claim.subject, claim.run).await?
+        }
         _ => {}
     }
     tx.commit().await?;

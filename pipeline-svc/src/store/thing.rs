@@ -145,6 +145,12 @@ pub(crate) async fn delete(tx: &mut Tx, id: &str, now: DateTime<Utc>) -> Result<
     Ok(deleted == 1)
 }
 
+/// The things of an organization, whoever asks.
+pub(crate) async fn of_organization(tx: &mut Tx, kind: Kind, organization: Id) -> Result<Vec<Thing>> {
+    let text = format!("SELECT {COLUMNS} FROM thing t WHERE t.organization_id = $1 AND t.kind = $2 AND t.state = 'active' ORDER BY t.id");
+    Ok(tx.query(sqlx::AssertSqlSafe(text)).bind(organization.to_string()).bind(kind.name().to_owned()).all().await?)
+}
+
 /// A thing, whoever asks.
 pub(crate) async fn find(db: &Db, kind: Kind, id: Id) -> Result<Option<Thing>> {
     let text = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM thing t WHERE t.id = $1 AND t.kind = $2 AND t.state = 'active'"));

@@ -31,11 +31,12 @@ async fn metadata_in_both_forms() {
         let envelope = admin.get("/api/v1/codes/?tag=b&limit=1000").send().await.is(200).json();
         assert!(envelope["items"][made.text_of("id")].is_string(), "{envelope}");
         assert_eq!(admin.get(&format!("{place}/versions")).send().await.is(200).json().as_array().map(Vec::len), Some(2));
+        let bare = admin.post("/api/v1/codes").json(&json!({"name": work::unique("이름만")})).send().await.is(200);
+        assert_eq!(bare.text_of("type"), "python");
         admin.call("DELETE", &place).send().await.is(200);
         admin.get(&place).send().await.is(404);
         for (body, field) in [
             (json!({"type": "sql"}), "name"),
-            (json!({"name": "x"}), "type"),
             (json!({"name": "x", "type": "scala"}), "type"),
             (json!({"name": "x", "type": "sql", "options": []}), "options"),
             (json!({"name": "x", "type": "sql", "file": "SELECT 1"}), "file"),

@@ -227,6 +227,49 @@ async fn groups_restrict_reading() {
     .await;
 }
 
+/// Pipelines and codes are in a collection as datasets are.
+#[tokio::test]
+async fn what_runs_goes_with_its_collection() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let collection = work::collection(&admin).await;
+        let one = format!("{ALL}/{collection}");
+        let made = |path: &'static str| admin.post(path).json(&json!({"name": "x", "collection_id": collection})).send();
+        let pipeline = made("/api/v1/pipelines").await.is(200).text_of("id");
+        admin.call("DELETE", &one).send().await.is(409);
+        let code = made("/api/v1/codes").await.is(200).text_of("id");
+        admin.call("DELETE", &format!("/api/v1/pipelines/{pipeline}")).send().await.is(200);
+        admin.call("DELETE", &one).send().await.is(409);
+        let pipeline = made("/api/v1/pipelines").await.is(200).text_of("id");
+        let (_, _, other) = work::person(&admin, &[]).await;
+        other.call("DELETE", &format!("{one}?force=true")).send().await.is(403);
+        admin.get(&format!("/api/v1/pipelines/{pipeline}")).send().await.is(200);
+        admin.call("DELETE", &format!("{one}?force=true")).send().await.is(200);
+        admin.get(&format!("/api/v1/pipelines/{pipeline}")).send().await.is(404);
+        admin.get(&format!("/api/v1/codes/{code}")).send().await.is(404);
+    })
+    .await;
+}
+
+/// Groups of a collection narrow who sees what is in it.
+#[tokio::test]
+async fn a_closed_collection_closes_what_is_in_it() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let group = work::unique("모임");
+        let closed = admin.post(ALL).json(&json!({"name": "닫힌", "groups": [group]})).send().await.is(200).text_of("id");
+        let body = json!({"name": "x", "collection_id": closed});
+        let (_, _, inside) = work::person(&admin, &[&group]).await;
+        let (_, _, outside) = work::person(&admin, &[]).await;
+        for path in ["/api/v1/datasets", "/api/v1/pipelines", "/api/v1/codes"] {
+            let id = admin.post(path).json(&body).send().await.is(200).text_of("id");
+            inside.get(&format!("{path}/{id}")).send().await.is(200);
+            outside.get(&format!("{path}/{id}")).send().await.is(404);
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn only_force_deletes_what_is_not_empty() {
     on_every_hub(|hub| async move {

@@ -24,7 +24,7 @@ async fn it_reads_as_it_was_written() {
     on_every_hub(|hub| async move {
         let admin = hub.admin().await;
         let collection = work::collection(&admin).await;
-        let options = json!({"partitions": "region", "log_retention_duration": "interval 7 days"});
+        let options = json!({"partitions": "region,order_date", "log_retention_duration": "interval 7 days"});
         let given = [json!({"name": "region", "type": "string", "nullable": false}), json!({"name": "amount", "type": "double"})];
         let body = json!({"name": "orders", "comment": "설명", "collection_id": collection, "type": "delta", "schema": schema(&given),
                           "options": options, "tags": ["매출"], "alias": "o"});

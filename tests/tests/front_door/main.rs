@@ -19,6 +19,7 @@ mod health;
 mod hostile;
 mod identifier;
 mod incremental;
+mod keep_alive;
 mod limits;
 mod merge;
 mod openapi;

@@ -42,6 +42,25 @@ async fn both_forms_make_and_show_a_pipeline() {
     .await;
 }
 
+/// Null means "unchanged", the steps included; a topic makes an event pipeline; modes are words in any case.
+#[tokio::test]
+async fn what_is_not_said_is_guessed_well() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let (from, to) = (work::dataset(&admin).await, work::dataset(&admin).await);
+        let options = json!({"query": "SELECT * FROM t", "read_mode": "everything", "write_mode": "Overwrite"});
+        let step = json!({"name": "s", "script": "sql", "inputs": {"t": from}, "outputs": {"out": to}, "options": options});
+        let body = json!({"name": "집계", "steps": [step], "options": {"event": "주문"}});
+        let made = admin.post("/api/v1/pipelines").json(&body).send().await.is(200).json();
+        assert_eq!(made["type"], "event");
+        assert_eq!(made["steps"][0]["options"], json!({"query": "SELECT * FROM t", "write_mode": "overwrite"}));
+        let place = format!("/api/v1/pipelines/{}", made["id"].as_str().expect("an id"));
+        let kept = admin.call("PUT", &place).json(&json!({"steps": null, "tags": ["a"]})).send().await.is(200).json();
+        assert_eq!((&kept["steps"], &kept["tags"]), (&made["steps"], &json!(["a"])));
+    })
+    .await;
+}
+
 /// Without a slash an array, with one an envelope whose values are texts; a token leads to the next page.
 #[tokio::test]
 async fn both_lists_show_the_same_pipelines() {
@@ -146,7 +165,7 @@ async fn wrong_fields_are_named() {
             (json!({"name": "p", "options": {"timeout": 0}}), json!(["body", "options", "timeout"])),
             (json!({"name": "p", "options": {"timeout": 100_000}}), json!(["body", "options", "timeout"])),
             (json!({"name": "p", "options": {"retries": 3}}), json!(["body", "options", "retries"])),
-            (json!({"name": "p", "options": {"event": "주제"}}), json!(["body", "options", "event"])),
+            (json!({"name": "p", "type": "batch", "options": {"event": "주제"}}), json!(["body", "options", "event"])),
             (json!({"name": "p", "type": "event", "options": {"event": "a b"}}), json!(["body", "options", "event"])),
             (json!({"name": "p", "type": "event", "options": {"schedule": {"cron": "* * * * *"}}}), json!(["body", "options", "schedule"])),
             (json!({"name": "p", "options": {"parameters": {"a": [1]}}}), json!(["body", "options", "parameters", "a"])),

@@ -28,6 +28,41 @@ async fn only_an_administrator_deals_with_people() {
     .await;
 }
 
+/// The user name, the role and whether one may come in at all are an administrator's to say.
+#[tokio::test]
+async fn names_roles_and_activity() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let name = work::unique("park");
+        let body = json!({"email": format!("{name}@example.com"), "name": "박", "password": work::PASSWORD, "username": name, "roles": ["admin", "user"]});
+        let id = admin.post(ALL).json(&body).send().await.is(200).text_of("item");
+        let place = format!("{ALL}{id}");
+        let login = json!({"username": name, "email": "", "password": work::PASSWORD});
+        let enter = || admin.with(Login::Nobody).post("/api/v1/auth/login").json(&login).send();
+        let own = admin.with(Login::bearer(&enter().await.is(200).text_of("access_token")));
+        own.get(ALL).send().await.is(200);
+        for loses in [json!({"roles": ["user"]}), json!({"is_active": false})] {
+            own.call("PUT", &place).json(&loses).send().await.is(409);
+        }
+        let changed = admin.call("PUT", &place).json(&json!({"roles": []})).send().await.is(200);
+        assert_eq!(changed.json()["roles"], json!(["user"]));
+        own.get(ALL).send().await.is(403);
+        let changed = admin.call("PUT", &place).json(&json!({"is_active": false})).send().await.is(200);
+        assert_eq!(changed.json()["is_active"], false);
+        own.get("/api/v1/datasets").send().await.is(401);
+        enter().await.is(401);
+        admin.call("PUT", &place).json(&json!({"is_active": true})).send().await.is(200);
+        enter().await.is(200);
+        let wrong = [json!({"username": "대문"}), json!({"username": "A"}), json!({"roles": ["root"]}), json!({"roles": "admin"}), json!({"is_active": 1})];
+        for wrong in wrong {
+            admin.call("PUT", &place).json(&wrong).send().await.is(422);
+        }
+        let taken = json!({"email": "other@example.com", "name": "x", "password": work::PASSWORD, "username": name});
+        admin.post(ALL).json(&taken).send().await.is(409);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_person_reads_as_written_and_never_shows_the_password() {
     on_every_hub(|hub| async move {

@@ -40,6 +40,7 @@ pub(crate) async fn login(State(gateway): State<Gateway>, request: Request) -> R
     let client = client(&gateway, &extensions, &headers);
     let mut fields = Fields::read(&request::body(body, gateway.config.body_bytes).await?)?;
     let login = match (fields.optional_text("username"), fields.optional_text("email")) {
+        (Some(empty), Some(login)) if empty.is_empty() => login,
         (Some(login), _) | (None, Some(login)) => login,
         (None, None) => fields.text("username"),
     };

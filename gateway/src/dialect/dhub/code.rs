@@ -41,10 +41,11 @@ pub(crate) async fn create_item(State(gateway): State<Gateway>, call: JsonCall) 
 async fn make(gateway: &Gateway, call: JsonCall, unique_title: bool) -> Result<Code, DhubError> {
     let mut fields = call.fields;
     let card = read_card(&mut fields);
-    if !fields.has("type") {
-        fields.problem("type", "missing", "field required");
-    }
-    let (kind, options) = (read_kind(&mut fields), options(&mut fields).unwrap_or_default());
+    let kind = match read_kind(&mut fields) {
+        CodeKind::Unspecified => CodeKind::Python, // only the name is required (dhub.md section 10)
+        known => known,
+    };
+    let options = options(&mut fields).unwrap_or_default();
     fields.no_others();
     fields.finish()?;
     let request = CreateCodeRequest { card: Some(card), kind: kind.into(), options, unique_title };

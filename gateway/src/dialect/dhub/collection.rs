@@ -2,8 +2,9 @@
 
 use axum::{Json, extract::State};
 use madang_kit::{Id, Result, check, rpc};
-use madang_proto::catalog::v1::{
-    CreateOrganizationRequest, DeleteRequest, GetRequest, ListRequest, Organization, UpdateOrganizationRequest,
+use madang_proto::{
+    catalog::v1::{CreateOrganizationRequest, DeleteRequest, GetRequest, ListRequest, Organization, UpdateOrganizationRequest},
+    pipeline::v1::EmptyOrganizationRequest,
 };
 use serde_json::{Value, json};
 
@@ -85,15 +86,17 @@ pub(crate) async fn update(State(gateway): State<Gateway>, Path(id): Path<String
     Ok(Json(shape(&changed, wire::Times::Iso)?))
 }
 
-/// `DELETE /collections/{id}?force=true`
+/// `DELETE /collections/{id}?force=true`: what runs in it goes first.
 pub(crate) async fn delete(
     State(gateway): State<Gateway>,
     Path(id): Path<String>,
     call: Call,
     Query(query): Query<DeleteQuery>,
 ) -> Result<Json<Value>, DhubError> {
-    let request = DeleteRequest { id: read_id(&id)?.to_string(), force: query.force()? };
-    gateway.catalog.clone().delete_organization(rpc::request(&call.context, request)).await?;
+    let (id, force) = (read_id(&id)?.to_string(), query.force()?);
+    let empty = EmptyOrganizationRequest { organization_id: id.clone(), force };
+    gateway.pipelines.clone().empty_organization(rpc::request(&call.context, empty)).await?;
+    gateway.catalog.clone().delete_organization(rpc::request(&call.context, DeleteRequest { id, force })).await?;
     Ok(Json(json!({"message": "Collection deleted successfully"})))
 }
 

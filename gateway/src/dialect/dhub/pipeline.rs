@@ -135,7 +135,7 @@ pub(crate) async fn update(State(gateway): State<Gateway>, Path(id): Path<String
         id: id.to_string(),
         card: Some(read_card_change(&mut fields)),
         kind: read_kind(&mut fields).into(),
-        steps: fields.has("steps").then(|| StepList { steps: step::read_all(&mut fields) }),
+        steps: fields.given("steps").then(|| StepList { steps: step::read_all(&mut fields) }),
         options: read_options(&mut fields),
         metadata: object(&mut fields, "metadata"),
     };

@@ -24,8 +24,9 @@ const OPTIONS: usize = 1_000;
 const COMMANDS: [&str; 7] = ["sql", "read_csv", "filter", "select", "aggregate", "join", "copy"];
 /// What the right columns of a join get in front if the left has their name.
 const PREFIX: &str = "right_";
-/// The words of modes; the first is meant if none is said.
-const READ_MODES: [(&str, ReadMode); 2] = [("full", ReadMode::Full), ("cdc", ReadMode::Cdc)];
+/// The read mode of what came since the last run.
+const CDC: &str = "cdc";
+/// The words of write modes; the first is meant if none is said.
 const WRITE_MODES: [(&str, WriteMode); 3] =
     [("append", WriteMode::Append), ("overwrite", WriteMode::Overwrite), ("merge", WriteMode::Merge)];
 
@@ -40,7 +41,9 @@ fn read(body: &mut Fields, at: usize, step: Value) -> Step {
     let name = step.text("name");
     let script = step.text("script");
     let mut options = step.inner("options", OPTIONS).unwrap_or_else(|| Fields::nested(&format!("steps.{at}.options"), json!({})));
-    let read_mode = choice(&mut options, "read_mode", &READ_MODES);
+    // Any other word reads everything (dhub.md section 8).
+    let is_cdc = options.optional_text("read_mode").is_some_and(|word| word.eq_ignore_ascii_case(CDC));
+    let read_mode = if is_cdc { ReadMode::Cdc } else { ReadMode::Full };
     let write_mode = choice(&mut options, "write_mode", &WRITE_MODES);
     let merge_keys = options.texts("merge_keys", EDGES).unwrap_or_default();
     let read = Step {
@@ -62,7 +65,7 @@ fn read(body: &mut Fields, at: usize, step: Value) -> Step {
 /// The mode that a word means; without one, the first.
 fn choice<T: marker::Copy + Default>(options: &mut Fields, name: &str, words: &[(&str, T)]) -> T {
     let Some(word) = options.optional_text(name) else { return words.first().map(|first| first.1).unwrap_or_default() };
-    let known = words.iter().find(|known| known.0 == word).map(|known| known.1);
+    let known = words.iter().find(|known| known.0.eq_ignore_ascii_case(&word)).map(|known| known.1);
     if known.is_none() {
         options.problem(name, "choice", &format!("must be one of {}", list(words.iter().map(|word| word.0))));
     }
@@ -236,7 +239,7 @@ pub(super) fn shape(step: Step) -> Result<Value> {
         None => String::new(),
     };
     if read_mode == ReadMode::Cdc {
-        options.insert("read_mode".into(), word(&READ_MODES, read_mode).into());
+        options.insert("read_mode".into(), CDC.into());
     }
     options.insert("write_mode".into(), word(&WRITE_MODES, write_mode).into());
     if !step.merge_keys.is_empty() {

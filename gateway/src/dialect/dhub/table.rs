@@ -1,5 +1,6 @@
 //! Tables (dhub.md section 7): pages, whole tables in four formats, versions, SQL.
 
+use arrow::array::RecordBatch;
 use axum::{
     Json,
     body::Body,
@@ -8,7 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use madang_kit::{Code, Context, Error, rpc};
 use madang_lake::{ExportFormat, FilterOp, RowStream, export, write_json_rows};
 use madang_proto::catalog::v1::{
@@ -30,6 +34,8 @@ const DEFAULT_PAGE_SIZE: u64 = 100;
 const MAX_PAGE_SIZE: u64 = 10_000;
 /// Rows that a statement may give as JSON; streamed formats have no such limit (dhub.md section 7).
 const MAX_QUERY_ROWS: u64 = 10_000;
+/// Bytes of a file that are held back until they are sure.
+const HELD_BYTES: usize = 1 << 20;
 
 /// `GET /tables/{id}`: without `format` a page of positional rows, with it the whole table as a file.
 pub(crate) async fn show(
@@ -44,7 +50,7 @@ pub(crate) async fn show(
     let answer = answer.map_err(|status| DhubError::in_query(status.into()))?.into_inner();
     let (header, rows) = read(answer).await?;
     match format {
-        Some(format) => file(rows, format).await,
+        Some(format) => file(rows, format).await.map_err(DhubError::in_query),
         None => Ok(page(&header, rows, header.total_rows)?),
     }
 }
@@ -154,11 +160,17 @@ fn page(header: &ReadTableHeader, rows: RowStream, total_rows: u64) -> Result<Re
     Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(start.chain(body).chain(end))).into_response())
 }
 
-/// A table as a file. The first piece is awaited, so that what fails at once still gets its status.
-async fn file(rows: RowStream, format: ExportFormat) -> Result<Response, DhubError> {
+/// A table as a file. The first pieces are held back, so that what fails in them still gets its status; what fails later breaks the
+/// answer off.
+async fn file(rows: RowStream, format: ExportFormat) -> Result<Response, Error> {
     let mut pieces = export(rows, format);
-    let first = pieces.next().await.transpose().map_err(Error::internal)?.unwrap_or_default();
-    let body = stream::iter([Ok(first)]).chain(pieces);
+    let (mut held, mut bytes) = (Vec::new(), 0);
+    while bytes < HELD_BYTES {
+        let Some(piece) = pieces.next().await.transpose().map_err(Rows::error)? else { break };
+        bytes += piece.len();
+        held.push(Ok(piece));
+    }
+    let body = stream::iter(held).chain(pieces);
     Ok(([(CONTENT_TYPE, format.media_type())], Body::from_stream(body)).into_response())
 }
 
@@ -169,7 +181,8 @@ pub(crate) struct StatementQuery {
     limit: Option<String>,
 }
 
-/// `POST /tables/{id}/query`: one SELECT, as `{"query": "…"}` or as plain text.
+/// `POST /tables/{id}/query`: one SELECT, as `{"query": "…"}` or as plain text. As JSON it gives the first `limit` rows; without a limit,
+/// more than [`MAX_QUERY_ROWS`] are refused.
 pub(crate) async fn query(
     State(gateway): State<Gateway>,
     call: Call,
@@ -180,30 +193,48 @@ pub(crate) async fn query(
 ) -> Result<Response, DhubError> {
     let dataset = path_id("dataset", "ds", &id)?;
     let format = query.format.map(|name| read_format(&name)).transpose().map_err(DhubError::in_query)?;
-    let limit = number("limit", query.limit.as_deref(), MAX_QUERY_ROWS, MAX_QUERY_ROWS).map_err(DhubError::in_query)?;
+    let limit = query.limit.map(|text| number("limit", Some(&text), 0, MAX_QUERY_ROWS)).transpose().map_err(DhubError::in_query)?;
     let body = request::body(body, gateway.config.body_bytes).await?;
     let plain = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
     let sql = if plain { read_plain(&body)? } else { read_statement(&body)? };
     let tabular = matches!(format, None | Some(ExportFormat::Json));
-    let sql_request = QueryTableRequest { dataset_id: dataset.to_string(), sql, max_rows: tabular.then_some(limit) };
-    run(&gateway, &call.context, sql_request, format.filter(|_| !tabular)).await
+    let max_rows = (tabular && limit.is_none()).then_some(MAX_QUERY_ROWS);
+    let sql_request = QueryTableRequest { dataset_id: dataset.to_string(), sql, max_rows };
+    run(&gateway, &call.context, sql_request, limit, format.filter(|_| !tabular)).await
 }
 
 async fn run(
     gateway: &Gateway,
     context: &Context,
     request: QueryTableRequest,
+    limit: Option<u64>,
     format: Option<ExportFormat>,
 ) -> Result<Response, DhubError> {
     let answer = gateway.catalog.clone().query_table(rpc::request(context, request)).await.map_err(refused)?.into_inner();
     let (header, rows) = read(answer).await.map_err(refused)?;
     let Some(format) = format else {
-        let batches: Vec<_> = rows.batches.try_collect().await.map_err(Rows::error)?;
+        let batches = collect(rows.batches, limit).await.map_err(|error| refused(Rows::error(error)))?;
         let total = batches.iter().map(|batch| batch.num_rows() as u64).sum();
         let rows = RowStream { schema: rows.schema, batches: stream::iter(batches.into_iter().map(Ok)).boxed() };
         return Ok(page(&header, rows, total)?);
     };
-    file(rows, format).await
+    file(rows, format).await.map_err(refused)
+}
+
+/// All batches, or the first rows of them.
+async fn collect(
+    mut batches: BoxStream<'static, madang_lake::Result<RecordBatch>>,
+    limit: Option<u64>,
+) -> madang_lake::Result<Vec<RecordBatch>> {
+    let mut left = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let mut collected = Vec::new();
+    while left > 0 {
+        let Some(batch) = batches.try_next().await? else { break };
+        let rows = batch.num_rows().min(left);
+        left -= rows;
+        collected.push(batch.slice(0, rows));
+    }
+    Ok(collected)
 }
 
 /// A statement at fault is 400 here, not 422: the page says so (dhub.md section 7).

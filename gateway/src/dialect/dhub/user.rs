@@ -1,7 +1,10 @@
 //! People (dhub.md section 11): for administrators.
 
 use axum::{Json, extract::State};
-use madang_kit::{Code, Error, Id, Result, check};
+use madang_kit::{
+    Code, Error, Id, Result, check,
+    principal::{ADMIN, USER},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -20,6 +23,7 @@ use crate::{
     },
 };
 
+const ROLES: [&str; 2] = [ADMIN, USER];
 /// People in a list, if it does not say how many.
 const DEFAULT_LIST: u32 = 100;
 
@@ -145,8 +149,20 @@ fn read(fields: &mut Fields) -> Wanted {
         alias: fields.optional_text("alias"),
         groups: fields.texts("groups", check::NAMES),
         tags: fields.texts("tags", check::NAMES),
+        name: fields.optional_text("username"),
+        sysadmin: read_roles(fields),
+        active: fields.optional_bool("is_active"),
         ..Wanted::default()
     }
+}
+
+/// Whether roles make an administrator; everybody is a user.
+fn read_roles(fields: &mut Fields) -> Option<bool> {
+    let roles = fields.texts("roles", ROLES.len())?;
+    if roles.iter().any(|role| !ROLES.contains(&role.as_str())) {
+        fields.problem("roles", "choice", "roles are admin and user");
+    }
+    Some(roles.iter().any(|role| role == ADMIN))
 }
 
 fn read_id(text: &str) -> Result<Id, DhubError> {

@@ -75,6 +75,29 @@ async fn a_failure_says_why_and_leaves_the_target_alone() {
 }
 
 #[tokio::test]
+async fn a_job_whose_table_is_gone_has_to_be_edited() {
+    on_every_hub(|hub| async move {
+        let flow = Flow::new(&hub).await;
+        let id = flow.job(flow.copy()).await;
+        flow.client.call("DELETE", &format!("/api/v1/datasets/{}", flow.source)).send().await.is(200);
+        let execution = flow.start(&id).await;
+        let ended = flow.ended(&id, &execution).await;
+        assert_eq!(ended["status"], "FAILED", "{ended}");
+        assert!(ended["message"].as_str().is_some_and(|message| message.contains("not found")), "{ended}");
+        let target = format!("/api/v1/jobs/{id}");
+        let job = flow.client.get(&target).send().await.is(200).json();
+        assert_eq!(job["status"], "EDITING", "{job}");
+        demand_problem(&flow.client.post(&format!("{target}/executions")).json(&json!({})).send().await, 400, "bad-state", "EDITING");
+        let again = flow.client.call("PUT", &target).json(&json!({"name": job["name"], "nodes": flow.copy()})).send().await;
+        demand_problem(&again, 400, "client-resource-not-found", "table");
+        let other = Flow::new(&hub).await;
+        let mended = flow.client.call("PUT", &target).json(&json!({"name": job["name"], "nodes": other.copy()})).send().await.is(200);
+        assert_eq!(mended.json()["status"], "RUNNABLE");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_running_job_is_guarded_and_can_be_stopped() {
     on_every_hub(|hub| async move {
         let flow = Flow::slow(&hub).await;
