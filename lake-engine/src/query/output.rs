@@ -24,7 +24,11 @@ impl Output {
     /// # Errors
     /// [`Error::Invalid`] names a column of a type that no table can hold.
     pub(super) fn new(found: &Schema) -> Result<Self> {
-        Self::named(found, plain)
+        let mut names = HashSet::from([ROW_ID.to_owned()]);
+        Self::named(found, plain, |at, name| {
+            let wanted = if name.trim().is_empty() { format!("column_{}", at + 1) } else { name.to_owned() };
+            free(&wanted, &mut names)
+        })
     }
 
     /// The columns of a relation, which may be of more types.
@@ -32,15 +36,13 @@ impl Output {
     /// # Errors
     /// [`Error::Invalid`] names a column of a nested type.
     pub(super) fn of_any(found: &Schema) -> Result<Self> {
-        Self::named(found, flat)
+        Self::named(found, flat, |_, name| name.to_owned()) // whoever asked looks at the names
     }
 
-    fn named(found: &Schema, plain: fn(&DataType) -> Option<DataType>) -> Result<Self> {
-        let mut names = HashSet::from([ROW_ID.to_owned()]);
+    fn named(found: &Schema, plain: fn(&DataType) -> Option<DataType>, mut name: impl FnMut(usize, &str) -> String) -> Result<Self> {
         let mut fields = Vec::with_capacity(found.fields().len());
-        for (index, field) in found.fields().iter().enumerate() {
-            let wanted = if field.name().trim().is_empty() { format!("column_{}", index + 1) } else { field.name().clone() };
-            let name = free(&wanted, &mut names);
+        for (at, field) in found.fields().iter().enumerate() {
+            let name = name(at, field.name());
             let kind = plain(field.data_type()).ok_or_else(|| {
                 Error::invalid(format!("column '{name}' has the type {}, which a table can't hold; convert it", field.data_type()))
             })?;

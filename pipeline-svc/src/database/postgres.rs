@@ -22,6 +22,8 @@ use crate::job::graph::node::Mode;
 
 /// Pieces of a COPY on their way to the server.
 const PIECES: usize = 2;
+/// How long a statement waits for what another transaction holds.
+const LOCK_TIMEOUT: &str = "60s";
 /// The SQLSTATE of a name that is taken.
 const UNIQUE: &str = "23505";
 
@@ -45,6 +47,7 @@ async fn connect(address: &Address) -> Result<PgConnection> {
             ("intervalstyle", "iso_8601"),
             ("bytea_output", "hex"),
             ("extra_float_digits", "1"),
+            ("lock_timeout", LOCK_TIMEOUT),
         ]);
     within(PgConnection::connect_with(&options)).await
 }

@@ -95,8 +95,12 @@ impl Written {
         self.body.objects.push(write);
     }
 
-    pub(super) fn add_database(&mut self, write: DatabaseWrite) {
+    /// # Errors
+    /// [`Code::Invalid`] if two targets write the same table: each would wait for the other's end.
+    pub(super) fn add_database(&mut self, write: DatabaseWrite) -> Result<()> {
+        let twice = self.body.databases.iter().any(|other| other.connection == write.connection && other.table == write.table);
         self.body.databases.push(write);
+        if twice { Err(Error::new(Code::Invalid, "two targets write the same table of a database")) } else { Ok(()) }
     }
 
     /// # Errors

@@ -56,7 +56,7 @@ impl Running<'_> {
                     kept: kept.table.clone(),
                     files: kept.files.clone(),
                     schema: fields(&target.columns),
-                });
+                })?;
                 Ok(done)
             }
         }

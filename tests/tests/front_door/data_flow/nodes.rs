@@ -256,7 +256,7 @@ async fn every_format_and_type_comes_back() {
         let graphs = Graphs::new(&hub).await;
         let columns = ["참:boolean", "t:tinyint", "s:smallint", "i:int", "l:bigint", "f:float", "d:double", "글:string", "날:date", "시:timestamp", "순간:timestampWithTimeZone",
                        "돈:decimal(20,4)", "바:binary", "구조:struct"];
-        let line = "{\"참\":true,\"t\":-128,\"s\":32767,\"i\":-5,\"l\":9007199254740993,\"f\":0.5,\"d\":1e300,\"글\":\"쉼표, \\\"따옴표\\\"\",\"날\":\"2024-02-29\",\
+        let line = "{\"참\":true,\"t\":-128,\"s\":32767,\"i\":-5,\"l\":9007199254740993,\"f\":0.5,\"d\":1e+300,\"글\":\"쉼표, \\\"따옴표\\\"\",\"날\":\"2024-02-29\",\
                     \"시\":\"2026-03-01T05:00:00.25\",\"순간\":\"2026-03-01T05:00:00Z\",\"돈\":1234567890123456.7891,\"바\":\"AP8=\",\"구조\":{\"a\":[1,null]}}\n";
         let nothing = "{\"참\":null,\"t\":null,\"s\":null,\"i\":null,\"l\":null,\"f\":null,\"d\":null,\"글\":null,\"날\":null,\"시\":null,\"순간\":null,\"돈\":null,\"바\":null,\"구조\":null}\n";
         put(&graphs.flow.client, &graphs.bucket, "types/1.json", format!("{line}{nothing}")).await;
