@@ -2,7 +2,9 @@
 
 mod config;
 mod demo;
+mod explain;
 mod init;
+mod key;
 mod parts;
 mod serve;
 mod sign;
@@ -35,6 +37,10 @@ enum Command {
     Serve(serve::Arguments),
     /// Print the NCP signature of a request.
     Sign(sign::Arguments),
+    /// Say why a captured request with an NCP signature is refused.
+    Explain(explain::Arguments),
+    /// Administer access keys and their usage plans.
+    Key(key::Arguments),
     /// Print every setting with its origin.
     Config(Settings),
 }
@@ -89,6 +95,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Init(settings) => runtime()?.block_on(init::run(&settings)),
         Command::Serve(arguments) => runtime()?.block_on(serve::run(&arguments)),
         Command::Sign(arguments) => sign::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Key(arguments) => runtime()?.block_on(key::run(&arguments)),
         Command::Config(settings) => config::run(&settings),
     }
 }
