@@ -15,9 +15,13 @@ pub const SIGNATURE: &str = "x-ncp-apigw-signature-v2";
 
 /// HMAC-SHA256 of the string to sign, raw.
 pub fn digest(method: &str, target: &str, timestamp: &str, access_key: &str, secret_key: &str) -> Vec<u8> {
-    let text = format!("{method} {target}\n{timestamp}\n{access_key}");
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret_key.as_bytes()).expect("HMAC takes any key");
-    mac.update(text.as_bytes());
+    hmac(secret_key.as_bytes(), format!("{method} {target}\n{timestamp}\n{access_key}").as_bytes())
+}
+
+/// HMAC-SHA256 of any text under any key.
+pub fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes any key");
+    mac.update(text);
     mac.finalize().into_bytes().to_vec()
 }
 
