@@ -49,16 +49,16 @@ enum Command {
 #[derive(Clone, Debug, Default, Args)]
 struct Settings {
     /// A TOML file with settings.
-    #[arg(long, value_name = "FILE", env = "MADANG_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "MADANG_CONFIG", global = true)]
     config: Option<PathBuf>,
     /// Where databases, tables, files and keys lie [default: data].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     data_dir: Option<PathBuf>,
     /// Where plain HTTP is served [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "ADDR|off")]
+    #[arg(long, value_name = "ADDR|off", global = true)]
     http: Option<String>,
     /// Where HTTPS is served [default: 127.0.0.1:8443].
-    #[arg(long, value_name = "ADDR|off")]
+    #[arg(long, value_name = "ADDR|off", global = true)]
     https: Option<String>,
 }
 

@@ -1,5 +1,6 @@
 //! Programs that a stage needs: found, or installed from Debian where that may be done without asking.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -22,9 +23,10 @@ pub(crate) fn install(guard: &Guard, packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Brings what is missing of (program, its package). What may not be installed stays missing, and is told.
+/// Brings what is missing of (program or path of a file, its package). What may not be installed stays missing, and is told.
 pub(crate) fn bring(guard: &Guard, programs: &[(&str, &'static str)]) -> Result<()> {
-    let missing = programs.iter().filter(|(program, _)| process::find_in_path(&[program]).is_none() && !in_sbin(program));
+    let is_there = |program: &str| Path::new("/usr/sbin").join(program).is_file() || process::find_in_path(&[program]).is_some();
+    let missing = programs.iter().filter(|(program, _)| !is_there(program));
     let packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
     if packages.is_empty() {
         return Ok(());
@@ -34,11 +36,6 @@ pub(crate) fn bring(guard: &Guard, programs: &[(&str, &'static str)]) -> Result<
     }
     eprintln!("MISSING, and not to be installed without asking: {}", packages.join(" "));
     Ok(())
-}
-
-/// Programs for administrators, which the path of others leaves out.
-fn in_sbin(program: &str) -> bool {
-    std::path::Path::new("/usr/sbin").join(program).is_file()
 }
 
 pub(crate) fn is_root() -> Result<bool> {

@@ -1,7 +1,9 @@
 //! Finds the mistakes that together give the signature that came: those made alone first, then two, then three at once.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use aws_lc_rs::{
+    digest::{SHA256, digest as sha256},
+    hmac::{Context, HMAC_SHA256, Key},
+};
 
 use super::{
     KeyHalves,
@@ -59,7 +61,7 @@ impl<T> Choice<T> {
 
 /// Every way of doing each part.
 struct Space {
-    keys: Vec<Choice<Hmac<Sha256>>>,
+    keys: Vec<Choice<Key>>,
     methods: Vec<Choice<String>>,
     targets: Vec<Choice<String>>,
     timestamps: Vec<Choice<String>>,
@@ -131,9 +133,9 @@ impl Search {
     }
 
     /// Digests with the body where people put it: at the end, hashed or not, or alone.
-    fn bodies(&self, key: &Hmac<Sha256>, text: &str) -> Vec<Digest> {
-        let hash = sha2::Digest::finalize(<Sha256 as sha2::Digest>::new_with_prefix(&self.body));
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    fn bodies(&self, key: &Key, text: &str) -> Vec<Digest> {
+        let hash = sha256(&SHA256, &self.body);
+        let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, hash);
         let body = self.body.as_slice();
         let (head, name) = text.rsplit_once('\n').unwrap_or((text, ""));
@@ -230,14 +232,14 @@ fn together(mut made: Vec<Mistake>, more: impl Iterator<Item = Mistake>) -> Vec<
     made
 }
 
-fn keyed(secret: &[u8]) -> Hmac<Sha256> {
-    Hmac::new_from_slice(secret).unwrap_or_else(|_| Hmac::new(&hmac::digest::array::Array::default()))
+fn keyed(secret: &[u8]) -> Key {
+    Key::new(HMAC_SHA256, secret)
 }
 
-fn digest(key: &Hmac<Sha256>, parts: &[&[u8]]) -> Digest {
-    let mut mac = key.clone();
+fn digest(key: &Key, parts: &[&[u8]]) -> Digest {
+    let mut mac = Context::with_key(key);
     for part in parts {
         mac.update(part);
     }
-    mac.finalize().into_bytes().into()
+    Digest::try_from(mac.sign().as_ref()).unwrap_or_default()
 }

@@ -4,6 +4,7 @@
 //! brought little keeps it. Strangers, of whom there can be any number, have a room apart.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -31,8 +32,8 @@ struct Room {
     texts: BTreeMap<u64, Text>,
     numbers: HashMap<String, u64>,
     groups: HashMap<Group, Held>,
-    /// Groups by the bytes that they hold.
-    by_size: BTreeSet<(usize, Group)>,
+    /// Groups by the bytes that they hold; of equal ones the last is the one with the oldest text.
+    by_size: BTreeSet<(usize, Reverse<u64>, Group)>,
     bytes: usize,
     next: u64,
 }
@@ -83,7 +84,7 @@ impl Room {
             self.remove(oldest);
         }
         while self.bytes > ROOM_BYTES {
-            let Some((_, largest)) = self.by_size.last() else { return };
+            let Some((_, _, largest)) = self.by_size.last() else { return };
             let Some(oldest) = self.groups.get(largest).and_then(|held| held.numbers.first().copied()) else { return };
             self.remove(oldest);
         }
@@ -108,10 +109,13 @@ impl Room {
     /// Changes what a group holds, and its place among the groups.
     fn change(&mut self, group: &Group, change: impl FnOnce(&mut Held)) {
         let mut held = self.groups.remove(group).unwrap_or_default();
-        self.by_size.remove(&(held.bytes, group.clone()));
+        let place = |held: &Held| Some((held.bytes, Reverse(*held.numbers.first()?), group.clone()));
+        if let Some(place) = place(&held) {
+            self.by_size.remove(&place);
+        }
         change(&mut held);
-        if !held.numbers.is_empty() {
-            self.by_size.insert((held.bytes, group.clone()));
+        if let Some(place) = place(&held) {
+            self.by_size.insert(place);
             self.groups.insert(group.clone(), held);
         }
     }

@@ -29,6 +29,18 @@ impl FromRequestParts<Gateway> for Call {
     }
 }
 
+/// The path's parameter. Callers without a credential learn nothing about it, wherever it stands among the extractors.
+pub(super) struct Path(pub(super) String);
+
+impl FromRequestParts<Gateway> for Path {
+    type Rejection = DhubError;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, DhubError> {
+        Call::from_request_parts(parts, gateway).await?;
+        Ok(Self(axum::extract::Path::from_request_parts(parts, gateway).await?.0))
+    }
+}
+
 /// A call of an administrator.
 pub(super) struct AdminCall {
     pub(super) context: Context,

@@ -2,14 +2,14 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Query, State, rejection::QueryRejection},
     http::StatusCode,
     response::IntoResponse,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::call::{AdminBody, AdminCall};
+use super::call::{AdminBody, AdminCall, Path};
 use crate::{Gateway, dialect::dhub::error::DhubError, keys::PAGE};
 
 /// Query of a list.
@@ -20,7 +20,12 @@ pub(super) struct Page {
 }
 
 /// `GET /madang/v1/admin/keys?after=…&limit=…`
-pub(super) async fn list(State(gateway): State<Gateway>, _: AdminCall, Query(page): Query<Page>) -> Result<Json<Value>, DhubError> {
+pub(super) async fn list(
+    State(gateway): State<Gateway>,
+    _: AdminCall,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Json<Value>, DhubError> {
+    let Query(page) = page?;
     Ok(Json(gateway.keys().list(&page.after.unwrap_or_default(), page.limit.unwrap_or(PAGE)).await?))
 }
 
@@ -30,16 +35,16 @@ pub(super) async fn create(State(gateway): State<Gateway>, call: AdminBody) -> R
 }
 
 /// `GET /madang/v1/admin/keys/{access_key}`
-pub(super) async fn show(State(gateway): State<Gateway>, _: AdminCall, Path(name): Path<String>) -> Result<Json<Value>, DhubError> {
+pub(super) async fn show(State(gateway): State<Gateway>, _: AdminCall, Path(name): Path) -> Result<Json<Value>, DhubError> {
     Ok(Json(gateway.keys().show(&name).await?))
 }
 
 /// `PATCH /madang/v1/admin/keys/{access_key}`
-pub(super) async fn change(State(gateway): State<Gateway>, Path(name): Path<String>, call: AdminBody) -> Result<Json<Value>, DhubError> {
+pub(super) async fn change(State(gateway): State<Gateway>, Path(name): Path, call: AdminBody) -> Result<Json<Value>, DhubError> {
     Ok(Json(gateway.keys().change(&call.context, &name, &call.body).await?))
 }
 
 /// `DELETE /madang/v1/admin/keys/{access_key}`
-pub(super) async fn delete(State(gateway): State<Gateway>, call: AdminCall, Path(name): Path<String>) -> Result<Json<Value>, DhubError> {
+pub(super) async fn delete(State(gateway): State<Gateway>, call: AdminCall, Path(name): Path) -> Result<Json<Value>, DhubError> {
     Ok(Json(gateway.keys().delete(&call.context, &name).await?))
 }
