@@ -48,7 +48,7 @@ pub(crate) async fn check(
 ) -> Result<std::result::Result<Arc<AccessKey>, Refusal>> {
     let Some(signed) = Signed::read(headers) else { return Ok(Err(Refusal::Malformed)) };
     let now = identity.clock.now();
-    if now.timestamp_millis().abs_diff(signed.timestamp_ms) > WINDOW_MS {
+    if !is_timely(now.timestamp_millis(), signed.timestamp_ms) {
         return Ok(Err(Refusal::Clock));
     }
     // A key whose secret stands in place of its name opens nothing; only the explanation of the refusal needs it.
@@ -61,6 +61,11 @@ pub(crate) async fn check(
         Some(key) if key.standing(now) != Standing::Good => Err(Refusal::OutOfUse),
         Some(key) => Ok(key),
     })
+}
+
+/// Whether a signature of one time holds at another.
+fn is_timely(now_ms: i64, timestamp_ms: i64) -> bool {
+    now_ms.abs_diff(timestamp_ms) <= WINDOW_MS
 }
 
 /// What the header of the access key holds, if it may be a name.
@@ -107,6 +112,14 @@ fn mac(key: &Hmac<Sha256>, method: &str, target: &str, timestamp: &str, access_k
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Section 7, check 1: five minutes exactly, in both directions.
+    #[test]
+    fn the_window_ends_after_five_minutes() {
+        let now = 1_772_400_000_123;
+        assert!([-300_000, -1, 0, 1, 300_000].into_iter().all(|off| is_timely(now, now + off)));
+        assert!([-300_001, 300_001, -now, i64::MAX - now, i64::MIN].into_iter().all(|off| !is_timely(now, now.saturating_add(off))));
+    }
 
     const KEY: (&str, &str) = ("AKDEMO0000000000TEST", "sk-demo-9f2c41aa7b6e4d0c8a35");
     const OTHER: (&str, &str) = ("ncp_iam_BPKRSAMPLE01", "B64+like/Secret=Key0123456789abcdefXYZ");
