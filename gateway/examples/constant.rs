@@ -11,12 +11,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use madang_gateway::{Listeners, Options};
-use madang_kit::{
-    assertion::AllowList,
-    config::Loaded,
-    process::Process,
-    rpc::Served,
-};
+use madang_kit::{assertion::AllowList, config::Loaded, process::Process, rpc::Served};
 use madang_proto::catalog::v1::{GetRequest, Organization, PutUserRequest, PutUserResponse};
 use prost_types::Timestamp;
 use tonic::{

@@ -32,7 +32,10 @@ use madang_kit::{
 };
 use madang_proto::{
     catalog::v1::catalog_client::CatalogClient,
-    pipeline::v1::{codes_client::CodesClient, pipelines_client::PipelinesClient},
+    pipeline::v1::{
+        codes_client::CodesClient, executions_client::ExecutionsClient, jobs_client::JobsClient, pipelines_client::PipelinesClient,
+        triggers_client::TriggersClient, workflows_client::WorkflowsClient,
+    },
 };
 
 pub use credential::ncp_signature::sign;
@@ -78,6 +81,10 @@ pub(crate) struct Gateway {
     catalog: CatalogClient<Channel>,
     pipelines: PipelinesClient<Channel>,
     codes: CodesClient<Channel>,
+    jobs: JobsClient<Channel>,
+    executions: ExecutionsClient<Channel>,
+    workflows: WorkflowsClient<Channel>,
+    triggers: TriggersClient<Channel>,
     parts: Arc<Vec<(&'static str, Channel)>>,
     metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     config: Arc<Config>,
@@ -114,6 +121,10 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
         catalog: CatalogClient::new(options.catalog.clone()).max_decoding_message_size(MESSAGE_BYTES),
         pipelines: PipelinesClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         codes: CodesClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        jobs: JobsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        executions: ExecutionsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        workflows: WorkflowsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        triggers: TriggersClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         parts: Arc::new(vec![("catalog", options.catalog), ("pipeline", options.pipeline)]),
         metrics: options.metrics,
         config,

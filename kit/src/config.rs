@@ -112,6 +112,12 @@ pub struct PipelineConfig {
     pub runs_per_user: usize,
     /// Runs of one space that are worked on at the same time, in all processes together; 0 = no limit.
     pub runs_per_space: usize,
+    /// Of Data Flow's runs whose condition names none: the role that they say they act as.
+    pub nrn: String,
+    /// The same for `<bucket>/<prefix>/` of scripts.
+    pub script_path: String,
+    /// The same for `<bucket>/<prefix>/` of logs.
+    pub log_path: String,
     /// The command that runs Python codes, words parted by blanks; not set = Python steps fail.
     pub python: Option<String>,
     /// Seconds that one Python step may take.
@@ -167,6 +173,9 @@ impl Default for Config {
                 workers: 4,
                 runs_per_user: 0,
                 runs_per_space: 0,
+                nrn: "nrn:PUB:IAM::0:Role/madang".to_owned(),
+                script_path: "madang/scripts/".to_owned(),
+                log_path: "madang/logs/".to_owned(),
                 python: None,
                 python_seconds: 600,
                 python_bytes: 1 << 30,

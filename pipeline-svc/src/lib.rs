@@ -1,7 +1,7 @@
 //! Pipelines, codes and the run engine.
 //!
-//! [`grpc`] is the contract's face; [`pipeline`], [`code`], [`run`], [`schedule`] and [`event`] hold the rules, [`store`] the SQL. [`plan`]
-//! is what a run does, checked once; [`engine`] works plans off: it holds a run under a lease, goes from step to step and publishes each
+//! [`grpc`] is the contract's face; [`pipeline`], [`code`], [`run`], [`schedule`], [`event`] and [`job`] hold the rules, [`store`] the
+//! SQL. [`plan`] is what a run does, checked once; [`engine`] works plans off: it holds a run under a lease, goes from step to step and publishes each
 //! through the catalogue.
 
 mod catalogue;
@@ -9,6 +9,7 @@ mod code;
 mod engine;
 mod event;
 mod grpc;
+mod job;
 mod permission;
 mod pipeline;
 mod plan;
@@ -28,7 +29,10 @@ use madang_kit::{
     rpc::{Channel, Served},
 };
 use madang_lake::Lake;
-use madang_proto::pipeline::v1::{codes_server::CodesServer, pipelines_server::PipelinesServer};
+use madang_proto::pipeline::v1::{
+    codes_server::CodesServer, executions_server::ExecutionsServer, jobs_server::JobsServer, pipelines_server::PipelinesServer,
+    triggers_server::TriggersServer, workflows_server::WorkflowsServer,
+};
 use tonic::service::Routes;
 
 use crate::{
@@ -65,11 +69,14 @@ struct Pipelines {
     engine: Engine,
     /// Rung when a schedule was changed.
     scheduled: Bell,
+    /// Of run conditions.
+    defaults: Arc<job::Defaults>,
 }
 
 /// Who may call what.
 pub fn allow_list() -> AllowList {
-    let calls = ["/madang.pipeline.v1.Pipelines/*", "/madang.pipeline.v1.Codes/*"].map(str::to_owned);
+    let services = ["Pipelines", "Codes", "Jobs", "Executions", "Workflows", "Triggers"];
+    let calls = services.map(|service| format!("/madang.pipeline.v1.{service}/*"));
     AllowList::from([("gateway".to_owned(), calls.to_vec())])
 }
 
@@ -90,12 +97,17 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
     };
     let engine = Engine::start(parts, drain);
     let scheduled = Bell::new("madang_scheduled", &db, drain);
-    let pipelines = Pipelines { db, lake, catalog, clock, engine, scheduled };
+    let pipelines = Pipelines { db, lake, catalog, clock, engine, scheduled, defaults: Arc::new(job::Defaults::new(&config)) };
     housekeeping::spawn(&pipelines.db, &pipelines.clock, drain);
     schedule::start(&pipelines, drain);
+    job::firing::serve(&pipelines, drain);
     let database = pipelines.db.clone();
     let routes = Routes::new(PipelinesServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
-        .add_service(CodesServer::new(pipelines).max_encoding_message_size(MESSAGE_BYTES));
+        .add_service(CodesServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
+        .add_service(JobsServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
+        .add_service(ExecutionsServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
+        .add_service(WorkflowsServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
+        .add_service(TriggersServer::new(pipelines).max_encoding_message_size(MESSAGE_BYTES));
     Ok(Served { name: "pipeline", routes, database })
 }
 

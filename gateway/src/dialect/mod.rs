@@ -1,7 +1,9 @@
 //! The dialects: one folder per API. Each has its routes in a table, its JSON types and one error table.
 
+mod dataflow;
 mod dhub;
 pub(crate) mod family;
+mod fields;
 mod madang;
 mod request;
 mod unknown;
@@ -11,11 +13,12 @@ use axum::{Router, middleware};
 
 use crate::{Gateway, admission};
 
-pub(crate) use dhub::fields::Fields;
+pub(crate) use fields::Fields;
 
 /// Every route of every dialect, and what a path that none of them knows answers.
 pub(crate) fn router(gateway: Gateway) -> Router {
     Router::new()
+        .merge(dataflow::routes::routes())
         .merge(dhub::routes::routes())
         .merge(madang::routes::routes())
         .route_layer(middleware::from_fn_with_state(gateway.clone(), admission::admit))

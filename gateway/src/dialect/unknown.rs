@@ -19,7 +19,10 @@ pub(crate) async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
     (StatusCode::NOT_FOUND, Json(family.not_found())).into_response()
 }
 
-/// 405 (dhub.md section 3); the router adds `Allow`.
-pub(crate) async fn wrong_method() -> Response {
+/// 405 (dhub.md section 3), where the router adds `Allow`; Data Flow's gateway knows no such path (dataflow.md 1.5).
+pub(crate) async fn wrong_method(uri: Uri) -> Response {
+    if Family::of(uri.path()) == Family::DataFlow {
+        return (StatusCode::NOT_FOUND, Json(Family::DataFlow.not_found())).into_response();
+    }
     (StatusCode::METHOD_NOT_ALLOWED, Json(json!({"detail": "Method Not Allowed"}))).into_response()
 }

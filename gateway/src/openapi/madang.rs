@@ -40,7 +40,7 @@ fn keys() -> Vec<Operation> {
                 ("access_key", nullable(&text())),
                 ("secret_key", nullable(&text())),
             ]))
-            .creates(key()),
+            .gives_as(201, key()),
         new("get", ONE, "One access key").gives(key()),
         new("patch", ONE, "Enable, disable or limit an access key")
             .json_of(wish(&[("state", nullable(&one_of(&["active", "disabled"])))]))

@@ -19,3 +19,4 @@ mod retention;
 mod sign;
 mod signed;
 mod stop;
+mod vectors;

@@ -19,14 +19,17 @@ use std::{
 
 use madang_kit::{Clock, Db, Drain, Id, Result, bell::Bell, error::chain};
 use madang_lake::Lake;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::work::python::Python;
 use self::worker::Worker;
 use crate::{
     catalogue::Catalogue,
-    store::claim::{self, Claim, Claimed, LEASE, Shares},
+    store::{
+        claim::{self, Claim, Claimed, LEASE, Shares},
+        run::RunKind,
+    },
 };
 
 /// How often a process looks for runs whose worker was lost, and for what it was not told of.
@@ -51,6 +54,8 @@ struct Inner {
     queued: Bell,
     /// Rung when a run should stop.
     cancelled: Bell,
+    /// Told when a run of a job has ended here.
+    completed: Notify,
     /// The runs that are worked on here.
     working: Mutex<HashMap<Id, Working>>,
     drain: Drain,
@@ -94,6 +99,7 @@ impl Engine {
             python: parts.python,
             shares: parts.shares,
             seats: Arc::new(Semaphore::new(parts.seats)),
+            completed: Notify::new(),
             working: Mutex::default(),
             drain: drain.clone(),
         }));
@@ -131,6 +137,9 @@ impl Engine {
             }
             engine.working().remove(&run);
             working.ended.cancel();
+            if claim.kind == RunKind::Job {
+                engine.0.completed.notify_one();
+            }
             drop(seat);
             engine.ring();
         });
@@ -155,6 +164,11 @@ impl Engine {
         if let Some(ended) = ended {
             ended.cancelled().await;
         }
+    }
+
+    /// Ends when a run of a job has ended here.
+    pub(crate) async fn completed(&self) {
+        self.0.completed.notified().await;
     }
 
     fn working(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Working>> {

@@ -2,12 +2,17 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod claim;
+pub(crate) mod execution;
+pub(crate) mod firing;
+pub(crate) mod job;
 pub(crate) mod record;
 pub(crate) mod registration;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod script;
 pub(crate) mod thing;
+pub(crate) mod trigger;
+pub(crate) mod workflow;
 
 use madang_kit::db::Migrations;
 use sqlx::migrate::Migrator;

@@ -8,7 +8,8 @@ use madang_proto::pipeline::v1::RunState;
 use super::{
     checkpoint::{self, Pin},
     claim::{Claim, LEASE},
-    run::{MAX_LOG_LINES, state_name},
+    firing,
+    run::{MAX_LOG_LINES, RunKind, state_name},
 };
 
 /// Characters of a message or a stack trace that are kept.
@@ -72,6 +73,9 @@ pub(crate) async fn write(db: &Db, claim: &Claim, now: DateTime<Utc>, transition
     }
     for pin in &transition.advances {
         checkpoint::advance(&mut tx, claim.subject, pin).await?;
+    }
+    if claim.kind == RunKind::Job && transition.run == Some(RunState::Succeeded) {
+        firing::note_completed(&mut tx, claim.run).await?;
     }
     tx.commit().await?;
     Ok(true)
@@ -142,7 +146,7 @@ async fn end_step(tx: &mut Tx, run: Id, position: usize, state: RunState, now: D
 }
 
 /// Adds a log line, unless the run has its fill.
-pub(super) async fn log(tx: &mut Tx, run: Id, now: DateTime<Utc>, line: &Line) -> Result<()> {
+pub(crate) async fn log(tx: &mut Tx, run: Id, now: DateTime<Utc>, line: &Line) -> Result<()> {
     tx.query(
         "INSERT INTO run_log (id, run_id, time, level, step, message)
          SELECT $1, $2, $3, $4, $5, $6 WHERE (SELECT COUNT(*) FROM run_log WHERE run_id = $2) < $7",

@@ -7,6 +7,7 @@ mod code;
 mod collection;
 mod compaction;
 mod concurrency;
+mod data_flow;
 mod dataset;
 mod delete;
 mod event;

@@ -94,3 +94,26 @@ async fn only_requests_that_come_in_are_counted() {
     })
     .await;
 }
+
+/// Data Flow has the gateway's envelope, with a code for each limit.
+#[tokio::test]
+async fn data_flow_is_told_in_its_own_shape() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let cases = [
+            ("per_second", "420", "Rate Limited", "The usage plan's requests a second are used up."),
+            ("per_day", "400", "Quota Exceeded", "The usage plan's requests of this day are used up."),
+            ("per_month", "400", "Quota Exceeded", "The usage plan's requests of this month are used up."),
+        ];
+        for (plan, code, message, details) in cases {
+            let client = hub.visitor().with(work::access_key(&admin, None, &json!({"plan": {plan: 1}})).await);
+            let answers = futures::future::join_all((0..6).map(|_| client.get("/api/v1/jobs?limit=1").send())).await;
+            assert!(answers.iter().any(|answer| answer.status == 200), "{plan}: {}", answers[0]);
+            let limited = answers.iter().find(|answer| answer.status == 429).expect(plan);
+            let body = json!({"error": {"errorCode": code, "message": message, "details": details}});
+            limited.is_exactly(429, &body.to_string());
+            assert!(wait(limited) >= 1);
+        }
+    })
+    .await;
+}

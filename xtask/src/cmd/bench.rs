@@ -40,7 +40,14 @@ const BENCHES: &[Bench] = &[
         examples: &[],
         programs: &[],
     },
-    Bench { name: "memory", title: "Memory during a 2 GB upload", packages: &["requests==2.34.2"], postgres: false, examples: &[], programs: &[] },
+    Bench {
+        name: "memory",
+        title: "Memory during a 2 GB upload",
+        packages: &["requests==2.34.2"],
+        postgres: false,
+        examples: &[],
+        programs: &[],
+    },
     Bench {
         name: "paging",
         title: "The first and the last page of ten million rows",
@@ -49,7 +56,14 @@ const BENCHES: &[Bench] = &[
         examples: &[],
         programs: &[],
     },
-    Bench { name: "start", title: "From the call to ready", packages: &["requests==2.34.2"], postgres: false, examples: &[], programs: &[] },
+    Bench {
+        name: "start",
+        title: "From the call to ready",
+        packages: &["requests==2.34.2"],
+        postgres: false,
+        examples: &[],
+        programs: &[],
+    },
     Bench {
         name: "runs",
         title: "The run engine, beside graphile-worker and Prefect",

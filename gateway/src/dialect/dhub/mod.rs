@@ -9,7 +9,6 @@ mod collection;
 mod dataset;
 pub(super) mod error;
 mod event;
-pub(super) mod fields;
 mod list;
 mod pipeline;
 pub(super) mod routes;
@@ -21,3 +20,5 @@ mod upload;
 mod user;
 mod version;
 mod wire;
+
+use super::fields;
