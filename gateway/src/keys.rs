@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::SecondsFormat;
-use madang_kit::{Clock, Context, Db, Principal, Result, secrets::Secrets};
+use madang_kit::{Clock, Context, Db, Error, Principal, Result, secrets::Secrets};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ use crate::{
 /// Keys of one page.
 pub(crate) const PAGE: u32 = 100;
 /// The largest page.
-pub(crate) const MAX_PAGE: u32 = 1_000;
+pub const MAX_PAGE: u32 = 1_000;
 
 /// The access keys of an installation.
 #[derive(Clone)]
@@ -45,10 +45,16 @@ impl Keys {
 
     /// `{"keys": […], "next": …}`: keys by name, after one.
     pub async fn list(&self, after: &str, limit: u32) -> Result<Value> {
-        let wanted = limit.clamp(1, MAX_PAGE);
-        let mut rows = key_store::keys(&self.identity.db, after, i64::from(wanted) + 1).await?;
-        let more = rows.len() > usize::try_from(wanted).unwrap_or(usize::MAX);
-        rows.truncate(usize::try_from(wanted).unwrap_or(usize::MAX));
+        if !(1..=MAX_PAGE).contains(&limit) {
+            return Err(Error::invalid("limit", "range", format!("limit must be a whole number from 1 to {MAX_PAGE}")));
+        }
+        if after.contains('\0') {
+            return Err(Error::invalid("after", "control_character", "after must not contain NUL"));
+        }
+        let mut rows = key_store::keys(&self.identity.db, after, i64::from(limit) + 1).await?;
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = rows.len() > wanted;
+        rows.truncate(wanted);
         let next = rows.last().filter(|_| more).map(|row| row.access_key.clone());
         Ok(json!({"keys": self.shapes(&rows).await?, "next": next}))
     }

@@ -41,7 +41,7 @@ use madang_proto::{
 pub use credential::ncp_signature::sign;
 pub use edge::{Addresses, Listeners, tls};
 pub use identity::bootstrap::Credentials;
-pub use keys::Keys;
+pub use keys::{Keys, MAX_PAGE as MAX_KEYS};
 
 use credential::Authenticator;
 use identity::{Identity, access_key, key_store, outbox, store, token::Tokens};
@@ -70,9 +70,20 @@ pub struct Options {
     pub metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
 }
 
-/// What handlers work with.
+/// What handlers work with. Each request clones it several times, so it is one pointer.
 #[derive(Clone)]
-pub(crate) struct Gateway {
+pub(crate) struct Gateway(Arc<House>);
+
+impl std::ops::Deref for Gateway {
+    type Target = House;
+
+    fn deref(&self) -> &House {
+        &self.0
+    }
+}
+
+/// What is in the gateway.
+pub(crate) struct House {
     identity: Identity,
     tokens: Arc<Tokens>,
     users: Arc<outbox::Relay>,
@@ -112,7 +123,7 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
     spawn_sweeps(identity.clone(), drain);
     let (config, shared) = (Arc::new(config), Arc::new(shared_state::Memory::new(&identity.db)));
     spawn_give_back(shared.clone(), drain);
-    let gateway = Gateway {
+    let gateway = Gateway(Arc::new(House {
         refusals: Refusals::new(shared.clone(), identity.clone(), config.clone()),
         identity,
         tokens: Arc::new(tokens),
@@ -128,15 +139,15 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
         parts: Arc::new(vec![("catalog", options.catalog), ("pipeline", options.pipeline)]),
         metrics: options.metrics,
         config,
-    };
+    }));
     let router = edge::wrap(dialect::router(gateway.clone()), &gateway);
     listeners.serve(router, drain);
     Ok(())
 }
 
 impl Gateway {
-    fn authenticator(&self) -> Authenticator {
-        Authenticator { identity: self.identity.clone(), tokens: self.tokens.clone(), refusals: self.refusals.clone() }
+    fn authenticator(&self) -> Arc<Authenticator> {
+        Arc::new(Authenticator { identity: self.identity.clone(), tokens: self.tokens.clone(), refusals: self.refusals.clone() })
     }
 
     fn keys(&self) -> Keys {

@@ -4,7 +4,7 @@ use std::{fs, io::Write, path::PathBuf, time::SystemTime};
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
-use madang_gateway::{Credentials, Keys};
+use madang_gateway::{Credentials, Keys, MAX_KEYS};
 use madang_kit::{config::Listen, process::Process};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -114,7 +114,7 @@ async fn on_database(process: &Process, action: &Action, body: &Value) -> anyhow
     let (keys, context) = Keys::open(&database, &process.secrets, process.clock.clone()).await?;
     let body = body.to_string().into_bytes();
     let done = match action {
-        Action::List { after } => keys.list(after, u32::MAX).await,
+        Action::List { after } => keys.list(after, MAX_KEYS).await,
         Action::Show { name } => keys.show(name).await,
         Action::Create { .. } => keys.create(&context, &body).await,
         Action::Limit { name, .. } | Action::Enable { name } | Action::Disable { name } => keys.change(&context, name, &body).await,
@@ -174,7 +174,7 @@ impl Hub {
 impl Action {
     fn request(&self) -> (Method, String) {
         match self {
-            Self::List { after } => (Method::GET, format!("{KEYS}?limit=1000&after={after}")),
+            Self::List { after } => (Method::GET, format!("{KEYS}?limit={MAX_KEYS}&after={after}")),
             Self::Show { name } => (Method::GET, format!("{KEYS}/{name}")),
             Self::Create { .. } => (Method::POST, KEYS.to_owned()),
             Self::Limit { name, .. } | Self::Enable { name } | Self::Disable { name } => (Method::PATCH, format!("{KEYS}/{name}")),

@@ -60,7 +60,6 @@ pub(crate) enum Refusal {
 }
 
 /// What the schemes check against.
-#[derive(Clone)]
 pub(crate) struct Authenticator {
     pub(crate) identity: Identity,
     pub(crate) tokens: Arc<Tokens>,
@@ -80,7 +79,7 @@ pub(crate) struct SignedBy(pub(crate) Arc<AccessKey>);
 pub(crate) struct LoggedUser(pub(crate) Id);
 
 /// Puts a [`Credential`] into every request. A signed one that is refused is written down, for its sender to learn why.
-pub(crate) async fn authenticate(State(authenticator): State<Authenticator>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn authenticate(State(authenticator): State<Arc<Authenticator>>, mut request: Request, next: Next) -> Response {
     let target = request.uri().path_and_query().map_or_else(|| request.uri().path().to_owned(), |target| target.as_str().to_owned());
     let signed = ncp_signature::is_present(request.headers());
     let credential = match authenticator.check(&mut request, signed, &target).await {

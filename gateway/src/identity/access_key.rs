@@ -140,6 +140,9 @@ pub(crate) async fn delete(identity: &Identity, context: &Context, access_key: &
 
 /// One key.
 pub(crate) async fn show(identity: &Identity, access_key: &str) -> Result<AccessKeyRow> {
+    if access_key.contains('\0') {
+        return Err(unknown(access_key)); // PostgreSQL takes no NUL
+    }
     key_store::key(&identity.db, access_key).await?.ok_or_else(|| unknown(access_key))
 }
 

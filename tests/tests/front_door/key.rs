@@ -76,8 +76,11 @@ async fn keys_are_listed_page_by_page() {
             }
         }
         assert!(names.len() >= 4 && names.is_sorted() && names.contains(&hub.credentials().access_key), "{names:?}");
-        for query in ["limit=x", "limit=-1"] {
+        for query in ["limit=x", "limit=-1", "limit=0", "limit=1001", "after=%00"] {
             admin.get(&format!("{KEYS}?{query}")).send().await.is(422);
+        }
+        for name in ["%00", "%FF", "a%2Fb"] {
+            admin.get(&format!("{KEYS}/{name}")).send().await.is(404);
         }
     })
     .await;

@@ -26,7 +26,8 @@ pub(super) async fn list(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Value>, DhubError> {
     let Query(page) = page?;
-    Ok(Json(gateway.keys().list(&page.after.unwrap_or_default(), page.limit.unwrap_or(PAGE)).await?))
+    let found = gateway.keys().list(&page.after.unwrap_or_default(), page.limit.unwrap_or(PAGE)).await;
+    Ok(Json(found.map_err(DhubError::in_query)?))
 }
 
 /// `POST /madang/v1/admin/keys`: the only answer that ever holds the secret.
