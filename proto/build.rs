@@ -8,6 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "madang/pipeline/v1/job.proto",
         "madang/pipeline/v1/node.proto",
         "madang/pipeline/v1/pipeline.proto",
+        "madang/pipeline/v1/storage.proto",
     ];
     let descriptors = protox::compile(files, ["proto"])?;
     tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;

@@ -16,11 +16,11 @@ use serde_json::json;
 
 use crate::{
     Catalog, column, options, organization,
-    permission::{Action, demand, reader},
+    permission::{Action, demand, demand_as, reader},
     publish,
     store::{
         dataset as store,
-        thing::{self as names, Names, set_names},
+        thing::{self as names, Names, Reader, set_names},
     },
     thing,
     widen::{self, Wider},
@@ -100,19 +100,23 @@ pub(crate) async fn list(catalog: &Catalog, context: &Context, request: ListRequ
 
 /// A dataset that the caller may see; one that is hidden from him reads as absent in D.Hub, told apart by its code.
 pub(crate) async fn readable(catalog: &Catalog, context: &Context, id: Id) -> Result<store::Dataset> {
-    let reader = reader(&catalog.db, &context.principal).await?;
-    if let Some(row) = store::find_visible(&catalog.db, &reader, id).await? {
-        return Ok(row);
-    }
-    let absent = Error::not_found("dataset", id.prefixed("ds"));
-    Err(if store::find(&catalog.db, id).await?.is_some() { thing::hidden(absent) } else { absent })
+    visible(catalog, &reader(&catalog.db, &context.principal).await?, id).await
 }
 
 /// A dataset that the caller may change.
 pub(crate) async fn writable(catalog: &Catalog, context: &Context, id: Id) -> Result<store::Dataset> {
-    let dataset = readable(catalog, context, id).await?;
-    demand(&catalog.db, &context.principal, Action::WriteDataset(&dataset)).await?;
+    let reader = reader(&catalog.db, &context.principal).await?;
+    let dataset = visible(catalog, &reader, id).await?;
+    demand_as(&catalog.db, &reader, Action::WriteDataset(&dataset)).await?;
     Ok(dataset)
+}
+
+async fn visible(catalog: &Catalog, reader: &Reader, id: Id) -> Result<store::Dataset> {
+    if let Some(row) = store::find_visible(&catalog.db, reader, id).await? {
+        return Ok(row);
+    }
+    let absent = Error::not_found("dataset", id.prefixed("ds"));
+    Err(if store::find(&catalog.db, id).await?.is_some() { thing::hidden(absent) } else { absent })
 }
 
 /// Changes what is given. Columns of a table that is there may only grow; if that takes new files and somebody else changes the

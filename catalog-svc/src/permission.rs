@@ -25,27 +25,32 @@ pub(crate) enum Action<'a> {
     WriteDataset(&'a Dataset),
 }
 
-/// Whether a principal may do it.
-pub(crate) async fn may(db: &Db, principal: &Principal, action: Action<'_>) -> Result<bool> {
-    if is_admin(db, principal).await? {
+/// Whether somebody may do it.
+pub(crate) async fn may(db: &Db, reader: &Reader, action: Action<'_>) -> Result<bool> {
+    if reader.admin {
         return Ok(true);
     }
     let (organization, needed) = match action {
         Action::CreateOrganization | Action::CreateDataset { organization: None } => return Ok(true),
         Action::WriteDataset(dataset) => match &dataset.organization_id {
             Some(organization) => (organization.as_str(), Capacity::Editor),
-            None => return Ok(dataset.created_by == principal.user.to_string()),
+            None => return Ok(dataset.created_by == reader.id),
         },
         Action::CreateDataset { organization: Some(organization) } => (organization, Capacity::Editor),
         Action::ManageOrganization { organization } => (organization, Capacity::Admin),
     };
-    let capacity = organization::capacity(db, organization, principal.user).await?;
+    let capacity = organization::capacity(db, organization, &reader.id).await?;
     Ok(capacity.is_some_and(|capacity| capacity >= needed))
 }
 
 /// Refuses with [`Code::Denied`] what [`may`] does not allow.
 pub(crate) async fn demand(db: &Db, principal: &Principal, action: Action<'_>) -> Result<()> {
-    if may(db, principal, action).await? { Ok(()) } else { Err(Error::new(Code::Denied, "you are not allowed to do this")) }
+    demand_as(db, &reader(db, principal).await?, action).await
+}
+
+/// [`demand`] of somebody who was looked up already.
+pub(crate) async fn demand_as(db: &Db, reader: &Reader, action: Action<'_>) -> Result<()> {
+    if may(db, reader, action).await? { Ok(()) } else { Err(Error::new(Code::Denied, "you are not allowed to do this")) }
 }
 
 /// Who reads, for the condition that decides what is visible.

@@ -25,7 +25,7 @@ use crate::{
     store::{
         dataset,
         publish::{self as store, Change, RunStep},
-        table,
+        schema_version, table,
     },
 };
 
@@ -100,6 +100,7 @@ async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result
         _ => return Err(moved()),
     };
     table::set_decided(tx, change.table.as_str(), &change.schema, number).await?;
+    schema_version::note(tx, change.table.as_str(), &change.schema).await?;
     Ok(number)
 }
 
@@ -229,7 +230,7 @@ async fn note_applied(catalog: &Catalog, table: &TableId, number: i64, version: 
     let mut tx = catalog.db.begin().await?;
     store::set_applied(&mut tx, table.as_str(), number, version).await?;
     table::set_version(&mut tx, table.as_str(), version).await?;
-    Ok(tx.commit().await?)
+    Ok(tx.commit_unsynced().await?) // if it is lost, the next look finds the publish in the log
 }
 
 /// Applies everything that is decided, as after a crash. One table that can't be written now holds up no other.

@@ -23,18 +23,19 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use madang_kit::{
-    Clock, Db, Drain, Error, Result,
+    Clock, Context, Db, Drain, Error, Principal, Result,
     config::{Config, Replay},
     error::chain,
     housekeeping,
-    rpc::Channel,
+    rpc::{self, Channel},
     secrets::Secrets,
 };
 use madang_proto::{
     catalog::v1::catalog_client::CatalogClient,
     pipeline::v1::{
-        codes_client::CodesClient, executions_client::ExecutionsClient, jobs_client::JobsClient, pipelines_client::PipelinesClient,
-        triggers_client::TriggersClient, workflows_client::WorkflowsClient,
+        IntroduceRequest, buckets_client::BucketsClient, codes_client::CodesClient, connections_client::ConnectionsClient,
+        executions_client::ExecutionsClient, jobs_client::JobsClient, pipelines_client::PipelinesClient, triggers_client::TriggersClient,
+        workflows_client::WorkflowsClient,
     },
 };
 
@@ -50,6 +51,8 @@ use shared_state::SharedState;
 
 /// The largest message from a service: a page of rows comes in pieces of 1 MiB.
 const MESSAGE_BYTES: usize = 16 << 20;
+/// How often pipeline-svc is told of the first space until it was heard.
+const INTRODUCE_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 /// How long the counts of a quota are kept.
 const KEEP_USAGE: TimeDelta = TimeDelta::days(62);
@@ -96,6 +99,8 @@ pub(crate) struct House {
     executions: ExecutionsClient<Channel>,
     workflows: WorkflowsClient<Channel>,
     triggers: TriggersClient<Channel>,
+    buckets: BucketsClient<Channel>,
+    connections: ConnectionsClient<Channel>,
     parts: Arc<Vec<(&'static str, Channel)>>,
     metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     config: Arc<Config>,
@@ -136,13 +141,42 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
         executions: ExecutionsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         workflows: WorkflowsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         triggers: TriggersClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        buckets: BucketsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        connections: ConnectionsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         parts: Arc::new(vec![("catalog", options.catalog), ("pipeline", options.pipeline)]),
         metrics: options.metrics,
         config,
     }));
+    introduce(&gateway, drain).await;
     let router = edge::wrap(dialect::router(gateway.clone()), &gateway);
     listeners.serve(router, drain);
     Ok(())
+}
+
+/// Tells pipeline-svc which space has the buckets that were put there by hand: at once if it is there already, else as soon as it is.
+async fn introduce(gateway: &Gateway, drain: &Drain) {
+    if told_first_space(gateway).await {
+        return;
+    }
+    let (gateway, stop) = (gateway.clone(), drain.token());
+    drain.spawn(async move {
+        while stop.run_until_cancelled(tokio::time::sleep(INTRODUCE_EVERY)).await.is_some() {
+            if told_first_space(&gateway).await {
+                return;
+            }
+        }
+    });
+}
+
+async fn told_first_space(gateway: &Gateway) -> bool {
+    let space = match store::oldest_space(&gateway.identity.db).await {
+        Ok(Some(space)) => space,
+        Ok(None) => return true,
+        Err(_) => return false,
+    };
+    let context = Context::new(Principal::service("gateway"));
+    let request = IntroduceRequest { space_id: space.to_string() };
+    gateway.buckets.clone().introduce(rpc::request(&context, request)).await.is_ok()
 }
 
 impl Gateway {

@@ -215,6 +215,18 @@ impl Tx {
         }
     }
 
+    /// Makes it visible, durable with one of the next commits: for what a power failure may take back because the next start finds it
+    /// again by itself.
+    pub async fn commit_unsynced(mut self) -> sqlx::Result<()> {
+        if let Self::Postgres(_) = self {
+            self.query("SET LOCAL synchronous_commit = off").run().await?;
+        }
+        match self {
+            Self::Sqlite { open, .. } => open.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+    }
+
     /// Waits until what others committed before this transaction is durable: for one that answers what it read and then is dropped.
     pub async fn settled(&self) -> sqlx::Result<()> {
         match self {

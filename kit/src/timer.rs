@@ -61,14 +61,3 @@ pub async fn take(tx: &mut Tx, due: &Due, next: Option<DateTime<Utc>>) -> Result
     };
     Ok(taken == 1)
 }
-
-/// Whether a moment is there to be taken, and nobody is taking it just now: asked first where many processes find much due at once, so
-/// that they share it out instead of waiting for one another.
-pub async fn is_free(tx: &mut Tx, due: &Due) -> Result<bool> {
-    let text = tx.pick(
-        "SELECT owner FROM timer WHERE owner = $1 AND due_at = $2",
-        "SELECT owner FROM timer WHERE owner = $1 AND due_at = $2 FOR UPDATE SKIP LOCKED",
-    );
-    let free: Option<(String,)> = tx.query(text).bind(due.owner.clone()).bind(due.due_at).opt().await?;
-    Ok(free.is_some())
-}

@@ -125,6 +125,11 @@ impl Server {
         Ok(server)
     }
 
+    /// Host and port.
+    pub(crate) fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     pub(crate) fn url(&self, database: &str) -> String {
         format!("{}/{database}", self.address())
     }
@@ -150,7 +155,7 @@ fn is_ready(data: &Path) -> Result<bool> {
 }
 
 /// PostgreSQL refuses to run as root: then it runs as the user that its package made, or as `nobody`.
-fn unprivileged_user() -> Result<Option<(u32, u32)>> {
+pub(crate) fn unprivileged_user() -> Result<Option<(u32, u32)>> {
     if !debian::is_root()? {
         return Ok(None);
     }

@@ -228,6 +228,12 @@ pub(crate) async fn space(db: &Db, id: Id) -> Result<Option<SpaceRow>> {
         .await?)
 }
 
+/// The space that was there first.
+pub(crate) async fn oldest_space(db: &Db) -> Result<Option<Id>> {
+    let row: Option<(String,)> = db.query("SELECT id FROM space ORDER BY created_at, id LIMIT 1").opt().await?;
+    row.map(|(id,)| id.parse().map_err(Error::internal)).transpose()
+}
+
 /// The space that a user joined first.
 pub(crate) async fn first_space(db: &Db, user: &str) -> Result<Option<Id>> {
     let row: Option<(String,)> = db

@@ -1,21 +1,18 @@
 //! The next version: one log file, written only if no other has its number.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use deltalake::{
-    DeltaTableError,
-    kernel::{
-        Action, CommitInfo as DeltaInfo, MetadataExt, Transaction, Version,
-        transaction::{CommitBuilder, TableReference, TransactionError},
-    },
+    kernel::{Action, CommitInfo as DeltaInfo, MetadataExt, Transaction, Version, transaction::PROTOCOL},
     logstore::LogStoreRef,
     protocol::{DeltaOperation, SaveMode},
-    table::state::DeltaTableState,
 };
 use madang_lake::{Change, CommitInfo, DataFile, Error, Result, Schema, Snapshot, Staged, TableId, WriteMode};
+use object_store::PutMode;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
-use super::{Resolved, Tables, actions, evolve};
+use super::{Resolved, Tables, actions, entry, evolve};
 use crate::{storage, write::Target};
 
 /// A checkpoint of the log is written after so many versions; it only shortens later reads.
@@ -31,19 +28,10 @@ impl Tables {
             Err(Error::NotFound(_)) => {}
             other => return other,
         }
-        let log = self.log_store(table)?;
-        let delta_schema = actions::delta_schema(schema)?;
-        let metadata = actions::metadata(&delta_schema, info)?;
-        let protocol = actions::protocol(schema)?;
-        let operation = DeltaOperation::Create {
-            mode: SaveMode::ErrorIfExists,
-            location: log.root_url().clone(),
-            protocol: protocol.clone(),
-            metadata: metadata.clone(),
-        };
+        let metadata = actions::metadata(&actions::delta_schema(schema)?, info)?;
         let history = history("CREATE TABLE", json!({}), None, info);
-        let actions = vec![Action::CommitInfo(history), Action::Protocol(protocol), Action::Metadata(metadata)];
-        match publish(&log, None, actions, operation).await {
+        let actions = vec![Action::CommitInfo(history), Action::Protocol(actions::protocol(schema)?), Action::Metadata(metadata)];
+        match self.write_entry(table, 0, &actions).await {
             Ok(()) => Ok(Snapshot { table: table.clone(), version: 0, schema: schema.clone(), files: Vec::new() }),
             Err(Unpublished::Taken) => self.snapshot(table, None).await, // somebody else made it meanwhile
             Err(Unpublished::Failed(error)) => Err(error),
@@ -63,17 +51,29 @@ impl Tables {
         let after = next(&before.snapshot, &change)?;
         let target = Target { store: self.store.clone(), table: table.clone() };
         target.check(&change.staged).await?;
-        let log = self.log_store(table)?;
         let actions = changes(&before, &change)?;
-        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }; // our own line of history counts
-        if let Err(unpublished) = publish(&log, Some(&before.state), actions, operation).await {
+        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+        PROTOCOL.can_commit(before.state.as_ref(), &actions, &operation).map_err(storage)?; // others may have set what we can't keep
+        if let Err(unpublished) = self.write_entry(table, after.version, &actions).await {
             return self.settle(table, &change, unpublished).await;
         }
-        self.publishes.insert(table.clone(), (after.version, change.info.publish.max(last)));
+        self.latest.insert(table.clone(), Arc::new(follow(&before, after.clone(), &actions, change.info.publish.max(last))));
         if after.version % CHECKPOINT_EVERY == 0 {
-            checkpoint(&log, after.version).await;
+            checkpoint(&self.log_store(table)?, after.version).await;
         }
         Ok(after)
+    }
+
+    /// Writes the log file of a version, or nothing if there is one.
+    async fn write_entry(&self, table: &TableId, version: i64, actions: &[Action]) -> std::result::Result<(), Unpublished> {
+        let lines: std::result::Result<Vec<String>, _> = actions.iter().map(serde_json::to_string).collect();
+        let text = lines.map_err(|error| Unpublished::Failed(storage(error)))?.join("\n");
+        let path = entry(table, version).map_err(Unpublished::Failed)?;
+        match self.store.put_opts(&path, text.into(), PutMode::Create.into()).await {
+            Ok(_) => Ok(()),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Err(Unpublished::Taken),
+            Err(error) => Err(Unpublished::Failed(storage(error))),
+        }
     }
 
     /// After a failed write: the entry may be there all the same, written by a store that retried or by another process
@@ -93,16 +93,34 @@ impl Tables {
         Err(Error::Conflict { expected: change.base, actual: latest.snapshot.version })
     }
 
-    /// The number of the last publish that a version holds, 0 for none. Only the first look at a version reads the log.
+    /// The number of the last publish that a version holds, 0 for none. Only the first look at a version that was read from the log
+    /// looks there.
     async fn last_publish(&self, resolved: &Resolved) -> Result<i64> {
-        let Snapshot { table, version, .. } = &resolved.snapshot;
-        if let Some((_, last)) = self.publishes.get(table).filter(|(known, _)| known == version) {
-            return Ok(last);
+        let read = async {
+            let log = self.log_store(&resolved.snapshot.table)?;
+            let last = resolved.state.transaction_version(log.as_ref(), APPLICATION).await.map_err(storage)?;
+            Ok(last.unwrap_or(0))
+        };
+        resolved.publish.get_or_try_init(|| read).await.copied()
+    }
+}
+
+/// What is known of a version by who made it.
+fn follow(before: &Resolved, snapshot: Snapshot, actions: &[Action], publish: i64) -> Resolved {
+    let (mut protocol, mut metadata) = (&before.protocol, &before.metadata);
+    for action in actions {
+        match action {
+            Action::Protocol(newer) => protocol = newer,
+            Action::Metadata(newer) => metadata = newer,
+            _ => {}
         }
-        let log = self.log_store(table)?;
-        let last = resolved.state.transaction_version(log.as_ref(), APPLICATION).await.map_err(storage)?.unwrap_or(0);
-        self.publishes.insert(table.clone(), (*version, last));
-        Ok(last)
+    }
+    Resolved {
+        snapshot,
+        protocol: protocol.clone(),
+        metadata: metadata.clone(),
+        publish: OnceCell::new_with(Some(publish)),
+        state: before.state.clone(),
     }
 }
 
@@ -177,11 +195,11 @@ fn changes(before: &Resolved, change: &Change) -> Result<Vec<Action>> {
     }
     if before.snapshot.schema != change.schema {
         let protocol = actions::protocol(&change.schema)?;
-        if evolve::needs_newer(before.state.protocol(), &protocol) {
+        if evolve::needs_newer(&before.protocol, &protocol) {
             entries.push(Action::Protocol(protocol));
         }
         let schema = actions::delta_schema(&change.schema)?;
-        entries.push(Action::Metadata(before.state.metadata().clone().with_schema(&schema).map_err(storage)?));
+        entries.push(Action::Metadata(before.metadata.clone().with_schema(&schema).map_err(storage)?));
     }
     let (leaving, _) = part(&before.snapshot, change)?;
     let data_change = change.mode != WriteMode::Compact;
@@ -230,34 +248,6 @@ enum Unpublished {
     /// Another commit has its number.
     Taken,
     Failed(Error),
-}
-
-/// Writes the log file of the next version, or nothing. Never rebases, runs no hooks that could fail afterwards.
-async fn publish(
-    log: &LogStoreRef,
-    before: Option<&DeltaTableState>,
-    actions: Vec<Action>,
-    operation: DeltaOperation,
-) -> std::result::Result<(), Unpublished> {
-    let commit = CommitBuilder::default().with_actions(actions).with_max_retries(0).build(
-        before.map(|state| state as &dyn TableReference),
-        log.clone(),
-        operation,
-    );
-    let written = async { commit.into_prepared_commit_future().await?.await.map(drop) };
-    written.await.map_err(|error| if is_conflict(&error) { Unpublished::Taken } else { Unpublished::Failed(storage(error)) })
-}
-
-fn is_conflict(error: &DeltaTableError) -> bool {
-    matches!(
-        error,
-        DeltaTableError::VersionAlreadyExists(_)
-            | DeltaTableError::Transaction {
-                source: TransactionError::MaxCommitAttempts(_)
-                    | TransactionError::CommitConflict(_)
-                    | TransactionError::VersionAlreadyExists(_)
-            }
-    )
 }
 
 /// Shortens later reads of the log. The commit stands already, so a failure is only logged.

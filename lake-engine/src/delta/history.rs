@@ -1,13 +1,12 @@
 //! What the log says about the versions of a table.
 
-use deltalake::logstore::commit_uri_from_version;
 use futures::{StreamExt, TryStreamExt, stream};
 use madang_lake::{Error, Result, TableId, VersionInfo};
 use object_store::ObjectStoreExt;
 use serde_json::Value;
 
 use super::Tables;
-use crate::{storage, store};
+use crate::storage;
 
 /// Log entries that are read at a time.
 const AT_A_TIME: usize = 8;
@@ -22,9 +21,7 @@ impl Tables {
     }
 
     async fn version_info(&self, table: &TableId, version: i64) -> Result<VersionInfo> {
-        let number = u64::try_from(version).map_err(storage)?;
-        let path = store::folder(table).parts().chain(commit_uri_from_version(Some(number)).parts()).collect();
-        let entry = match self.store.get(&path).await {
+        let entry = match self.store.get(&super::entry(table, version)?).await {
             Ok(entry) => entry.bytes().await.map_err(storage)?,
             Err(object_store::Error::NotFound { .. }) => return Err(Error::NotFound(format!("version {version}"))),
             Err(error) => return Err(storage(error)),

@@ -1,7 +1,8 @@
 //! Versions of tables: which one is newest, what it holds, and how the next one comes to be.
 //!
-//! The last resolved state of each table is kept. Delta versions have no gaps, so one look for the log file of the next
-//! version tells whether that state is still the newest; if not, only the newer log files are read.
+//! The newest version known of each table is kept; whoever commits one knows what it holds without reading it. Delta versions
+//! have no gaps, so one look for the log file of the next version tells whether it is still the newest; if not, only the newer
+//! log files are read.
 
 mod actions;
 mod commit;
@@ -12,13 +13,14 @@ use std::sync::Arc;
 
 use deltalake::{
     DeltaTableError,
-    kernel::{LogicalFileView, Version},
+    kernel::{LogicalFileView, Metadata, Protocol, Version},
     logstore::{LogStoreRef, StorageConfig, commit_uri_from_version, default_logstore},
     table::state::DeltaTableState,
 };
 use madang_lake::{DataFile, Error, ROW_ID, Result, Schema, Snapshot, TableId};
 use moka::sync::Cache;
-use object_store::{ObjectStore, ObjectStoreExt, prefix::PrefixStore};
+use object_store::{ObjectStore, ObjectStoreExt, path::Path, prefix::PrefixStore};
+use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::{storage, store};
@@ -29,21 +31,24 @@ pub(crate) struct Tables {
     store: Arc<dyn ObjectStore>,
     latest: Cache<TableId, Arc<Resolved>>,
     older: Cache<(TableId, i64), Arc<Snapshot>>,
-    /// The newest version looked at, and the last publish that it holds.
-    publishes: Cache<TableId, (i64, i64)>,
 }
 
 /// One version of a table, in Delta's words and in ours.
 #[derive(Debug)]
 struct Resolved {
-    state: DeltaTableState,
     snapshot: Snapshot,
+    protocol: Protocol,
+    metadata: Metadata,
+    /// The number of the last publish that it holds, 0 for none.
+    publish: OnceCell<i64>,
+    /// The last version that was read from the log, this one or one before; newer ones are read on top of it.
+    state: Arc<DeltaTableState>,
 }
 
 impl Tables {
     /// Tables of `store`, nothing resolved yet.
     pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, latest: Cache::new(1_024), older: Cache::new(1_024), publishes: Cache::new(4_096) }
+        Self { store, latest: Cache::new(1_024), older: Cache::new(1_024) }
     }
 
     /// Resolves a version, by default the newest.
@@ -59,8 +64,7 @@ impl Tables {
 
     /// Forgets a table that was removed.
     pub(crate) fn forget(&self, table: &TableId) {
-        self.latest.invalidate(table);
-        self.publishes.invalidate(table); // its older versions can't be asked for without the newest
+        self.latest.invalidate(table); // its older versions can't be asked for without the newest
     }
 
     /// The newest version.
@@ -69,16 +73,21 @@ impl Tables {
         let state = match self.latest.get(table) {
             None => DeltaTableState::try_new(log.as_ref(), None).await.map_err(|error| unreadable(table, error))?,
             Some(known) => {
-                if !self.has_version(table, known.state.version() + 1).await? {
+                if !self.has_version(table, known.snapshot.version + 1).await? {
                     return Ok(known);
                 }
-                let mut state = known.state.clone();
+                let mut state = known.state.as_ref().clone();
                 state.update(log.as_ref(), None).await.map_err(storage)?;
                 state
             }
         };
-        let snapshot = resolve(table, &state)?;
-        let resolved = Arc::new(Resolved { state, snapshot });
+        let resolved = Arc::new(Resolved {
+            snapshot: resolve(table, &state)?,
+            protocol: state.protocol().clone(),
+            metadata: state.metadata().clone(),
+            publish: OnceCell::new(),
+            state: Arc::new(state),
+        });
         self.latest.insert(table.clone(), resolved.clone());
         Ok(resolved)
     }
@@ -96,10 +105,8 @@ impl Tables {
         Ok(snapshot)
     }
 
-    async fn has_version(&self, table: &TableId, version: Version) -> Result<bool> {
-        let folder = store::folder(table);
-        let path = folder.parts().chain(commit_uri_from_version(Some(version)).parts()).collect();
-        match self.store.head(&path).await {
+    async fn has_version(&self, table: &TableId, version: i64) -> Result<bool> {
+        match self.store.head(&entry(table, version)?).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(storage(error)),
@@ -113,6 +120,12 @@ impl Tables {
         let prefixed = Arc::new(PrefixStore::new(self.store.clone(), folder));
         Ok(default_logstore(prefixed, self.store.clone(), &url, &StorageConfig::default()))
     }
+}
+
+/// The log file of a version.
+fn entry(table: &TableId, version: i64) -> Result<Path> {
+    let number = Version::try_from(version).map_err(storage)?;
+    Ok(store::folder(table).parts().chain(commit_uri_from_version(Some(number)).parts()).collect())
 }
 
 /// Reads what a version holds out of Delta's state.

@@ -11,7 +11,7 @@
 
 use std::{
     hash::{Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use arrow::{
@@ -80,6 +80,16 @@ fn growth(name: &str) -> Option<Growth> {
     })
 }
 
+/// All functions that a statement may use, without counting.
+pub(super) fn allowed_functions() -> Vec<Arc<ScalarUDF>> {
+    SessionStateDefaults::default_scalar_functions().into_iter().filter(|function| !DENIED.contains(&function.name())).collect()
+}
+
+static COUNTED: LazyLock<Vec<(Arc<ScalarUDF>, Growth)>> = LazyLock::new(|| {
+    let counted = |function: Arc<ScalarUDF>| growth(function.name()).map(|growth| (function, growth));
+    allowed_functions().into_iter().filter_map(counted).collect()
+});
+
 /// What a query's calls take their memory from.
 #[derive(Clone, Debug)]
 pub(super) struct Meter {
@@ -92,14 +102,9 @@ impl Meter {
         Self { pool, most: memory_bytes / SHARE }
     }
 
-    /// All functions that a statement may use.
-    pub(super) fn functions(&self) -> Vec<Arc<ScalarUDF>> {
-        let allowed = SessionStateDefaults::default_scalar_functions().into_iter().filter(|function| !DENIED.contains(&function.name()));
-        let counted = allowed.map(|function| match growth(function.name()) {
-            Some(growth) => self.counted(function, growth),
-            None => function,
-        });
-        counted.collect()
+    /// The functions that are counted, with this meter.
+    pub(super) fn counted_functions(&self) -> Vec<Arc<ScalarUDF>> {
+        COUNTED.iter().map(|(function, growth)| self.counted(function.clone(), *growth)).collect()
     }
 
     fn counted(&self, inner: Arc<ScalarUDF>, growth: Growth) -> Arc<ScalarUDF> {

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use arrow::{
     array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions},
     compute::{CastOptions, cast_with_options},
-    datatypes::{DataType, Field, Float64Type, Schema, SchemaRef},
+    datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Float64Type, Schema, SchemaRef},
     util::display::FormatOptions,
 };
 use madang_lake::{ColumnType, Error, ROW_ID, Result};
@@ -24,6 +24,18 @@ impl Output {
     /// # Errors
     /// [`Error::Invalid`] names a column of a type that no table can hold.
     pub(super) fn new(found: &Schema) -> Result<Self> {
+        Self::named(found, plain)
+    }
+
+    /// The columns of a relation, which may be of more types.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names a column of a nested type.
+    pub(super) fn of_any(found: &Schema) -> Result<Self> {
+        Self::named(found, flat)
+    }
+
+    fn named(found: &Schema, plain: fn(&DataType) -> Option<DataType>) -> Result<Self> {
         let mut names = HashSet::from([ROW_ID.to_owned()]);
         let mut fields = Vec::with_capacity(found.fields().len());
         for (index, field) in found.fields().iter().enumerate() {
@@ -57,6 +69,24 @@ fn plain(kind: &DataType) -> Option<DataType> {
         DataType::Time32(_) | DataType::Time64(_) | DataType::Interval(_) | DataType::Duration(_) => Some(DataType::Utf8),
         other => ColumnType::from_arrow(other).map(ColumnType::arrow),
     }
+}
+
+/// The same for a relation.
+fn flat(kind: &DataType) -> Option<DataType> {
+    Some(match kind {
+        DataType::Int8 | DataType::Int16 | DataType::Binary => kind.clone(),
+        DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 => DataType::Int64,
+        DataType::UInt64 => DataType::Decimal128(20, 0),
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) | DataType::Decimal128(precision, scale) => {
+            DataType::Decimal128(*precision, *scale)
+        }
+        DataType::Decimal256(precision, scale) => DataType::Decimal128((*precision).min(DECIMAL128_MAX_PRECISION), *scale),
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
+        DataType::Dictionary(_, value) => return flat(value),
+        other => return plain(other),
+    })
 }
 
 fn typed(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {

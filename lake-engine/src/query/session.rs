@@ -1,26 +1,33 @@
 //! A session that knows the wanted tables and nothing else: one store, no files by path, no catalogue tables.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, LazyLock},
+};
 
 use datafusion::{
-    catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider},
+    catalog::{
+        CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider,
+    },
     common::{Result as DataFusionResult, not_impl_err},
     execution::{
-        SessionState, SessionStateBuilder,
-        disk_manager::{DiskManagerBuilder, DiskManagerMode},
+        FunctionRegistry, SessionState, SessionStateBuilder,
+        disk_manager::DiskManagerBuilder,
         memory_pool::MemoryPool,
         object_store::ObjectStoreRegistry,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
     prelude::SessionConfig,
 };
-use madang_lake::{Result, Snapshot};
+use madang_lake::Result;
 use object_store::ObjectStore;
 use url::Url;
 
 use super::{
-    amplify::{CountAll, Meter},
+    amplify::{self, CountAll, Meter},
     pause::GivenUp,
+    spill::Spill,
     statement::unknown,
     table::Table,
 };
@@ -30,14 +37,21 @@ use crate::storage;
 const PARTITION_BYTES: usize = 64 << 20;
 /// Rows of a batch. Wide cells and what functions make of them are in memory for a batch at a time, in each partition.
 const BATCH_ROWS: usize = 2_048;
-/// Bytes that one query may have on the local disk when memory is not enough.
-const MAX_SPILL_BYTES: u64 = 20 << 30;
+
+/// What all statements may use, without what is counted for each query by itself.
+static FEATURES: LazyLock<SessionState> = LazyLock::new(|| {
+    SessionStateBuilder::new_with_default_features()
+        .with_table_functions(HashMap::new())
+        .with_scalar_functions(amplify::allowed_functions())
+        .with_higher_order_functions(Vec::new())
+        .build()
+});
 
 /// What a query has.
 pub(super) struct Session {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) scratch: PathBuf,
-    pub(super) tables: HashMap<String, Snapshot>,
+    pub(super) tables: HashMap<String, Table>,
     pub(super) memory_bytes: usize,
     pub(super) pool: Arc<dyn MemoryPool>,
     pub(super) meter: Meter,
@@ -51,7 +65,7 @@ impl Session {
     pub(super) fn state(&self, names: &[String], fold_case: bool) -> Result<SessionState> {
         let schema = MemorySchemaProvider::new();
         for name in names {
-            let table = Table::new(self.find(name).ok_or_else(|| unknown(name))?)?;
+            let table = self.find(name).ok_or_else(|| unknown(name))?.clone();
             schema.register_table(name.clone(), Arc::new(table)).map_err(storage)?;
         }
         let config = self.config(fold_case);
@@ -59,16 +73,18 @@ impl Session {
         let (catalog_name, schema_name) = (defaults.default_catalog.clone(), defaults.default_schema.clone());
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema(&schema_name, Arc::new(schema)).map_err(storage)?;
-        let mut state = SessionStateBuilder::new_with_default_features()
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(catalog_name, Arc::new(catalog));
+        let mut state = SessionStateBuilder::from(FEATURES.clone())
             .with_config(config)
             .with_runtime_env(self.runtime()?)
-            .with_table_functions(HashMap::new())
-            .with_scalar_functions(self.meter.functions())
-            .with_higher_order_functions(Vec::new())
+            .with_catalog_list(Arc::new(catalogs))
             .with_analyzer_rule(Arc::new(CountAll(self.meter.clone())))
             .build();
+        for function in self.meter.counted_functions() {
+            state.register_udf(function).map_err(storage)?; // in the place of the one that is not counted
+        }
         state.mark_start_execution(); // now() is the same everywhere in the statement
-        state.catalog_list().register_catalog(catalog_name, Arc::new(catalog));
         Ok(state)
     }
 
@@ -91,8 +107,8 @@ impl Session {
         config
     }
 
-    /// The snapshot behind a name: as written, else in lower case, else the only one that differs in case alone.
-    fn find(&self, name: &str) -> Option<&Snapshot> {
+    /// The table behind a name: as written, else in lower case, else the only one that differs in case alone.
+    fn find(&self, name: &str) -> Option<&Table> {
         let folded = name.to_lowercase();
         if let Some(found) = self.tables.get(name).or_else(|| self.tables.get(&folded)) {
             return Some(found);
@@ -105,9 +121,7 @@ impl Session {
     }
 
     fn runtime(&self) -> Result<Arc<RuntimeEnv>> {
-        let spill = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![self.scratch.clone()]))
-            .with_max_temp_directory_size(MAX_SPILL_BYTES);
+        let spill = DiskManagerBuilder::default().with_temp_file_factory(Arc::new(Spill::new(self.scratch.clone())));
         RuntimeEnvBuilder::new()
             .with_memory_pool(self.pool.clone())
             .with_disk_manager_builder(spill)

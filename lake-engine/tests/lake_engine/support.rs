@@ -113,12 +113,20 @@ impl TestLake {
     }
 
     pub async fn commit(&self, before: &Snapshot, mode: WriteMode, staged: Staged) -> Result<Snapshot> {
-        self.engine.commit(&before.table, change(before, mode, staged)).await
+        self.committed(before, change(before, mode, staged)).await
     }
 
     /// Commits files in the place of others.
     pub async fn exchange(&self, before: &Snapshot, mode: WriteMode, rewrite: Rewrite) -> Result<Snapshot> {
-        self.engine.commit(&before.table, exchange(before, mode, rewrite)).await
+        self.committed(before, exchange(before, mode, rewrite)).await
+    }
+
+    /// What the engine takes a version to hold without reading it is what others read in the log.
+    async fn committed(&self, before: &Snapshot, change: Change) -> Result<Snapshot> {
+        let after = self.engine.commit(&before.table, change).await?;
+        assert_eq!(self.engine.snapshot(&before.table, None).await?, after);
+        assert_eq!(self.again().snapshot(&before.table, None).await?, after);
+        Ok(after)
     }
 
     /// Rows for a merge, staged from a CSV text.

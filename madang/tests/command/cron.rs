@@ -2,48 +2,22 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
-    path::PathBuf,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::hub::{Hub, Place, json_of};
+use crate::{
+    hub::{Hub, json_of},
+    watch::Watch,
+};
 
 const MINUTE: i64 = 60_000;
 /// 2026-03-12T09:00:30Z, in milliseconds.
 const BEGIN: i64 = 1_773_306_030_000;
 /// How soon after its moment a run must be there.
 const SOON: Duration = Duration::from_secs(10);
-
-/// A hub whose clock stands where it is put, and runs on from there.
-struct Watch {
-    place: Place,
-    file: PathBuf,
-}
-
-impl Watch {
-    fn at(milliseconds: i64) -> Self {
-        let place = Place::new();
-        let watch = Self { file: place.path("offset"), place };
-        watch.set(milliseconds);
-        watch
-    }
-
-    fn set(&self, milliseconds: i64) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
-        let offset = milliseconds - i64::try_from(now).expect("before the year 292278994");
-        let new = self.file.with_extension("new");
-        fs::write(&new, offset.to_string()).expect("the offset");
-        fs::rename(&new, &self.file).expect("the offset"); // never half written
-    }
-
-    async fn up(&self) -> Hub {
-        self.place.up_with(&[], &[("MADANG_CLOCK_OFFSET_FILE", &self.file.display().to_string())]).await
-    }
-}
 
 async fn pipeline(hub: &Hub, admin: &HeaderMap, body: Value) -> String {
     let made = json_of(hub.post("/api/v1/pipelines").headers(admin.clone()).json(&body)).await;

@@ -118,7 +118,11 @@ impl House {
         let faults = Faults::default();
         let options = madang_pipeline::Options {
             database: database("pipeline.db").await,
+            flow: lake.clone(),
+            objects: lake.objects(),
             lake,
+            keyring: secrets.keyring().unwrap(),
+            fetch_allow: madang_kit::outbound::FetchAllow::default(),
             catalog: faults.on(rpc::local(guarded, signer("pipeline"))),
             clock: clock.clone(),
             config,

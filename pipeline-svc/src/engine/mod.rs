@@ -4,6 +4,7 @@
 //! others wait in the database, where every process claims them as seats become free. A worker holds its run under a lease; if the
 //! worker is lost, the lease runs out and another one takes the run up, as often as the run's kind allows.
 
+pub(crate) mod flow;
 mod input;
 mod output;
 mod step;
@@ -18,7 +19,7 @@ use std::{
 };
 
 use madang_kit::{Clock, Db, Drain, Id, Result, bell::Bell, error::chain};
-use madang_lake::Lake;
+use madang_lake::{Flow, Lake, Objects};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,7 @@ pub(crate) use self::work::python::Python;
 use self::worker::Worker;
 use crate::{
     catalogue::Catalogue,
+    connection::Vault,
     store::{
         claim::{self, Claim, Claimed, LEASE, Shares},
         run::RunKind,
@@ -46,6 +48,10 @@ struct Inner {
     db: Db,
     lake: Arc<dyn Lake>,
     catalog: Catalogue,
+    flow: Arc<dyn Flow>,
+    objects: Arc<dyn Objects>,
+    vault: Vault,
+    bad_percent: u64,
     clock: Clock,
     python: Python,
     shares: Shares,
@@ -75,6 +81,11 @@ pub(crate) struct Parts {
     pub(crate) db: Db,
     pub(crate) lake: Arc<dyn Lake>,
     pub(crate) catalog: Catalogue,
+    pub(crate) flow: Arc<dyn Flow>,
+    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) vault: Vault,
+    /// Of a hundred values that a job reads, so many may be unreadable.
+    pub(crate) bad_percent: u64,
     pub(crate) clock: Clock,
     pub(crate) python: Python,
     pub(crate) seats: usize,
@@ -95,6 +106,10 @@ impl Engine {
             db: parts.db,
             lake: parts.lake,
             catalog: parts.catalog,
+            flow: parts.flow,
+            objects: parts.objects,
+            vault: parts.vault,
+            bad_percent: parts.bad_percent,
             clock: parts.clock,
             python: parts.python,
             shares: parts.shares,
@@ -106,9 +121,13 @@ impl Engine {
         drain.spawn(engine.clone().serve());
         let sweeping = engine.clone();
         madang_kit::housekeeping::every(SWEEP_EVERY, drain, "scratch files not removed yet", move || {
-            let lake = sweeping.0.lake.clone();
-            async move { lake.sweep_scratch(LITTER_AFTER).await.map_err(madang_kit::Error::internal) }
+            let (lake, objects) = (sweeping.0.lake.clone(), sweeping.0.objects.clone());
+            async move {
+                objects.sweep_stages(LITTER_AFTER).await.map_err(madang_kit::Error::internal)?;
+                lake.sweep_scratch(LITTER_AFTER).await.map_err(madang_kit::Error::internal)
+            }
         });
+        flow::serve(&engine, drain);
         engine
     }
 

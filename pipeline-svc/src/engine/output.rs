@@ -1,13 +1,17 @@
 //! What a step makes: staged for datasets, kept in scratch for other steps, published together.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
-use madang_kit::{Error, Result, error::chain};
+use madang_kit::{Error, Id, Result, error::chain};
 use madang_lake::{Limits, Merge, Positions, ReadOptions, Rewrite, RowIds, RowStream, Schema, Snapshot, Staged};
 use madang_proto::{
     catalog::v1::{CommitTablesRequest, TableAccess, TableChange, TableFile, WriteMode as WireMode},
     pipeline::v1::WriteMode,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Engine,
@@ -19,6 +23,39 @@ use crate::{catalogue::OpenTable, plan::Step};
 /// Waits between tries of a publish whose answer got lost: doubled each time, up to the last.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LAST_WAIT: Duration = Duration::from_secs(3);
+
+/// How long an open table is taken for the newest.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Datasets that a step will write, opened while it works.
+#[derive(Default)]
+pub(super) struct Ahead {
+    opening: HashMap<Id, AbortOnDropHandle<Result<OpenTable>>>,
+    since: Option<Instant>,
+}
+
+impl Ahead {
+    /// Begins to open what a step writes. A merge needs the version that it finds in the end.
+    pub(super) fn open(walk: &Walk<'_>, step: &Step) -> Self {
+        let wanted = step.publishes() && step.write_mode != WriteMode::Merge && !walk.done.contains(&step.position);
+        let datasets = step.outputs.values().filter(|_| wanted);
+        let opening = datasets.map(|dataset| (*dataset, AbortOnDropHandle::new(tokio::spawn(open(walk, *dataset)))));
+        Self { opening: opening.collect(), since: Some(Instant::now()) }
+    }
+
+    /// A dataset as it is now, or was a moment ago.
+    async fn take(&mut self, walk: &Walk<'_>, dataset: Id) -> Result<OpenTable> {
+        match self.opening.remove(&dataset) {
+            Some(opening) if self.since.is_some_and(|since| since.elapsed() < FRESH) => opening.await.map_err(Error::internal)?,
+            _ => open(walk, dataset).await,
+        }
+    }
+}
+
+fn open(walk: &Walk<'_>, dataset: Id) -> impl Future<Output = Result<OpenTable>> + Send + use<> {
+    let (catalog, context) = (walk.engine.0.catalog.clone(), walk.context.clone());
+    async move { catalog.open(&context, dataset, None, TableAccess::Write).await }
+}
 
 /// An output with the files that were staged for it.
 pub(super) struct Output {
@@ -52,7 +89,7 @@ pub(super) async fn place(walk: &Walk<'_>, task: &mut Task<'_>, rows: Rows, only
             (Some(snapshot), _) => read(walk, snapshot).await?,
             (None, None) => return Err(Error::internal("rows were placed twice")),
         };
-        let open = walk.engine.0.catalog.open(&walk.context, dataset, None, TableAccess::Write).await?;
+        let open = task.ahead.take(walk, dataset).await?;
         stage(walk, task, open, stream).await?;
     }
     if let (Some(snapshot), true) = (&kept, task.written.is_empty()) {

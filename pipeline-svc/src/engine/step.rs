@@ -6,18 +6,17 @@ use madang_kit::{Code, Error, Result};
 use madang_lake::Snapshot;
 
 use super::{
-    Engine, input,
+    Engine, flow, input,
     input::Inputs,
-    output::{self, Output},
+    output::{self, Ahead, Output},
     walk::{Walk, drop_scratch},
     work,
 };
 use crate::{
-    plan::Step,
+    plan::{Step, Work},
     store::{
         checkpoint::Pin,
-        claim::Claim,
-        record::{self, Line, StepEnd},
+        record::{Line, StepEnd},
     },
 };
 
@@ -29,6 +28,8 @@ pub(super) struct Task<'a> {
     pub(super) inputs: Inputs,
     /// Tables that were resolved when they were pinned.
     pub(super) opened: HashMap<String, Snapshot>,
+    /// Datasets that it will write, being opened meanwhile.
+    pub(super) ahead: Ahead,
     /// Files that were staged for datasets.
     pub(super) written: Vec<Output>,
     /// Rows for other steps, by output; under the empty name the rows of every output.
@@ -36,6 +37,10 @@ pub(super) struct Task<'a> {
     pub(super) rows_out: u64,
     pub(super) bad_values: u64,
     pub(super) lines: Vec<Line>,
+    /// Rows that went in elsewhere than by inputs.
+    pub(super) rows_in: u64,
+    /// What a graph wrote for its targets.
+    pub(super) flow: flow::Written,
 }
 
 /// What came of a step.
@@ -65,22 +70,25 @@ impl<'a> Task<'a> {
             step,
             inputs: Inputs::default(),
             opened: HashMap::new(),
+            ahead: Ahead::default(),
             written: Vec::new(),
             made: HashMap::new(),
             rows_out: 0,
             bad_values: 0,
             lines: Vec::new(),
+            rows_in: 0,
+            flow: flow::Written::default(),
         }
     }
 
     /// A line of the run's log.
     pub(super) fn say(&mut self, level: &'static str, message: impl Into<String>) {
-        self.lines.push(Line { level, step: self.step.name.clone(), message: message.into() });
+        self.lines.push(Line::of_step(&self.step.name, level, message));
     }
 
     /// Hands what other steps read over to the walk.
     pub(super) fn keep(self, walk: &mut Walk<'_>) -> Made {
-        let rows_in = self.inputs.rows.values().map(Snapshot::rows).sum();
+        let rows_in = self.rows_in + self.inputs.rows.values().map(Snapshot::rows).sum::<u64>();
         if !self.inputs.is_new {
             walk.stale.insert(self.at);
         }
@@ -94,35 +102,36 @@ impl<'a> Task<'a> {
     /// Removes what was written for nothing.
     pub(super) async fn discard(&self, engine: &Engine) {
         output::discard(engine, &self.written).await;
+        self.flow.discard(engine).await;
         for rows in self.made.values().chain(&self.inputs.scratch) {
             drop_scratch(engine, rows).await;
         }
     }
 }
 
-/// Does everything that nobody sees yet.
+/// Does everything that nobody sees yet. In the end the transition to this step is written.
 pub(super) async fn make(walk: &mut Walk<'_>, task: &mut Task<'_>) -> Result<()> {
+    task.ahead = Ahead::open(walk, task.step);
     input::open(walk, task).await?;
     let pins = std::mem::take(&mut task.inputs.fresh_pins);
-    let pinning = write_pins(walk.engine, walk.claim, &pins);
     if !task.inputs.is_new && task.step.fed.is_empty() {
-        return pinning.await;
+        return write_transition(walk, pins).await;
     }
-    let (pinned, worked) = tokio::join!(pinning, work::run(walk, task)); // the sync of the one hides behind the other
-    worked.and(pinned)
+    let (written, worked) = tokio::join!(write_transition(walk, pins), work::run(walk, task)); // the sync of the one hides behind the other
+    worked.and(written)
 }
 
 /// Makes the outputs visible, all of them or none.
 pub(super) async fn publish(walk: &Walk<'_>, task: &Task<'_>) -> Result<()> {
+    if matches!(task.step.work, Work::Flow(_)) {
+        return task.flow.publish(walk).await;
+    }
     if task.written.is_empty() { Ok(()) } else { output::publish(walk, task).await }
 }
 
-/// Writes down which versions are read, before anything made from them can be published.
-async fn write_pins(engine: &Engine, claim: &Claim, pins: &[Pin]) -> Result<()> {
-    if pins.is_empty() || record::pin(&engine.0.db, claim, engine.0.clock.now(), pins).await? {
-        return Ok(());
-    }
-    Err(Error::new(Code::Unavailable, "the lease was lost"))
+/// Writes which versions are read, before anything made from them can be published.
+async fn write_transition(walk: &Walk<'_>, pins: Vec<Pin>) -> Result<()> {
+    if walk.settle(pins).await? { Ok(()) } else { Err(Error::new(Code::Unavailable, "the lease was lost")) }
 }
 
 /// What a lake error means to the pipeline's owner.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use madang_kit::{Code, Context, Error, Result, error::chain};
 use madang_lake::Snapshot;
 use madang_proto::pipeline::v1::RunState;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -51,6 +52,8 @@ pub(super) struct Walk<'a> {
     pub(super) done: HashSet<usize>,
     /// Steps that had nothing new to read, by place in the plan.
     pub(super) stale: HashSet<usize>,
+    /// What happened and is not written yet: it is written with the versions that the next step reads.
+    unwritten: Mutex<Option<Transition>>,
 }
 
 impl<'a> Walk<'a> {
@@ -68,6 +71,7 @@ impl<'a> Walk<'a> {
             litter: Vec::new(),
             done: HashSet::new(),
             stale: HashSet::new(),
+            unwritten: Mutex::default(),
         };
         let stopped = Box::pin(walk.walk(halt)).await;
         walk.tidy().await;
@@ -82,22 +86,27 @@ impl<'a> Walk<'a> {
         for (at, next) in todo.iter().zip(todo.iter().skip(1).map(Some).chain([None])) {
             let Some(step) = self.claim.plan.steps.get(*at) else { continue };
             let mut lines = Vec::new();
-            let Some(result) = Box::pin(self.work(*at, step, halt, &mut lines)).await else { return Ok(Stopped::Halted(step.position)) };
+            let worked = Box::pin(self.work(*at, step, halt, &mut lines)).await;
+            if !self.settle(Vec::new()).await? {
+                return Ok(Stopped::LeaseLost);
+            }
+            let Some(result) = worked else { return Ok(Stopped::Halted(step.position)) };
             let next = next.and_then(|next| self.step(*next)).map(|step| step.position);
             let transition = self.transition(*at, step, result, next, lines);
             let failed = transition.run == Some(RunState::Failed);
-            if !self.write(transition).await? {
-                return Ok(Stopped::LeaseLost);
-            }
+            *self.unwritten.get_mut() = Some(transition);
             if failed {
-                return Ok(Stopped::Ended);
+                break;
             }
+        }
+        if !self.settle(Vec::new()).await? {
+            return Ok(Stopped::LeaseLost);
         }
         Ok(Stopped::Ended)
     }
 
     /// Says that a run goes on, or that there is nothing to do. A first attempt with steps was begun when it was claimed.
-    async fn resume(&self, todo: &[usize]) -> Result<bool> {
+    async fn resume(&mut self, todo: &[usize]) -> Result<bool> {
         let begins = todo.first().and_then(|at| self.step(*at)).map(|step| step.position);
         if self.claim.attempt == 1 && begins.is_some() {
             return Ok(true);
@@ -107,7 +116,8 @@ impl<'a> Walk<'a> {
             _ => Line::of_run("WARN", "taken up again after its worker was lost"),
         };
         let run = begins.is_none().then_some(RunState::Succeeded);
-        self.write(Transition { begins, run, lines: vec![line], ..Transition::default() }).await
+        *self.unwritten.get_mut() = Some(Transition { begins, run, lines: vec![line], ..Transition::default() });
+        self.settle(Vec::new()).await
     }
 
     fn step(&self, at: usize) -> Option<&Step> {
@@ -169,7 +179,8 @@ impl<'a> Walk<'a> {
     }
 
     fn transition(&self, at: usize, step: &Step, result: Result<Made>, next: Option<usize>, mut lines: Vec<Line>) -> Transition {
-        let line = |level, message: &str| Line { level, step: step.name.clone(), message: message.to_owned() };
+        let at_now = Some(self.engine.0.clock.now());
+        let line = |level, message: &str| Line::of_step(&step.name, level, message);
         match result {
             Ok(made) => {
                 lines.push(line("INFO", &made.message()));
@@ -178,19 +189,16 @@ impl<'a> Walk<'a> {
                     lines.push(Line::of_run("INFO", "completed"));
                 }
                 let advances = self.advances(at, step);
-                Transition { ended: Some((step.position, RunState::Succeeded, made.end())), begins: next, run, lines, advances }
+                let ended = Some((step.position, RunState::Succeeded, made.end()));
+                Transition { at: at_now, ended, begins: next, run, lines, advances, ..Transition::default() }
             }
             Err(error) => {
                 let (comment, stacktrace) = told(&error, &step.name);
                 lines.push(line("ERROR", &comment));
                 lines.push(Line::of_run("ERROR", "failed"));
                 let end = StepEnd { comment: Some(comment), stacktrace, ..StepEnd::default() };
-                Transition {
-                    ended: Some((step.position, RunState::Failed, end)),
-                    run: Some(RunState::Failed),
-                    lines,
-                    ..Transition::default()
-                }
+                let ended = Some((step.position, RunState::Failed, end));
+                Transition { at: at_now, ended, run: Some(RunState::Failed), lines, unlinked: is_unlinked(&error), ..Transition::default() }
             }
         }
     }
@@ -205,9 +213,18 @@ impl<'a> Walk<'a> {
         self.pins.values().filter(|pin| settled.contains(pin.step.as_str())).cloned().collect()
     }
 
-    async fn write(&self, transition: Transition) -> Result<bool> {
+    /// Writes what happened so far, with versions that are read from now on; false if the lease was lost, and then nothing. If this is
+    /// given up half-way, it is done again.
+    pub(super) async fn settle(&self, pins: Vec<Pin>) -> Result<bool> {
+        let mut unwritten = self.unwritten.lock().await;
+        if pins.is_empty() && unwritten.is_none() {
+            return Ok(true);
+        }
+        let transition = Transition { pins, ..unwritten.clone().unwrap_or_default() };
         let engine = &self.engine.0;
-        record::write(&engine.db, self.claim, engine.clock.now(), transition).await
+        let held = record::write(&engine.db, self.claim, engine.clock.now(), transition).await?;
+        *unwritten = None;
+        Ok(held)
     }
 
     /// Removes what lay between the steps.
@@ -224,6 +241,11 @@ pub(super) async fn drop_scratch(engine: &Engine, rows: &Snapshot) {
     if let Err(error) = engine.0.lake.drop_scratch(rows).await {
         tracing::debug!(error = %chain(&error), "scratch files were left behind");
     }
+}
+
+/// Whether something that a job links to is gone, or closed to whoever it works for.
+fn is_unlinked(error: &Error) -> bool {
+    error.fields.iter().any(|problem| matches!(problem.rule.as_str(), "client-resource-not-found" | "client-unauthorized"))
 }
 
 /// What a failure means to the pipeline's owner: the reason, and the stack of a script.

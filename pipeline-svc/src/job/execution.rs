@@ -122,10 +122,8 @@ pub(crate) fn prepare(pipelines: &Pipelines, run_as: Principal, job: &jobs::Job,
     definition.num_worker = condition.num_worker.unwrap_or_default();
     definition.execution_id.clone_from(&short_id);
     let plan = graph::compile(&definition, &start.parameters)?;
-    let mut steps: Vec<(usize, String)> = plan.steps.iter().map(|step| (step.position, step.name.clone())).collect();
-    steps.sort_unstable();
     let new = NewRun {
-        steps: steps.into_iter().map(|(_, name)| name).collect(),
+        steps: graph::names(&definition),
         definition: definition.encode_to_vec(),
         parameters: start.parameters.clone(),
         serial: Serial { key: job.id.clone(), limit: job.max_concurrent_runs },

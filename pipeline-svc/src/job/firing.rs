@@ -78,17 +78,15 @@ pub(crate) async fn start(pipelines: &Pipelines, context: &Context, request: Sta
     Ok(answer)
 }
 
-/// Takes a due slot of a workflow's schedule, the latest of those that came meanwhile.
+/// Takes a due slot of a workflow's schedule, the latest of those that came meanwhile. Like everybody who changes any of them, it locks
+/// the workflow, then the trigger, then the timer.
 pub(crate) async fn fire(pipelines: &Pipelines, due: &Due, now: DateTime<Utc>) -> Result<()> {
     let id = due.owner.strip_prefix(TIMER).unwrap_or_default();
     let mut tx = pipelines.db.begin().await?;
-    if !timer::is_free(&mut tx, due).await? {
-        return Ok(()); // another process has it
-    }
-    let workflow = workflows::lock(&mut tx, id).await?;
-    let trigger = match workflow.as_ref().and_then(|workflow| workflow.trigger_id.as_deref()) {
-        Some(trigger) => triggers::lock(&mut tx, trigger).await?,
-        None => None,
+    let Some(workflow) = workflows::lock_free(&mut tx, id).await? else { return Ok(()) }; // another process has it
+    let trigger = match &workflow.trigger_id {
+        Some(trigger) if workflow.state == "active" => triggers::lock(&mut tx, trigger).await?,
+        _ => None,
     };
     let rule = trigger.as_ref().map(trigger::rule_of).transpose()?;
     let next = rule.as_ref().and_then(|rule| rule::next(rule, now));
@@ -96,7 +94,7 @@ pub(crate) async fn fire(pipelines: &Pipelines, due: &Due, now: DateTime<Utc>) -
         return Ok(());
     }
     let slot = rule.and_then(|rule| rule::last(&rule, now)).filter(|slot| *slot >= due.due_at && now - *slot < GRACE);
-    let (Some(workflow), Some(slot)) = (workflow, slot) else {
+    let Some(slot) = slot else {
         tracing::info!(workflow = id, due = %due.due_at, "slot missed");
         return Ok(tx.commit().await?);
     };

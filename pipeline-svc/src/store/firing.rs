@@ -45,7 +45,7 @@ pub(crate) async fn insert(tx: &mut Tx, firing: &Firing) -> Result<bool> {
 
 /// A start with its workflow, if that is still there; nobody else looks for its next jobs until the end of the transaction.
 pub(crate) async fn lock(tx: &mut Tx, id: &str) -> Result<Option<(Firing, Workflow)>> {
-    let lock = tx.pick("", " FOR UPDATE");
+    let lock = tx.pick("", " FOR NO KEY UPDATE");
     let text = format!("SELECT id, short_id, workflow_id, trigger_id, slot, nodes, run_as, origin, at FROM firing WHERE id = $1{lock}");
     let firing: Option<Firing> = tx.query(sqlx::AssertSqlSafe(text)).bind(id.to_owned()).opt().await?;
     let Some(firing) = firing else { return Ok(None) };

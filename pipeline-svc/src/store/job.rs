@@ -103,15 +103,17 @@ pub(crate) async fn delete(tx: &mut Tx, id: &str, now: DateTime<Utc>) -> Result<
     Ok(())
 }
 
-/// Says that what a job links to has gone, unless it was changed since the revision that was run.
-pub(crate) async fn mark_editing(tx: &mut Tx, id: Id) -> Result<()> {
-    tx.query("UPDATE job SET state = 'editing' WHERE id = $1 AND state = 'runnable'").bind(id.to_string()).run().await?;
+/// Says that what a job links to has gone, unless it was changed since the run was queued that found it out.
+pub(crate) async fn mark_editing(tx: &mut Tx, id: Id, run: Id) -> Result<()> {
+    let text = "UPDATE job SET state = 'editing'
+                WHERE id = $1 AND state = 'runnable' AND modified_at <= (SELECT queued_at FROM run WHERE id = $2)";
+    tx.query(text).bind(id.to_string()).bind(run.to_string()).run().await?;
     Ok(())
 }
 
 /// A job of a space by its short name, as the transaction sees it; nobody else changes it until the end.
 pub(crate) async fn lock(tx: &mut Tx, space: Id, short: &str) -> Result<Option<Job>> {
-    let lock = tx.pick("", " FOR UPDATE");
+    let lock = tx.pick("", " FOR NO KEY UPDATE");
     let text = format!("SELECT {COLUMNS} FROM job j WHERE j.space_id = $1 AND j.short_id = $2 AND j.state <> 'deleted'{lock}");
     Ok(tx.query(sqlx::AssertSqlSafe(text)).bind(space.to_string()).bind(short.to_owned()).opt().await?)
 }
@@ -119,7 +121,7 @@ pub(crate) async fn lock(tx: &mut Tx, space: Id, short: &str) -> Result<Option<J
 /// The same for several, in the order of their ids, so that two who lock never wait for each other.
 pub(crate) async fn lock_all(tx: &mut Tx, space: &str, shorts: Vec<String>) -> Result<Vec<Job>> {
     let listed = tx.pick("SELECT value FROM json_each($2)", "SELECT jsonb_array_elements_text($2)");
-    let lock = tx.pick("", " FOR UPDATE");
+    let lock = tx.pick("", " FOR NO KEY UPDATE");
     let text = format!(
         "SELECT {COLUMNS} FROM job j WHERE j.space_id = $1 AND j.short_id IN ({listed}) AND j.state <> 'deleted' ORDER BY j.id{lock}"
     );

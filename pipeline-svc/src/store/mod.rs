@@ -1,10 +1,13 @@
 //! The pipelines' tables in their own database: one file per thing, nothing but SQL.
 
+pub(crate) mod bucket;
 pub(crate) mod checkpoint;
 pub(crate) mod claim;
+pub(crate) mod connection;
 pub(crate) mod execution;
 pub(crate) mod firing;
 pub(crate) mod job;
+pub(crate) mod job_publish;
 pub(crate) mod record;
 pub(crate) mod registration;
 pub(crate) mod run;

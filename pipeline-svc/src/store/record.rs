@@ -8,7 +8,7 @@ use madang_proto::pipeline::v1::RunState;
 use super::{
     checkpoint::{self, Pin},
     claim::{Claim, LEASE},
-    firing,
+    firing, job,
     run::{MAX_LOG_LINES, RunKind, state_name},
 };
 
@@ -29,22 +29,31 @@ pub(crate) struct StepEnd {
 /// A line of a run's log.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    pub(crate) level: &'static str,
+    /// Makes writing it twice the same as once.
+    id: Id,
+    level: &'static str,
     /// Empty = the run itself.
-    pub(crate) step: String,
-    pub(crate) message: String,
+    step: String,
+    message: String,
 }
 
 impl Line {
+    /// A line about a step, by its name.
+    pub(crate) fn of_step(step: &str, level: &'static str, message: impl Into<String>) -> Self {
+        Self { id: Id::generate(), level, step: step.to_owned(), message: message.into() }
+    }
+
     /// A line about the run.
     pub(crate) fn of_run(level: &'static str, message: &str) -> Self {
-        Self { level, step: String::new(), message: message.to_owned() }
+        Self::of_step("", level, message)
     }
 }
 
-/// Everything that is written when a worker comes to the end of a step.
-#[derive(Debug, Default)]
+/// Everything that is written when a worker comes from one step to the next. Writing it twice is the same as once.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Transition {
+    /// When it happened; absent = when it is written.
+    pub(crate) at: Option<DateTime<Utc>>,
     /// The step that ended: its place in the definition, its state, how it went.
     pub(crate) ended: Option<(usize, RunState, StepEnd)>,
     /// The step that begins.
@@ -54,48 +63,47 @@ pub(crate) struct Transition {
     pub(crate) lines: Vec<Line>,
     /// What has been read and published now.
     pub(crate) advances: Vec<Pin>,
+    /// The versions that the step that begins reads.
+    pub(crate) pins: Vec<Pin>,
+    /// Whether the run failed because something that its job links to is gone.
+    pub(crate) unlinked: bool,
 }
 
 /// Writes a transition; false if the lease was lost, and then nothing.
 pub(crate) async fn write(db: &Db, claim: &Claim, now: DateTime<Utc>, transition: Transition) -> Result<bool> {
+    let at = transition.at.unwrap_or(now);
     let mut tx = db.begin().await?;
     if !hold(&mut tx, claim, now, transition.run).await? {
         return Ok(false);
     }
     if let Some((position, state, end)) = transition.ended {
-        end_step(&mut tx, claim.run, position, state, now, end).await?;
+        end_step(&mut tx, claim.run, position, state, at, end).await?;
     }
     if let Some(position) = transition.begins {
-        begin_step(&mut tx, claim.run, position, now).await?;
+        begin_step(&mut tx, claim.run, position, at).await?;
     }
     for line in &transition.lines {
-        log(&mut tx, claim.run, now, line).await?;
+        log(&mut tx, claim.run, at, line).await?;
     }
     for pin in &transition.advances {
         checkpoint::advance(&mut tx, claim.subject, pin).await?;
     }
-    if claim.kind == RunKind::Job && transition.run == Some(RunState::Succeeded) {
-        firing::note_completed(&mut tx, claim.run).await?;
-    }
-    tx.commit().await?;
-    Ok(true)
-}
-
-/// Writes which versions a step reads; false if the lease was lost.
-pub(crate) async fn pin(db: &Db, claim: &Claim, now: DateTime<Utc>, pins: &[Pin]) -> Result<bool> {
-    let mut tx = db.begin().await?;
-    if !hold(&mut tx, claim, now, None).await? {
-        return Ok(false);
-    }
-    for pin in pins {
+    for pin in &transition.pins {
         checkpoint::pin(&mut tx, claim.run, pin).await?;
+    }
+    match transition.run {
+        Some(RunState::Succeeded) if claim.kind == RunKind::Job => firing::note_completed(&mut tx, claim.run).await?,
+        Some(RunState::Failed) if claim.kind == RunKind::Job && transition.unlinked => {
+            job::mark_editing(&mut tx, claim.subject, claim.run).await?
+        }
+        _ => {}
     }
     tx.commit().await?;
     Ok(true)
 }
 
 /// Holds the run until the transaction ends, prolonging the lease, or ends it; false if the lease was lost.
-async fn hold(tx: &mut Tx, claim: &Claim, now: DateTime<Utc>, end: Option<RunState>) -> Result<bool> {
+pub(super) async fn hold(tx: &mut Tx, claim: &Claim, now: DateTime<Utc>, end: Option<RunState>) -> Result<bool> {
     let held = match end {
         None => tx
             .query("UPDATE run SET lease_until = $3 WHERE id = $1 AND fence = $2 AND state = 'running'")
@@ -149,9 +157,10 @@ async fn end_step(tx: &mut Tx, run: Id, position: usize, state: RunState, now: D
 pub(crate) async fn log(tx: &mut Tx, run: Id, now: DateTime<Utc>, line: &Line) -> Result<()> {
     tx.query(
         "INSERT INTO run_log (id, run_id, time, level, step, message)
-         SELECT $1, $2, $3, $4, $5, $6 WHERE (SELECT COUNT(*) FROM run_log WHERE run_id = $2) < $7",
+         SELECT $1, $2, $3, $4, $5, $6 WHERE (SELECT COUNT(*) FROM run_log WHERE run_id = $2) < $7
+         ON CONFLICT (id) DO NOTHING",
     )
-    .bind(Id::generate().to_string())
+    .bind(line.id.to_string())
     .bind(run.to_string())
     .bind(now)
     .bind(line.level.to_owned())

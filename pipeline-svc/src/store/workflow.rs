@@ -98,8 +98,16 @@ pub(crate) async fn find_in(tx: &mut Tx, space: Id, short: &str) -> Result<Optio
 
 /// A workflow by its id, as the transaction sees it; nobody changes it until the end.
 pub(crate) async fn lock(tx: &mut Tx, id: &str) -> Result<Option<Workflow>> {
-    let lock = tx.pick("", " FOR UPDATE");
+    let lock = tx.pick("", " FOR NO KEY UPDATE");
     let text = format!("SELECT {COLUMNS} FROM workflow w WHERE w.id = $1 AND w.state <> 'deleted'{lock}");
+    Ok(tx.query(sqlx::AssertSqlSafe(text)).bind(id.to_owned()).opt().await?)
+}
+
+/// A workflow by its id, whatever its state, unless somebody holds it: where many processes find much due at once, they share it out
+/// instead of waiting for one another.
+pub(crate) async fn lock_free(tx: &mut Tx, id: &str) -> Result<Option<Workflow>> {
+    let lock = tx.pick("", " FOR NO KEY UPDATE SKIP LOCKED");
+    let text = format!("SELECT {COLUMNS} FROM workflow w WHERE w.id = $1{lock}");
     Ok(tx.query(sqlx::AssertSqlSafe(text)).bind(id.to_owned()).opt().await?)
 }
 

@@ -101,7 +101,22 @@ pub(crate) const CLOSED: [(&str, &str); 85] = [
 const OWN_ROUTES: &str = include_str!("../../../gateway/src/dialect/madang/routes.rs");
 
 /// Madang's own routes that any of the five schemes opens.
-pub(crate) const OWN: [(&str, &str); 2] = [("GET", "/madang/v1/whoami"), ("GET", "/madang/v1/refusals/{id}")];
+pub(crate) const OWN: [(&str, &str); 14] = [
+    ("GET", "/madang/v1/whoami"),
+    ("GET", "/madang/v1/refusals/{id}"),
+    ("GET", "/madang/v1/buckets"),
+    ("POST", "/madang/v1/buckets"),
+    ("DELETE", "/madang/v1/buckets/{bucket}"),
+    ("PUT", "/madang/v1/buckets/{bucket}/grants"),
+    ("GET", "/madang/v1/buckets/{bucket}/objects"),
+    ("GET", "/madang/v1/buckets/{bucket}/objects/{*key}"),
+    ("PUT", "/madang/v1/buckets/{bucket}/objects/{*key}"),
+    ("DELETE", "/madang/v1/buckets/{bucket}/objects/{*key}"),
+    ("GET", "/madang/v1/connections"),
+    ("POST", "/madang/v1/connections"),
+    ("GET", "/madang/v1/connections/{id}"),
+    ("DELETE", "/madang/v1/connections/{id}"),
+];
 
 /// Madang's own routes for administrators.
 pub(crate) const FOR_ADMINISTRATORS: [(&str, &str); 5] = [

@@ -23,7 +23,7 @@ enum Check {
     /// A Python program that gets the address and the credentials of a hub on SQLite and one thing more, and prints what it found.
     Program { text: &'static str, packages: &'static [&'static str], more: More },
     /// Tests that start their own hubs and do more when told by a variable. They add what they found to the file `PROOF_FINDINGS`.
-    Tests { target: &'static str, filter: &'static str, variables: &'static [(&'static str, &'static str)] },
+    Tests { target: &'static str, filter: &'static str, variables: &'static [(&'static str, &'static str)], databases: &'static str },
 }
 
 enum More {
@@ -64,7 +64,17 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "lake",
         title: "Killed at 200 random moments of concurrent uploads: no acknowledged row missing, none doubled, no half version",
-        check: Check::Tests { target: "command", filter: "crash", variables: &[("CRASH_ROUNDS", "100")] },
+        check: Check::Tests {
+            target: "command",
+            filter: "crash",
+            variables: &[("CRASH_ROUNDS", "100")],
+            databases: "SQLite and PostgreSQL",
+        },
+    },
+    Proof {
+        name: "schedules",
+        title: "10,000 due slots within one minute, two pipeline processes, one of them killed now and then: one execution record per slot",
+        check: Check::Tests { target: "command", filter: "slots_of_a_minute", variables: &[("SLOTS", "10000")], databases: "PostgreSQL" },
     },
 ];
 
@@ -96,7 +106,7 @@ fn prove(guard: &Guard, proof: &Proof, options: Options) -> Result<()> {
     fs::create_dir(&logs)?;
     let findings = match &proof.check {
         Check::Program { text, packages, more } => program(guard, &folder, &logs, options, text, packages, more)?,
-        Check::Tests { target, filter, variables } => tests(guard, &folder, options, target, filter, variables)?,
+        Check::Tests { target, filter, variables, .. } => tests(guard, &folder, options, target, filter, variables)?,
     };
     if options.check { Ok(()) } else { report(proof, options, &findings) }
 }
@@ -113,7 +123,7 @@ fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &s
     fs::write(&file, text)?;
 
     let plan = PLANS.first().context("there is no plan for a hub")?;
-    let place = Place { guard, madang: &madang, folder, logs, postgres: None };
+    let place = Place { guard, madang: &madang, folder, logs, postgres: None, fetch_allow: "" };
     let hub = hub::start(plan, &place)?;
     let value = |key: &str| hub[key].as_str().unwrap_or_default().to_owned();
     let more = match more {
@@ -144,7 +154,7 @@ fn report(proof: &Proof, options: Options, findings: &str) -> Result<()> {
     let (flag, profile) = if options.release { (" --release", "release") } else { ("", "dev") };
     let databases = match proof.check {
         Check::Program { .. } => "SQLite",
-        Check::Tests { .. } => "SQLite and PostgreSQL",
+        Check::Tests { databases, .. } => databases,
     };
     let mut text = format!("# {}\n\n", proof.title);
     writeln!(text, "`cargo xtask prove {}{flag}` on {cores} cores, {profile} build, {databases}.\n", proof.name)?;

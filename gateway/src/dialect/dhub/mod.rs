@@ -19,6 +19,6 @@ mod trace;
 mod upload;
 mod user;
 mod version;
-mod wire;
+pub(super) mod wire;
 
 use super::fields;

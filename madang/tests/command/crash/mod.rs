@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout, reason = "seeds and figures are for the person who runs the tests")]
 
 mod book;
-mod dice;
+pub(crate) mod dice;
 mod run;
 mod table;
 mod work;
@@ -179,7 +179,7 @@ impl Fire {
 }
 
 /// Prints a finding; a proof also keeps it for its report.
-fn tell(line: &str) {
+pub(crate) fn tell(line: &str) {
     println!("{line}");
     if let Ok(path) = std::env::var("PROOF_FINDINGS") {
         let mut file = File::options().create(true).append(true).open(path).expect("a file");

@@ -86,7 +86,7 @@ async fn bodies_that_are_no_objects_are_refused() {
                 assert_eq!(answer.json()["message"], "Check the parameters.");
             }
         }
-        let large = format!("{{\"name\":\"{}\"}}", "a".repeat(11 << 20));
+        let large = format!("{{\"name\":\"{}\"}}", "a".repeat(1 << 20));
         let answer = client.post("/api/v1/jobs").body("application/json", large).send().await;
         answer.is_exactly(
             413,

@@ -23,7 +23,7 @@ async fn days_and_hours_are_labelled_as_the_dashboard_does() {
         for path in ["executions-times", "execution-times"] {
             let parts = client.get(&format!("/api/v1/stats/{path}?{span}")).send().await.is(200).json();
             let parts = parts["result"].as_array().expect("a list").clone();
-            let first = 1_583_020_800_000_i64; // 2020-03-01T08:00:00+09:00
+            let first = 1_583_017_200_000_i64; // 2020-03-01T08:00:00+09:00
             let expected: Vec<Value> = (0..32).map(|at| json!({"time": first + at * 7_200_000, "value": 0})).collect();
             assert_eq!(parts, expected);
         }
