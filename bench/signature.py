@@ -215,7 +215,7 @@ nginx.behind = haproxy.behind = static.processes
 
 apart = Server("gateway and service apart")
 service = apart.start(CONSTANT, "service", **settings(data, MADANG_CATALOG_LISTEN=f"127.0.0.1:{port()}"))
-apart.address = apart.start(MADANG, "serve", "gateway", **settings(data, MADANG_CATALOG_URL=service, MADANG_PIPELINE_URL=service))
+apart.address = apart.start(CONSTANT, "gateway", **settings(data, MADANG_CATALOG_URL=service, MADANG_PIPELINE_URL=service))
 together = Server("gateway and service in one process")
 together.address = together.start(CONSTANT, "up", **settings(home("together")))
 whole = json.loads((FOLDER / "together/credentials.json").read_text())

@@ -1,17 +1,24 @@
 //! A catalogue that answers every call with the same collection, for `cargo xtask bench signature`:
-//! `constant service` serves it alone, `constant up` together with a gateway in one process. Settings come from the environment, as for
+//! `constant service` serves it alone, `constant gateway` a gateway in front of it, `constant up` both in one process. Settings come from the environment, as for
 //! `madang`; the data folder must have been made by `madang init`.
 
 use std::{
     convert::Infallible,
     error::Error,
     future::Ready,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use futures::future::BoxFuture;
 use madang_gateway::{Listeners, Options};
-use madang_kit::{assertion::AllowList, config::Loaded, process::Process, rpc::Served};
+use madang_kit::{
+    assertion::AllowList,
+    config::Loaded,
+    process::Process,
+    rpc::{Channel, Served},
+    telemetry,
+};
 use madang_proto::catalog::v1::{GetRequest, Organization, PutUserRequest, PutUserResponse};
 use prost_types::Timestamp;
 use tonic::{
@@ -31,21 +38,29 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let process = Process::open(Loaded::load(None, &[])?.config)?;
+    telemetry::start_logging(&process.config.log, process.config.environment); // writes an access log, as `madang` does
     match std::env::args().nth(1).as_deref() {
         Some("service") => Ok(process.serve(process.config.catalog.listen, served(&process).await?, allowed()).await?),
-        Some("up") => up(&process).await,
-        _ => Err("constant service | up".into()),
+        Some("gateway") => {
+            let way = || process.connect("gateway", "catalog", process.config.catalog.url.as_ref());
+            gateway(&process, way()?, way()?).await
+        }
+        Some("up") => {
+            let mut channels = process.embed(&["gateway", "gateway"], served(&process).await?, allowed()).await?;
+            let (Some(catalog), Some(pipeline)) = (channels.pop(), channels.pop()) else { return Err("two channels".into()) };
+            gateway(&process, catalog, pipeline).await
+        }
+        _ => Err("constant service | gateway | up".into()),
     }
 }
 
-async fn up(process: &Process) -> Outcome<()> {
+async fn gateway(process: &Process, catalog: Channel, pipeline: Channel) -> Outcome<()> {
     let listeners = Listeners::bind(&process.config, None).await?;
     let addresses = listeners.addresses()?;
-    let mut channels = process.embed(&["gateway", "gateway"], served(process).await?, allowed()).await?;
-    let (Some(catalog), Some(pipeline)) = (channels.pop(), channels.pop()) else { return Err("two channels".into()) };
     let (secrets, clock) = (process.secrets.clone(), process.clock.clone());
     let database = process.database(process.config.gateway.database_url.as_ref(), "gateway").await?;
-    let options = Options { database, secrets, catalog, pipeline, clock, metrics: None };
+    let metrics = telemetry::start_metrics(&process.drain).map(|handle| Arc::new(move || handle.render()) as Arc<_>);
+    let options = Options { database, secrets, catalog, pipeline, clock, metrics };
     madang_gateway::start(options, process.config.clone(), listeners, &process.drain).await?;
     let http = addresses.http.ok_or("no address")?;
     process.announce(&format!("http=http://{http}"))?;
