@@ -5,7 +5,7 @@ function init(arguments)
     for line in io.lines(arguments[1]) do
         local timestamp, name, signature = line:match("^(%S+) (%S+) (%S+)$")
         headers[#headers + 1] = wrk.format("GET", arguments[2], {
-            ["host"] = "127.0.0.1",
+            ["Host"] = "127.0.0.1",
             ["x-ncp-apigw-timestamp"] = timestamp,
             ["x-ncp-iam-access-key"] = name,
             ["x-ncp-apigw-signature-v2"] = signature,

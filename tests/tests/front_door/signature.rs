@@ -21,10 +21,11 @@ async fn get(client: &Client, target: &str, headers: impl IntoIterator<Item = (&
 async fn the_clock_may_differ_by_five_minutes() {
     on_every_hub(|hub| async move {
         let visitor = hub.visitor();
-        for shift in [-299_000, 299_000] {
+        // The exact bound is tested beside the check; here a busy machine has some seconds.
+        for shift in [-290_000, 299_000] {
             get(&visitor, ME, signed(&hub, "GET", ME, shift)).await.is(200);
         }
-        for shift in [-301_000, 301_000, -MINUTES_5 * 1_000, MINUTES_5 * 1_000] {
+        for shift in [-301_000, 310_000, -MINUTES_5 * 1_000, MINUTES_5 * 1_000] {
             get(&visitor, ME, signed(&hub, "GET", ME, shift)).await.is_unauthenticated();
         }
     })
