@@ -25,6 +25,17 @@ pub fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}
+
+/// Every byte percent-encoded.
+pub fn percent(text: &str) -> String {
+    text.bytes().flat_map(|byte| ["%".to_owned(), hex(&[byte])]).collect()
+}
+
 /// The three headers of a request signed at this moment plus `shift_ms`.
 pub fn headers(method: &str, target: &str, access_key: &str, secret_key: &str, shift_ms: i64) -> [(&'static str, String); 3] {
     let timestamp = now_ms().checked_add(shift_ms).expect("a time").to_string();

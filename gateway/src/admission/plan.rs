@@ -8,7 +8,7 @@ use madang_kit::Result;
 use crate::{
     Gateway,
     dialect::family::{Family, Limit},
-    identity::AccessKey,
+    identity::{AccessKey, access_key::Plan},
 };
 
 /// Asia/Seoul, which has no summer time, in seconds east of Greenwich.
@@ -16,7 +16,7 @@ const SEOUL: i32 = 9 * 3_600;
 
 /// Whether there is any limit on this key's requests.
 pub(super) fn is_limited(gateway: &Gateway, key: &AccessKey) -> bool {
-    gateway.config.gateway.throttle_per_second > 0 || key.plan != Default::default()
+    gateway.config.gateway.throttle_per_second > 0 || key.plan != Plan::default()
 }
 
 /// Takes one request from every limit, the shortest first; gives the one that is reached, and the seconds until it is worth a try.

@@ -44,7 +44,9 @@ fn joined(pieces: Vec<Result<Bytes, axum::Error>>, length: usize) -> Bytes {
         return pieces.swap_remove(0);
     }
     let mut whole = BytesMut::with_capacity(length);
-    pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
+    for piece in &pieces {
+        whole.extend_from_slice(piece);
+    }
     whole.freeze()
 }
 

@@ -68,6 +68,12 @@ fn hex(text: &str) -> Option<Digest> {
     Some(digest)
 }
 
+/// Lower-case hexadecimal.
+pub(super) fn to_hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}
+
 /// A secret as if it were base64, in the ways in which common decoders read what is none.
 pub(super) fn decoded(secret: &str) -> Vec<Vec<u8>> {
     let url: String = secret

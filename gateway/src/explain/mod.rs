@@ -66,24 +66,24 @@ pub fn explain(request: &Captured, key: Key<'_>, replayed: bool, secrets: &[&str
         Key::Unknown => None,
         Key::Named(halves) => Some(halves),
         Key::NamedBySecret(halves) => {
-            verdicts.push(Verdict::new(Mistake::KeysSwapped { in_header: true }));
+            verdicts.push(Verdict::from(Mistake::KeysSwapped { in_header: true }));
             Some(halves)
         }
     };
-    verdicts.extend(form::missing(request).into_iter().map(Verdict::new));
+    verdicts.extend(form::missing(request).into_iter().map(Verdict::from));
     let clock = clock(request);
-    verdicts.extend(clock.clone().map(Verdict::new));
+    verdicts.extend(clock.clone().map(Verdict::from));
     if let Some(halves) = halves {
         let found = search::search(request, &halves);
         if replayed {
-            verdicts.push(Verdict::new(Mistake::Replayed));
+            verdicts.push(Verdict::from(Mistake::Replayed));
         }
         let seconds = matches!(clock, Some(Mistake::Seconds));
-        verdicts.extend(found.into_iter().filter(|mistake| !(seconds && *mistake == Mistake::Seconds)).map(Verdict::new));
-        verdicts.extend(standing(halves.standing).map(Verdict::new));
+        verdicts.extend(found.into_iter().filter(|mistake| !(seconds && *mistake == Mistake::Seconds)).map(Verdict::from));
+        verdicts.extend(standing(halves.standing).map(Verdict::from));
     } else if matches!(request.access_key, Field::Text(_) | Field::Withheld(_)) {
-        verdicts.push(Verdict::new(Mistake::UnknownKey));
-        verdicts.extend(form::of_signature(request).map(Verdict::new));
+        verdicts.push(Verdict::from(Mistake::UnknownKey));
+        verdicts.extend(form::of_signature(request).map(Verdict::from));
     }
     verdict::finish(request, halves.as_ref(), verdicts, secrets)
 }

@@ -135,7 +135,7 @@ impl Search {
     /// Digests with the body where people put it: at the end, hashed or not, or alone.
     fn bodies(&self, key: &Key, text: &str) -> Vec<Digest> {
         let hash = sha256(&SHA256, &self.body);
-        let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = form::to_hex(hash.as_ref());
         let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, hash);
         let body = self.body.as_slice();
         let (head, name) = text.rsplit_once('\n').unwrap_or((text, ""));

@@ -1,6 +1,6 @@
 //! What people sign in place of the target that travels.
 
-use super::{captured::Captured, mistake::Mistake};
+use super::{captured::Captured, form::to_hex, mistake::Mistake};
 
 /// Parameters of which every order is tried; of more, only the sorted ones and those with two exchanged.
 const PERMUTED: usize = 5;
@@ -213,7 +213,8 @@ fn encode(text: &str, kept: &[u8]) -> String {
         if byte.is_ascii_alphanumeric() || kept.contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.push('%');
+            encoded.push_str(&to_hex(&[byte]).to_uppercase());
         }
     }
     encoded

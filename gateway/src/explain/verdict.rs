@@ -33,8 +33,8 @@ pub struct Explanation {
     pub body: String,
 }
 
-impl Verdict {
-    pub(super) fn new(mistake: Mistake) -> Self {
+impl From<Mistake> for Verdict {
+    fn from(mistake: Mistake) -> Self {
         Self { mistake: mistake.name(), explanation: mistake.to_string() }
     }
 }
@@ -55,7 +55,7 @@ pub(super) fn finish(request: &Captured, key: Option<&KeyHalves<'_>>, verdicts: 
         told.retain(|verdict| verdict.mistake != "signature_holds");
     }
     if told.is_empty() {
-        told.push(Verdict::new(Mistake::NoMatch { forwarded: request.was_forwarded() }));
+        told.push(Verdict::from(Mistake::NoMatch { forwarded: request.was_forwarded() }));
     }
     let (timestamp, name) = (shown(&request.timestamp), shown(&request.access_key));
     let text = format!("{} {}\n{timestamp}\n{name}", request.method, request.target);

@@ -28,6 +28,7 @@ const MARKED_AT_ONCE: i64 = 500;
 
 /// What a key may do (dataflow.md 1.5); `None` = no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "they are the names in answers and in the table")]
 pub(crate) struct Plan {
     /// Requests a second, with as many at once.
     pub(crate) per_second: Option<u32>,

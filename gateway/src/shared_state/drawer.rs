@@ -41,7 +41,7 @@ struct Room {
 struct Text {
     name: String,
     group: Group,
-    text: String,
+    content: String,
     until: Instant,
 }
 
@@ -55,7 +55,7 @@ impl Drawers {
     pub(super) fn keep(&self, group: Group, name: &str, text: String, time: Duration) {
         let room = if group.owner.is_some() { &self.known } else { &self.strangers };
         let now = Instant::now();
-        let text = Text { name: name.to_owned(), group, text, until: now + time };
+        let text = Text { name: name.to_owned(), group, content: text, until: now + time };
         room.lock().unwrap_or_else(PoisonError::into_inner).keep(text, now);
     }
 
@@ -92,7 +92,7 @@ impl Room {
 
     fn kept(&self, name: &str, now: Instant) -> Option<String> {
         let text = self.texts.get(self.numbers.get(name)?)?;
-        (text.until > now).then(|| text.text.clone())
+        (text.until > now).then(|| text.content.clone())
     }
 
     fn remove(&mut self, number: u64) {
@@ -123,7 +123,7 @@ impl Room {
 
 impl Text {
     fn bytes(&self) -> usize {
-        self.text.len() + OVERHEAD
+        self.content.len() + OVERHEAD
     }
 }
 

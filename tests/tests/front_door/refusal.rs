@@ -112,7 +112,7 @@ async fn wrong_times_keys_and_spellings_get_theirs() {
 
         let now = signature::now_ms().to_string();
         let digest = sign(&now);
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = signature::hex(&digest);
         owner.is_told(&at(&now, &hex).await, "hex_digest").await;
         owner.is_told(&at(&now, STANDARD.encode(&digest).trim_end_matches('=')).await, "padding_lost").await;
 

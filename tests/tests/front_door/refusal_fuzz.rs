@@ -68,7 +68,7 @@ struct Wrong {
 
 fn wrong(house: &House, dice: &mut Dice) -> Wrong {
     let (name, secret) = (house.access_key.as_str(), house.secret_key.as_str());
-    let encoded: String = secret.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let encoded = signature::percent(secret);
     let (method, path) = ROUTES[dice.roll(ROUTES.len())];
     let query = dice.pick(&["", "?", "?a=1&b=2", "?q=%EA%B0%80%20b", "?secret=S", "?x=E&y=1", "?limit=5&limit=6&q=a%2Fb"]);
     let target = format!("{path}{}", query.replace("=S", &format!("={secret}")).replace("=E", &format!("={encoded}")));
@@ -83,7 +83,7 @@ fn wrong(house: &House, dice: &mut Dice) -> Wrong {
     let text = format!("{method} {signed_target}{separator}{timestamp}{separator}{name}{tail}!");
     let digest = signature::hmac(if dice.chance(2) { secret.as_bytes() } else { name.as_bytes() }, text.as_bytes());
     let standard = STANDARD.encode(&digest);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = signature::hex(&digest);
     let spelt = match dice.roll(6) {
         0 => hex,
         1 => standard.trim_end_matches('=').to_owned(),
@@ -144,7 +144,7 @@ async fn refused(house: &House, request: Wrong) -> usize {
         texts.push(format!("{:?} {}", told.headers, told.text));
     }
     assert!(read <= 1, "either its owner or an administrator");
-    let encoded: String = house.secret_key.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let encoded = signature::percent(&house.secret_key);
     let secrets = [house.secret_key.clone(), encoded.clone(), encoded.to_uppercase(), STANDARD.encode(&house.secret_key)];
     for secret in secrets.iter().chain(&request.signatures) {
         let bare = secret.trim_end_matches('=');
