@@ -82,6 +82,8 @@ pub struct Config {
 pub struct GatewayConfig {
     /// `sqlite:<path>` or `postgres://…`; a file in the data folder if not set.
     pub database_url: Option<String>,
+    /// Signed requests a second to one API from all callers together; 0 = no limit.
+    pub throttle_per_second: u32,
 }
 
 /// What each service behind the gateway needs.
@@ -206,8 +208,8 @@ pub enum Environment {
 pub enum Replay {
     /// The same request gets the first answer; the same signature with another body is executed.
     On,
-    /// As `on`, but the same signature with another body is refused, as a wrong signature is. Uploads, whose bodies are streamed, and
-    /// sessions (`/auth/…`) are as with `on`.
+    /// As `on`, but the same signature with another body is refused, as a wrong signature is. Requests that write nothing, uploads, whose
+    /// bodies are streamed, and sessions (`/auth/…`) are as with `on`.
     Strict,
     /// Nothing is remembered.
     Off,

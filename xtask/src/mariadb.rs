@@ -10,7 +10,8 @@ use std::{fs, thread};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::postgres::{is_root, unprivileged_user};
+use crate::debian;
+use crate::postgres::unprivileged_user;
 use crate::process::{self, CannotStart, Guard, POLL, Stop};
 
 const SERVER: &str = "mariadbd";
@@ -31,18 +32,14 @@ impl Programs {
         if let Some(found) = Self::find() {
             return Ok(found);
         }
-        if !is_root()? || process::find_in_path(&["apt-get"]).is_none() {
+        if !debian::may_install()? {
             return Err(CannotStart(format!(
                 "MariaDB's programs `{SERVER}` and `{INSTALLER}` were not found. Install the package `mariadb-server-core` of your system, or \
                  run `cargo xtask test --sqlite-only`."
             ))
             .into());
         }
-        eprintln!("MariaDB was not found: installing Debian's package `mariadb-server-core`");
-        for arguments in [&["update"][..], &["install", "-y", "--no-install-recommends", "mariadb-server-core"]] {
-            let status = guard.run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))?;
-            ensure!(status.success(), CannotStart(format!("`apt-get {}` failed", arguments.join(" "))));
-        }
+        debian::install(guard, &["mariadb-server-core"]).context("`--sqlite-only` does without MariaDB")?;
         Self::find()
             .ok_or_else(|| CannotStart("the package `mariadb-server-core` was installed, but its programs are not found".to_owned()).into())
     }

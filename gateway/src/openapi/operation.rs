@@ -15,7 +15,7 @@ const REFUSALS: [(u16, &str); 13] = [
     (409, "The thing's state or its name forbids this."),
     (413, "The body is larger than it may be."),
     (422, "A field breaks a rule; each is named."),
-    (429, "Too many attempts; try later."),
+    (429, "Too many requests or attempts; try later."),
     (500, "A fault of the hub."),
     (501, "This part of the API is not served here."),
     (503, "A part that is needed is away; try later."),
@@ -27,13 +27,13 @@ const FLOW_REFUSALS: [(u16, &str); 7] = [
     (401, "No valid signature came with the request."),
     (404, "There is no such thing in the caller's space."),
     (413, "The body is larger than it may be."),
-    (429, "Too many executions wait; try later."),
+    (429, "A usage plan is used up, or too many executions wait; try later."),
     (500, "A fault of the hub."),
     (503, "A part that is needed is away; try later."),
 ];
 
 /// Refusals of every operation that needs a credential.
-const OF_ALL: [u16; 4] = [401, 404, 422, 503];
+const OF_ALL: [u16; 5] = [401, 404, 422, 429, 503];
 /// Further ones of every operation that writes.
 const OF_WRITES: [u16; 4] = [403, 408, 409, 413];
 
@@ -116,6 +116,15 @@ impl Operation {
         self
     }
 
+    /// A JSON body of a schema of its own.
+    pub(super) fn json_of(mut self, schema: Value) -> Self {
+        self.body = Some(json!({"content": {"application/json": {}}}));
+        if let Some(body) = &mut self.body {
+            body["content"]["application/json"]["schema"] = schema;
+        }
+        self
+    }
+
     /// A body of other types.
     pub(super) fn body(mut self, types: &[(&str, Value)]) -> Self {
         self.body = Some(json!({"required": true, "content": contents(types)}));
@@ -153,7 +162,7 @@ impl Operation {
 
     /// This status is all that an authenticated caller gets.
     pub(super) fn only(mut self, status: u16) -> Self {
-        self.refusals = vec![401, 404, 503, status];
+        self.refusals = vec![401, 404, 429, 503, status];
         self
     }
 

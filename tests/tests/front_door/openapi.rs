@@ -6,7 +6,7 @@ use madang_tests::on_every_hub;
 use serde_json::Value;
 
 use crate::{
-    authorization::{CLOSED, OPEN},
+    authorization::{CLOSED, FOR_ADMINISTRATORS, OPEN, OWN},
     data_flow,
 };
 
@@ -34,8 +34,9 @@ async fn every_route_is_described() {
             .map(|(method, path)| ((*method).to_owned(), path.replace('*', "")))
             .collect();
         assert_eq!(described(&document), routes);
-        for path in ["/madang/v1/whoami", "/healthz", "/readyz", "/metrics"] {
-            assert!(document["paths"][path]["get"].is_object(), "{path}");
+        for (method, path) in OWN.iter().chain(&FOR_ADMINISTRATORS).chain(&[("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")]) {
+            let operation = &document["paths"][path.replace('*', "")][method.to_lowercase()];
+            assert!(operation.is_object(), "{method} {path}");
         }
         assert_eq!(hub.visitor().get("/api/v1/openapi.json").send().await.is(200).text, answer.text);
     })

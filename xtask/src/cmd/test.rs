@@ -19,6 +19,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::Value;
 
 use crate::cmd::data;
+use crate::debian;
 use crate::hub::{self, PLANS, Place, Plan};
 use crate::mariadb;
 use crate::postgres::{self, Server};
@@ -27,6 +28,16 @@ use crate::process::{self, Guard};
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     test(&Guard::start()?, arguments)
 }
+
+/// What the samples of `docs/samples` are run by. A Java runtime without its compiler would not do, so it is looked for by that.
+const LANGUAGES: &[(&str, &str)] = &[
+    ("python3", "python3"),
+    ("javac", "default-jdk-headless"),
+    ("node", "nodejs"),
+    ("bash", "bash"),
+    ("openssl", "openssl"),
+    ("curl", "curl"),
+];
 
 /// Runs all tests. The last thing printed is the runner's own summary, unless it failed: then a word on the hubs' logs follows.
 pub(crate) fn test(guard: &Guard, arguments: &[String]) -> Result<ExitCode> {
@@ -38,6 +49,8 @@ pub(crate) fn test(guard: &Guard, arguments: &[String]) -> Result<ExitCode> {
         true => None,
         false => Some((postgres::find_or_install(guard)?, mariadb::Programs::find_or_install(guard)?)),
     };
+
+    debian::bring(guard, LANGUAGES)?;
 
     let madang = process::stage("build madang", || build_madang(guard, false))?;
     process::stage("build tests", || {

@@ -4,6 +4,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     http::request::Parts,
 };
+use bytes::Bytes;
 use madang_kit::{Code, Context, Error, principal::Scheme};
 use serde::de::DeserializeOwned;
 
@@ -45,12 +46,42 @@ impl FromRequest<Gateway> for JsonCall {
         let (extensions, headers, body) = request::split(request);
         let principal = request::caller(&extensions, &ACCEPTED)?;
         let body = request::body(body, gateway.config.body_bytes).await?;
-        if gateway.demands_first_body() {
-            request::demand_first_body(&*gateway.shared, &principal, &headers, &body).await?;
-        }
         let key = gateway.remembers_writes().then(|| request::idempotency_key(&principal, &headers, &extensions, &body)).flatten();
         let context = Context { idempotency_key: key, ..request::context(&extensions, principal) };
         Ok(Self { context, fields: Fields::read(&body)? })
+    }
+}
+
+/// A call of an administrator.
+pub(crate) struct AdminCall {
+    pub(crate) context: Context,
+}
+
+impl FromRequestParts<Gateway> for AdminCall {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Refusal> {
+        let Call { context } = Call::from_request_parts(parts, gateway).await?;
+        if context.principal.is_admin() {
+            return Ok(Self { context });
+        }
+        Err(Error::new(Code::Denied, "only an administrator may do this").into())
+    }
+}
+
+/// A call of an administrator with a bounded body.
+pub(crate) struct AdminBody {
+    pub(crate) context: Context,
+    pub(crate) body: Bytes,
+}
+
+impl FromRequest<Gateway> for AdminBody {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let AdminCall { context } = AdminCall::from_request_parts(&mut parts, gateway).await?;
+        Ok(Self { context, body: request::body(body, gateway.config.body_bytes).await? })
     }
 }
 

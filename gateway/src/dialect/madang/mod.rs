@@ -3,7 +3,9 @@
 mod bucket;
 mod call;
 mod connection;
+mod key;
 mod object;
+mod refusal;
 pub(super) mod routes;
 mod whoami;
 

@@ -5,12 +5,13 @@ use axum::{
     routing::{delete, get, put},
 };
 
-use super::{bucket, connection, object, whoami};
+use super::{bucket, connection, key, object, refusal, whoami};
 use crate::Gateway;
 
 pub(crate) fn routes() -> Router<Gateway> {
     Router::new()
         .route("/madang/v1/whoami", get(whoami::whoami))
+        .route("/madang/v1/refusals/{id}", get(refusal::show))
         .route("/madang/v1/buckets", get(bucket::list).post(bucket::create))
         .route("/madang/v1/buckets/{bucket}", delete(bucket::delete))
         .route("/madang/v1/buckets/{bucket}/grants", put(bucket::grant))
@@ -18,4 +19,7 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route("/madang/v1/buckets/{bucket}/objects/{*key}", get(object::get).put(object::put).delete(object::delete))
         .route("/madang/v1/connections", get(connection::list).post(connection::create))
         .route("/madang/v1/connections/{id}", get(connection::get).delete(connection::delete))
+        // for administrators
+        .route("/madang/v1/admin/keys", get(key::list).post(key::create))
+        .route("/madang/v1/admin/keys/{access_key}", get(key::show).patch(key::change).delete(key::delete))
 }
