@@ -49,7 +49,7 @@ struct Row {
 /// The columns of a [`Row`].
 macro_rules! claimed {
     () => {
-        "id, subject_id, definition, parameters, run_as, fence, attempts, started_at"
+        "id, kind, subject_id, definition, parameters, run_as, fence, attempts, started_at"
     };
 }
 
