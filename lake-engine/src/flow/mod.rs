@@ -97,5 +97,5 @@ fn as_text(batch: &RecordBatch, is_wanted: impl Fn(&DataType) -> bool, change: i
             columns.push(column.clone());
         }
     }
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| Error::storage(error))
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(Error::storage)
 }

@@ -74,11 +74,11 @@ impl Files {
         let sink = BufWriter::new(self.store.clone(), path);
         let writer = match self.format {
             ObjectFormat::Parquet => Writer::Parquet(Box::new(parquet(sink, &self.schema)?)),
-            ObjectFormat::Json => Writer::Text { sink, text: Vec::new(), json: true },
+            ObjectFormat::Json => Writer::Text { sink: Box::new(sink), text: Vec::new(), json: true },
             ObjectFormat::Csv => {
                 let mut text = Vec::new();
                 write_csv_header(&self.schema, &mut text);
-                Writer::Text { sink, text, json: false }
+                Writer::Text { sink: Box::new(sink), text, json: false }
             }
         };
         Ok(Open { writer, left: self.sizes.get(number).copied().unwrap_or(u64::MAX) })
@@ -103,7 +103,7 @@ struct Open {
 
 enum Writer {
     Parquet(Box<AsyncArrowWriter<BufWriter>>),
-    Text { sink: BufWriter, text: Vec<u8>, json: bool },
+    Text { sink: Box<BufWriter>, text: Vec<u8>, json: bool },
 }
 
 impl Open {

@@ -8,8 +8,9 @@ mod transform;
 
 use std::collections::HashMap;
 
+use futures::StreamExt;
 use madang_kit::{Code, Drain, Error, Result, error::chain};
-use madang_lake::{Conformed, Limits, Object, Relation};
+use madang_lake::{Conformed, Limits, Object, Relation, RowStream};
 use madang_proto::pipeline::v1::RunState;
 
 pub(super) use self::publish::Written;
@@ -200,10 +201,19 @@ impl Running<'_> {
     /// Keeps rows for the nodes behind.
     async fn keep(&self, rows: Conformed) -> Result<Done> {
         let Conformed { rows, bad_values } = rows;
-        let kept = self.walk.engine.0.flow.keep(rows, false).await.map_err(lake_error)?;
+        let kept = self.walk.engine.0.flow.keep(polite(rows), false).await.map_err(lake_error)?;
         let bad_values = bad_values.load(std::sync::atomic::Ordering::Relaxed);
         Ok(Done { rows_out: kept.rows(), rows: Some(kept), bad_values })
     }
+}
+
+/// The rows with a pause before each batch: reading and casting them is work without one, and the same task prolongs the run's lease.
+fn polite(rows: RowStream) -> RowStream {
+    let batches = rows.batches.then(|batch| async move {
+        tokio::task::yield_now().await;
+        batch
+    });
+    RowStream { schema: rows.schema, batches: batches.boxed() }
 }
 
 fn line(node: &Node, level: &'static str, message: impl Into<String>) -> Line {

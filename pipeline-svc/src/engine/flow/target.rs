@@ -8,7 +8,7 @@ use madang_lake::{Conform, Conformed, ObjectFormat, Place, Relation};
 use madang_proto::catalog::v1::{TableAccess, TableChange, TableFile, WriteMode as WireMode};
 
 use super::{
-    Done, Running, lake_error, line,
+    Done, Running, lake_error, line, polite,
     publish::{DatabaseWrite, ObjectsWrite, Removal},
 };
 use crate::{
@@ -28,7 +28,8 @@ impl Running<'_> {
         let Some(parent) = parents.first() else { return Err(Error::internal("a target without a parent")) };
         let rows = self.walk.engine.0.flow.rows(parent).map_err(lake_error)?;
         let conform = Conform::by_name(&rows.schema, target.columns.clone());
-        let rows = rows.conformed(conform);
+        let Conformed { rows, bad_values } = rows.conformed(conform);
+        let rows = Conformed { rows: polite(rows), bad_values };
         match &target.to {
             To::Objects { bucket, prefix, format } => {
                 let prefix = prefix.as_deref().unwrap_or_default();

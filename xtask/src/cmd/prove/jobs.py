@@ -126,7 +126,7 @@ cursor.execute("COPY flights FROM STDIN WITH (FORMAT csv, HEADER, NULL 'NA')", s
 cursor.execute("CREATE TABLE carriers (carrier text, country text)")
 cursor.executemany("INSERT INTO carriers VALUES (%s, %s)", carriers)
 source.commit()
-target = pymysql.connect(host=mariadb["host"], port=mariadb["port"], user=mariadb["username"], password=mariadb["password"], database=mariadb["database"], charset="utf8mb4")
+target = pymysql.connect(host=mariadb["host"], port=mariadb["port"], user=mariadb["username"], password=mariadb["password"].encode(), database=mariadb["database"], charset="utf8mb4")
 with target.cursor() as cursor:
     cursor.execute("CREATE TABLE sums (carrier VARCHAR(10), country VARCHAR(50), miles BIGINT, mean_delay DOUBLE, last_departure INT, arrived BIGINT)")
 connection = {kind: call("POST", "/madang/v1/connections", {"name": kind, "kind": kind, **login}).json()["id"] for kind, login in DATABASES.items()}
