@@ -11,6 +11,8 @@ MANY = 200
 # Runs of one pipeline wait for each other, so many at once need several.
 PIPELINES = 20
 PAUSE = 0.01
+# The times come from the trace; a client that looks all the time would take one of the two cores.
+LOOK_EVERY = 0.02
 FIRST_STEP_MS, THREE_STEPS_MS, THREE_STEPS_FAST_MS = 10, 60, 25
 
 
@@ -44,7 +46,7 @@ class Engine:
 
     def wait(self, batch):
         while (found := self.hub.call("GET", f"/batches/{batch}"))["status"] == "running":
-            time.sleep(0.002)
+            time.sleep(LOOK_EVERY)
         assert found["status"] == "completed", found
 
     def round(self):
@@ -112,4 +114,5 @@ by_name = {engine.name: engine for engine in engines}
 full, fast = by_name["PostgreSQL, full"], [by_name["PostgreSQL, fast"], by_name["SQLite, fast"]]
 verdict(f"request → first step p50 at most {FIRST_STEP_MS} ms on PostgreSQL with fsync", counted(full.first).median <= FIRST_STEP_MS)
 verdict(f"three steps p50 at most {THREE_STEPS_MS} ms on PostgreSQL with fsync", counted(full.whole).median <= THREE_STEPS_MS)
-verdict(f"three steps p50 at most {THREE_STEPS_FAST_MS} ms with `MADANG_DURABILITY=fast`", all(counted(e.whole).median <= THREE_STEPS_FAST_MS for e in fast))
+for engine in fast:
+    verdict(f"three steps p50 at most {THREE_STEPS_FAST_MS} ms with `MADANG_DURABILITY=fast`: {engine.name}", counted(engine.whole).median <= THREE_STEPS_FAST_MS)
