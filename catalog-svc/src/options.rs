@@ -60,7 +60,6 @@ fn days(value: &Value) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     #[test]

@@ -29,7 +29,8 @@ type Rest = Arc<Mutex<Option<Incoming>>>;
 
 /// The rest of a request's body.
 pub(super) struct Unread {
-    rest: Rest,
+    /// Absent if the request has no body, or a stream of its own.
+    rest: Option<Rest>,
     /// Whether the client waits to be told to send it.
     waits: bool,
 }
@@ -37,17 +38,17 @@ pub(super) struct Unread {
 impl Unread {
     /// The request with a body whose rest is not lost, and where that will be.
     pub(super) fn watch(request: Request<Incoming>) -> (Request<Body>, Self) {
-        let unread = Self { waits: request.headers().contains_key(EXPECT), rest: Arc::default() };
         if request.version() >= Version::HTTP_2 || request.body().is_end_stream() {
-            return (request.map(Body::new), unread); // HTTP/2 has a stream for each request
+            return (request.map(Body::new), Self { rest: None, waits: false });
         }
-        let rest = unread.rest.clone();
+        let rest = Rest::default();
+        let unread = Self { rest: Some(rest.clone()), waits: request.headers().contains_key(EXPECT) };
         (request.map(|body| Body::new(Watched { body: Some(body), rest })), unread)
     }
 
     /// Makes the connection ready for the next request, or says that there will be none.
     pub(super) async fn settle(self, response: &mut Response<Body>) {
-        let Some(rest) = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some(rest) = self.rest.and_then(|rest| rest.lock().unwrap_or_else(PoisonError::into_inner).take()) else { return };
         if self.waits || rest.size_hint().lower() > REST_BYTES as u64 || !read(rest).await {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
