@@ -110,7 +110,7 @@ fn wrong_times() {
     let seconds = (NOW / 1_000).to_string();
     let both = Case { timestamp: seconds.clone(), text: format!("GET {TARGET}\n{seconds}\n{NAME}"), ..Case::default() };
     verdicts(&both.explained(), &["seconds_instead_of_milliseconds"]);
-    let in_header = Case { timestamp: seconds.clone(), text: format!("GET {TARGET}\n{}000\n{NAME}", seconds), ..Case::default() };
+    let in_header = Case { timestamp: seconds.clone(), text: format!("GET {TARGET}\n{seconds}000\n{NAME}"), ..Case::default() };
     verdicts(&in_header.explained(), &["seconds_instead_of_milliseconds"]);
     let late = NOW - 3_600_000 * 9;
     let case = Case { timestamp: late.to_string(), text: format!("GET {TARGET}\n{late}\n{NAME}"), ..Case::default() };
@@ -232,7 +232,7 @@ fn a_secret_in_the_target_is_hidden_however_it_is_spelt() {
 
 #[test]
 fn searching_takes_milliseconds() {
-    let long: String = (0..200).map(|number| format!("&parameter{number}=%EA%B0%80")).collect();
+    let long = (0..200).fold(String::new(), |long, number| long + "&parameter" + &number.to_string() + "=%EA%B0%80");
     let target = format!("/api/v1/jobs?a=1{long}");
     let body = "x".repeat(MAX_BODY);
     let headers = [

@@ -64,8 +64,7 @@ async fn a_request_as_it_travelled() {
             .into_iter()
             .map(str::to_owned)
             .chain([format!("x-ncp-iam-access-key: {KEY}"), format!("x-ncp-apigw-signature-v2: {signature}"), String::new()])
-            .map(|line| format!("{mark}{line}\r\n"))
-            .collect::<String>()
+            .fold(String::new(), |head, line| head + mark + &line + "\r\n")
     };
     for mark in ["", "> "] {
         fs::write(&file, head(mark) + "{\"name\": \"a\"}").expect("a file");

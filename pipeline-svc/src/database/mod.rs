@@ -145,6 +145,7 @@ fn name(text: &str) -> Result<Vec<String>> {
 }
 
 /// What a failure of a user's database means. What its server says is for the caller.
+#[expect(clippy::needless_pass_by_value, reason = "results are mapped with it")]
 fn failed(error: sqlx::Error) -> Error {
     match &error {
         sqlx::Error::Database(told) => Error::new(Code::Invalid, format!("the database refused: {}", told.message())),

@@ -155,7 +155,10 @@ impl Load {
         };
         match wanted.mode {
             Mode::Append => {}
-            Mode::Overwrite => drop(run(&mut connection, format!("DELETE FROM {target}")).await?), // TRUNCATE would commit
+            // TRUNCATE would commit.
+            Mode::Overwrite => {
+                run(&mut connection, format!("DELETE FROM {target}")).await?;
+            }
             Mode::Ignore => {
                 let held =
                     sqlx::query(AssertSqlSafe(format!("SELECT 1 FROM {target} LIMIT 1 FOR UPDATE"))).fetch_optional(&mut connection).await;
@@ -173,7 +176,7 @@ impl Load {
     }
 
     pub(super) async fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        let columns = text::cells(batch, DataType::Int8, text::hex)?;
+        let columns = text::cells(batch, &DataType::Int8, text::hex)?;
         let most = (MAX_VALUES / self.columns.max(1)).max(1);
         let (mut start, mut bytes) = (0, 0);
         for row in 0..batch.num_rows() {

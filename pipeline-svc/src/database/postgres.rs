@@ -154,7 +154,9 @@ impl Load {
         };
         match wanted.mode {
             Mode::Append => {}
-            Mode::Overwrite => drop(run(&mut connection, format!("DELETE FROM {target}")).await?),
+            Mode::Overwrite => {
+                run(&mut connection, format!("DELETE FROM {target}")).await?;
+            }
             Mode::Ignore => {
                 run(&mut connection, format!("LOCK TABLE {target} IN SHARE ROW EXCLUSIVE MODE")).await?;
                 let held = sqlx::query(AssertSqlSafe(format!("SELECT 1 FROM {target} LIMIT 1"))).fetch_optional(&mut connection).await;
@@ -178,7 +180,7 @@ impl Load {
     }
 
     pub(super) async fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        let columns = text::cells(batch, DataType::Utf8, |bytes| format!("\\x{}", text::hex(bytes)))?;
+        let columns = text::cells(batch, &DataType::Utf8, |bytes| format!("\\x{}", text::hex(bytes)))?;
         let mut piece = Vec::new();
         for row in 0..batch.num_rows() {
             for (at, column) in columns.iter().enumerate() {

@@ -53,8 +53,8 @@ impl Gathered {
 }
 
 /// The cells of a batch as a server reads them: instants in UTC without a zone, bytes as `binary` says, truths as `truth` says.
-pub(super) fn cells(batch: &RecordBatch, truth: DataType, binary: fn(&[u8]) -> String) -> Result<Vec<StringArray>> {
-    batch.columns().iter().map(|column| texts(column, &truth, binary)).collect()
+pub(super) fn cells(batch: &RecordBatch, truth: &DataType, binary: fn(&[u8]) -> String) -> Result<Vec<StringArray>> {
+    batch.columns().iter().map(|column| texts(column, truth, binary)).collect()
 }
 
 fn texts(column: &ArrayRef, truth: &DataType, binary: fn(&[u8]) -> String) -> Result<StringArray> {

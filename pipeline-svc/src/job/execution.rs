@@ -220,13 +220,11 @@ async fn find(pipelines: &Pipelines, context: &Context, job: &str, execution: &s
         limit: 1,
         ..Filter::default()
     };
-    match store::list(&pipelines.db, &filter).await?.pop() {
-        Some(row) => Ok(row),
-        None => {
-            super::find(pipelines, context, job).await?; // of an absent job, that is what is told
-            Err(space::absent("execution_id", execution))
-        }
+    if let Some(row) = store::list(&pipelines.db, &filter).await?.pop() {
+        return Ok(row);
     }
+    super::find(pipelines, context, job).await?; // of an absent job, that is what is told
+    Err(space::absent("execution_id", execution))
 }
 
 /// Executions of a job, of a workflow or of all, newest first.

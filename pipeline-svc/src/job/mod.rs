@@ -128,7 +128,7 @@ pub(crate) async fn update(pipelines: &Pipelines, context: &Context, request: Up
         if !draft {
             graph::verify(pipelines, context, &definition).await?;
         }
-        changed.state = if draft { "draft" } else { "runnable" }.to_owned();
+        if draft { "draft" } else { "runnable" }.clone_into(&mut changed.state);
     }
     changed.revision += 1;
     changed.modified_at = pipelines.clock.now();

@@ -52,9 +52,8 @@ pub(crate) async fn get(
 
 /// Stores an object, once all of it has come.
 pub(crate) async fn put(pipelines: &Pipelines, context: &Context, mut parts: Streaming<PutObjectRequest>) -> Result<Object> {
-    let start = match parts.message().await?.and_then(|message| message.part) {
-        Some(Part::Start(start)) => start,
-        _ => return Err(Error::invalid("part", "order", "the start comes first")),
+    let Some(Part::Start(start)) = parts.message().await?.and_then(|message| message.part) else {
+        return Err(Error::invalid("part", "order", "the start comes first"));
     };
     demand(pipelines, context, &start.bucket, true).await?;
     check(&start.key)?;

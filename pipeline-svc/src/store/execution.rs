@@ -1,7 +1,7 @@
 //! Executions: what a run of a job is beyond a run.
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Db, Id, Result, Tx};
+use madang_kit::{Db, Id, Result, Tx, db::Query};
 
 /// What is added beside the run.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ pub(crate) async fn list(db: &Db, filter: &Filter) -> Result<Vec<Row>> {
     let (condition, values) = filter.narrowed();
     let (limit, offset) = (values.len() + 1, values.len() + 2);
     let text = format!("SELECT {COLUMNS} FROM {TABLES} WHERE {condition} ORDER BY e.run_id DESC LIMIT ${limit} OFFSET ${offset}");
-    let query = values.into_iter().fold(db.query(sqlx::AssertSqlSafe(text)), |query, value| query.bind(value));
+    let query = values.into_iter().fold(db.query(sqlx::AssertSqlSafe(text)), Query::bind);
     Ok(query.bind(filter.limit).bind(filter.offset).all().await?)
 }
 
@@ -105,7 +105,7 @@ pub(crate) async fn find_in(tx: &mut Tx, space: Id, job: &str, execution: &str) 
 pub(crate) async fn count(db: &Db, filter: &Filter) -> Result<i64> {
     let (condition, values) = filter.narrowed();
     let text = format!("SELECT COUNT(*) FROM {TABLES} WHERE {condition}");
-    let query = values.into_iter().fold(db.query(sqlx::AssertSqlSafe(text)), |query, value| query.bind(value));
+    let query = values.into_iter().fold(db.query(sqlx::AssertSqlSafe(text)), Query::bind);
     let (count,): (i64,) = query.one().await?;
     Ok(count)
 }

@@ -13,6 +13,14 @@ pub(crate) struct Record {
     pub(crate) tables: Option<Vec<u8>>,
 }
 
+#[derive(sqlx::FromRow)]
+struct Abandoned {
+    #[sqlx(flatten)]
+    record: Record,
+    run_as: String,
+    fence: i64,
+}
+
 /// Writes the commit record; false if the lease was lost, and then nothing.
 pub(crate) async fn decide(db: &Db, claim: &Claim, now: DateTime<Utc>, body: String, tables: Option<Vec<u8>>) -> Result<bool> {
     let mut tx = db.begin().await?;
@@ -37,7 +45,7 @@ pub(crate) async fn of_run(db: &Db, run: Id) -> Result<Option<Record>> {
 
 /// Open records of runs that nobody works on any more, with whom they work for.
 pub(crate) async fn abandoned(db: &Db, limit: i64) -> Result<Vec<(Record, madang_kit::Principal, i64)>> {
-    let rows: Vec<(String, String, Option<Vec<u8>>, String, i64)> = db
+    let found: Vec<Abandoned> = db
         .query(
             "SELECT p.run_id, p.body, p.tables, r.run_as, r.fence FROM job_publish p JOIN run r ON r.id = p.run_id
              WHERE r.state NOT IN ('queued', 'running') ORDER BY p.created_at LIMIT $1",
@@ -45,10 +53,7 @@ pub(crate) async fn abandoned(db: &Db, limit: i64) -> Result<Vec<(Record, madang
         .bind(limit)
         .all()
         .await?;
-    let read = rows.into_iter().map(|(run_id, body, tables, run_as, fence)| {
-        Ok((Record { run_id, body, tables }, serde_json::from_str(&run_as).map_err(Error::internal)?, fence))
-    });
-    read.collect()
+    found.into_iter().map(|found| Ok((found.record, serde_json::from_str(&found.run_as).map_err(Error::internal)?, found.fence))).collect()
 }
 
 /// Forgets a record that is done, or that came to nothing.

@@ -94,7 +94,7 @@ pub(crate) async fn write(db: &Db, claim: &Claim, now: DateTime<Utc>, transition
     match transition.run {
         Some(RunState::Succeeded) if claim.kind == RunKind::Job => firing::note_completed(&mut tx, claim.run).await?,
         Some(RunState::Failed) if claim.kind == RunKind::Job && transition.unlinked => {
-            job::mark_editing(&mut tx, claim.subject, claim.run).await?
+            job::mark_editing(&mut tx, claim.subject, claim.run).await?;
         }
         _ => {}
     }

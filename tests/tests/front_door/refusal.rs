@@ -21,6 +21,10 @@ struct Owner {
     secret_key: String,
 }
 
+fn headers(timestamp: &str, access_key: &str, signature: &str) -> Vec<(&'static str, String)> {
+    vec![(TIMESTAMP, timestamp.to_owned()), (ACCESS_KEY, access_key.to_owned()), (SIGNATURE, signature.to_owned())]
+}
+
 impl Owner {
     async fn new(hub: &Hub) -> Self {
         let admin = hub.admin().await;
@@ -30,15 +34,11 @@ impl Owner {
         Self { visitor: hub.visitor(), admin, person, access_key, secret_key }
     }
 
-    fn headers(&self, timestamp: &str, access_key: &str, signature: &str) -> Vec<(&'static str, String)> {
-        vec![(TIMESTAMP, timestamp.to_owned()), (ACCESS_KEY, access_key.to_owned()), (SIGNATURE, signature.to_owned())]
-    }
-
     /// Headers of this moment with the signature of a text, in which `T` and `A` stand for time and key.
     fn signing(&self, key: &[u8], text: &str) -> Vec<(&'static str, String)> {
         let timestamp = signature::now_ms().to_string();
         let text = text.replace("\u{1}T", &timestamp).replace("\u{1}A", &self.access_key);
-        self.headers(&timestamp, &self.access_key, &STANDARD.encode(signature::hmac(key, text.as_bytes())))
+        headers(&timestamp, &self.access_key, &STANDARD.encode(signature::hmac(key, text.as_bytes())))
     }
 
     /// The headers of a good request, but for the text that is signed.
@@ -101,7 +101,7 @@ async fn wrong_times_keys_and_spellings_get_theirs() {
     on_every_hub(|hub| async move {
         let owner = Owner::new(&hub).await;
         let sign = |timestamp: &str| signature::digest("GET", TARGET, timestamp, &owner.access_key, &owner.secret_key);
-        let at = |timestamp: &str, signature: &str| owner.get(owner.headers(timestamp, &owner.access_key, signature));
+        let at = |timestamp: &str, signature: &str| owner.get(headers(timestamp, &owner.access_key, signature));
 
         let seconds = (signature::now_ms() / 1_000).to_string();
         owner.is_told(&at(&seconds, &STANDARD.encode(sign(&seconds))).await, "seconds_instead_of_milliseconds").await;

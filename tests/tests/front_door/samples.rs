@@ -121,9 +121,9 @@ async fn every_sample_opens_every_hub() {
 
             let name = work::unique("예제");
             let body = json!({"name": name}).to_string();
-            let make = format!("{}/api/v1/collections", hub.http);
+            let collections = format!("{}/api/v1/collections", hub.http);
             let made: Value =
-                serde_json::from_str(&sample.prints(access_key, secret_key, &["call", "POST", &make, &body]).await).expect("JSON");
+                serde_json::from_str(&sample.prints(access_key, secret_key, &["call", "POST", &collections, &body]).await).expect("JSON");
             assert_eq!(made["name"], name.as_str(), "{}", sample.program);
 
             let refused = sample.run(access_key, "wrong", &["call", "GET", &who]).await;

@@ -77,11 +77,7 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "lake",
         title: "Killed at 200 random moments of concurrent uploads: no acknowledged row missing, none doubled, no half version",
-        check: Check::Tests {
-            tests: &[("command", "crash::")],
-            variables: &[("CRASH_ROUNDS", "100")],
-            databases: "SQLite and PostgreSQL",
-        },
+        check: Check::Tests { tests: &[("command", "crash::")], variables: &[("CRASH_ROUNDS", "100")], databases: "SQLite and PostgreSQL" },
     },
     Proof {
         name: "runs",
@@ -95,11 +91,7 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "schedules",
         title: "10,000 due slots within one minute, two pipeline processes, one of them killed now and then: one execution record per slot",
-        check: Check::Tests {
-            tests: &[("command", "slots_of_a_minute")],
-            variables: &[("SLOTS", "10000")],
-            databases: "PostgreSQL",
-        },
+        check: Check::Tests { tests: &[("command", "slots_of_a_minute")], variables: &[("SLOTS", "10000")], databases: "PostgreSQL" },
     },
 ];
 

@@ -31,14 +31,14 @@ const RETRY: &str = "30";
 /// An error on its way out.
 #[derive(Debug)]
 pub(crate) struct FlowError {
-    error: Error,
+    error: Box<Error>,
     /// The nodes that the request sent: fields name them by their places.
     nodes: Option<Value>,
 }
 
 impl From<Error> for FlowError {
     fn from(error: Error) -> Self {
-        Self { error, nodes: None }
+        Self { error: Box::new(error), nodes: None }
     }
 }
 
@@ -51,7 +51,7 @@ impl From<tonic::Status> for FlowError {
 impl FlowError {
     /// An error about nodes.
     pub(crate) fn of_nodes(error: impl Into<Error>, nodes: &Value) -> Self {
-        Self { error: error.into(), nodes: Some(nodes.clone()) }
+        Self { error: Box::new(error.into()), nodes: Some(nodes.clone()) }
     }
 }
 
@@ -72,7 +72,9 @@ struct Problem {
 fn problem(code: Code, fields: &[FieldProblem]) -> Option<(StatusCode, &'static str, Option<&'static str>)> {
     let linked = fields.first().map_or("", |problem| problem.rule.as_str());
     Some(match (code, linked) {
-        (Code::NotFound, "path") => return None,
+        (Code::NotFound, "path") | (Code::Unauthenticated | Code::TooLarge | Code::RateLimited | Code::TimedOut | Code::Unavailable, _) => {
+            return None;
+        }
         (Code::NotFound | Code::NotVisible, "absent") => (StatusCode::NOT_FOUND, "resource-not-found", None),
         (Code::NotFound | Code::NotVisible, _) | (Code::Invalid, "client-resource-not-found") => {
             (StatusCode::BAD_REQUEST, "client-resource-not-found", Some("The resource can't be found."))
@@ -86,7 +88,6 @@ fn problem(code: Code, fields: &[FieldProblem]) -> Option<(StatusCode, &'static 
         }
         (Code::Conflict, _) => (StatusCode::BAD_REQUEST, "bad-state", Some("Check the status.")),
         (Code::Internal, _) => (StatusCode::INTERNAL_SERVER_ERROR, "unknown-resource-action", Some("An unexpected error has occurred.")),
-        (Code::Unauthenticated | Code::TooLarge | Code::RateLimited | Code::TimedOut | Code::Unavailable, _) => return None,
     })
 }
 
@@ -105,7 +106,7 @@ fn envelope(code: Code) -> (StatusCode, &'static str, &'static str, &'static str
 
 impl IntoResponse for FlowError {
     fn into_response(self) -> Response {
-        let Error { code, message, fields, cause } = self.error;
+        let Error { code, message, fields, cause } = *self.error;
         if let Some(cause) = cause {
             tracing::error!(code = code.name(), error = %chain(cause.as_ref()), "request failed");
         }

@@ -88,8 +88,8 @@ pub(super) async fn listed(gateway: &Gateway, call: &Call, request: ListExecutio
     let page = request.page.unwrap_or_default();
     let found = gateway.executions.clone().list_executions(rpc::request(&call.context, request)).await?.into_inner();
     let now = gateway.identity.clock.now();
-    let items = found.executions.iter().map(|execution| shape(execution, now)).collect();
-    Ok(Json(wire::list(items, found.count, &page)))
+    let items = found.executions.iter().map(|execution| shape(execution, now)).collect::<Vec<_>>();
+    Ok(Json(wire::list(&items, found.count, &page)))
 }
 
 /// `GET /jobs/{jobId}/executions/{jobExecutionId}` getJobExecutionById

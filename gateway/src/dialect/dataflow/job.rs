@@ -62,7 +62,7 @@ pub(crate) async fn list(State(gateway): State<Gateway>, Query(query): Query<Pag
     let status = query.status.as_deref().map(read_status).transpose()?.unwrap_or_default();
     let request = ListJobsRequest { name: query.name, status: status.into(), page: Some(page) };
     let found = gateway.jobs.clone().list_jobs(rpc::request(&call.context, request)).await?.into_inner();
-    Ok(Json(wire::list(found.jobs.iter().map(item).collect(), found.count, &page)))
+    Ok(Json(wire::list(&found.jobs.iter().map(item).collect::<Vec<_>>(), found.count, &page)))
 }
 
 /// `PUT /jobs/{jobId}` updateJob: replaces; the condition and the number of runs stay if they are not given.

@@ -29,16 +29,13 @@ pub(crate) async fn create(State(gateway): State<Gateway>, call: JsonCall) -> Re
     let mut fields = call.fields;
     let name = fields.text("name");
     let kind = choose(&mut fields, "type", &TYPES).unwrap_or_default();
-    let rule = match fields.inner("triggerRule", ENTRIES) {
-        Some(mut inner) => {
-            let rule = read_rule(&mut inner);
-            fields.absorb(inner);
-            Some(rule)
-        }
-        None => {
-            fields.problem("triggerRule", "missing", "must be an object");
-            None
-        }
+    let rule = if let Some(mut inner) = fields.inner("triggerRule", ENTRIES) {
+        let rule = read_rule(&mut inner);
+        fields.absorb(inner);
+        Some(rule)
+    } else {
+        fields.problem("triggerRule", "missing", "must be an object");
+        None
     };
     fields.finish()?;
     let request = CreateTriggerRequest { name, r#type: kind.into(), rule };
@@ -58,7 +55,7 @@ pub(crate) async fn list(State(gateway): State<Gateway>, Query(query): Query<Pag
     let request = ListTriggersRequest { name: query.name, page: Some(page) };
     let found = gateway.triggers.clone().list_triggers(rpc::request(&call.context, request)).await?.into_inner();
     let item = |trigger: &Trigger| shape(trigger).with("resourceId", trigger.id.clone()).with("disabled", false).done();
-    Ok(Json(wire::list(found.triggers.iter().map(item).collect(), found.count, &page)))
+    Ok(Json(wire::list(&found.triggers.iter().map(item).collect::<Vec<_>>(), found.count, &page)))
 }
 
 /// `DELETE /triggers/{triggerId}` deleteTrigger

@@ -114,7 +114,7 @@ fn number(name: &str, text: Option<&str>) -> Result<Option<u64>> {
 }
 
 /// The envelope of a list.
-pub(crate) fn list(items: Vec<Value>, count: u64, page: &Page) -> Value {
+pub(crate) fn list(items: &[Value], count: u64, page: &Page) -> Value {
     json!({"list": items, "count": count, "page": page.number, "limit": page.limit})
 }
 

@@ -52,7 +52,7 @@ pub(crate) async fn list(State(gateway): State<Gateway>, Query(query): Query<Pag
     let page = query.page()?;
     let request = ListWorkflowsRequest { name: query.name, page: Some(page) };
     let found = gateway.workflows.clone().list_workflows(rpc::request(&call.context, request)).await?.into_inner();
-    Ok(Json(wire::list(found.workflows.iter().map(item).collect(), found.count, &page)))
+    Ok(Json(wire::list(&found.workflows.iter().map(item).collect::<Vec<_>>(), found.count, &page)))
 }
 
 /// `DELETE /workflows/{workflowId}` deleteWorkflow

@@ -26,14 +26,14 @@ struct Client {
     http: String,
     access_key: String,
     secret_key: String,
-    client: reqwest::Client,
+    requests: reqwest::Client,
 }
 
 impl Client {
     fn new(http: &str, credentials: &Value) -> Self {
         let text = |key: &str| credentials[key].as_str().expect("a text").to_owned();
-        let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
-        Self { http: http.to_owned(), access_key: text("access_key"), secret_key: text("secret_key"), client }
+        let requests = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        Self { http: http.to_owned(), access_key: text("access_key"), secret_key: text("secret_key"), requests }
     }
 
     fn of(hub: &Hub) -> Self {
@@ -44,7 +44,7 @@ impl Client {
     async fn try_call(&self, watch: &Yard, method: Method, target: &str, body: Option<&Value>) -> Option<(u16, Value)> {
         let timestamp = watch.now().to_string();
         let signature = madang_gateway::sign(method.as_str(), target, &timestamp, &self.access_key, &self.secret_key);
-        let mut request = self.client.request(method, format!("{}{target}", self.http));
+        let mut request = self.requests.request(method, format!("{}{target}", self.http));
         let headers =
             [("x-ncp-apigw-timestamp", &timestamp), ("x-ncp-iam-access-key", &self.access_key), ("x-ncp-apigw-signature-v2", &signature)];
         for (name, value) in headers {
@@ -99,7 +99,7 @@ impl Client {
         let target = format!("/api/v1/tables/{table}/upload");
         let timestamp = watch.now().to_string();
         let signature = madang_gateway::sign("POST", &target, &timestamp, &self.access_key, &self.secret_key);
-        let request = self.client.post(format!("{}{target}", self.http)).header("x-ncp-apigw-timestamp", &timestamp);
+        let request = self.requests.post(format!("{}{target}", self.http)).header("x-ncp-apigw-timestamp", &timestamp);
         let request = request.header("x-ncp-iam-access-key", &self.access_key).header("x-ncp-apigw-signature-v2", signature);
         let answer = request.header("content-type", "multipart/form-data; boundary=x").body(body).send().await.expect("an answer");
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());

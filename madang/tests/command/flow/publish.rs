@@ -42,9 +42,9 @@ async fn objects_are_exchanged_whole(place: Place) {
         client = Client::of(&hub);
         let ended = client.until(&watch, &target, |look| !matches!(look["status"].as_str(), Some("READY" | "RUNNING"))).await;
         if ended["status"] == "COMPLETED" {
-            completed += 1
+            completed += 1;
         } else {
-            failed += 1
+            failed += 1;
         }
         let value = only_value(&bucket.join("rows"), ROWS).expect("rows");
         assert!((completed..=completed + failed).contains(&value), "{value} after {completed} completed and {failed} failed: {ended}");

@@ -6,7 +6,7 @@ mod source;
 mod target;
 mod transform;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use futures::StreamExt;
 use madang_kit::{Code, Drain, Error, Result, error::chain};
@@ -184,12 +184,12 @@ impl Running<'_> {
         let allowed = bucket::demand_in(&engine.db, engine.objects.as_ref(), &self.walk.context.principal, bucket, writes).await;
         allowed.map_err(|error| verify::linked(&node.place, "bucketName", error))?;
         let key = (bucket.clone(), prefix.clone());
-        if !self.pins.contains_key(&key) {
+        if let Entry::Vacant(place) = self.pins.entry(key) {
             let found = engine.objects.list(bucket, prefix, "", MAX_OBJECTS + 1).await.map_err(lake_error)?;
             if found.len() > MAX_OBJECTS {
                 return Err(node.place.wrong("prefix", "too_many", format!("more than {MAX_OBJECTS} objects lie there")));
             }
-            self.pins.insert(key, found.into_iter().filter(|object| object.is_data_under(prefix)).collect());
+            place.insert(found.into_iter().filter(|object| object.is_data_under(prefix)).collect());
         }
         Ok(())
     }

@@ -70,11 +70,11 @@ impl Running<'_> {
         let batches = futures::stream::iter(objects).then(move |object| {
             let (flow, counter, schema, names) = (flow.clone(), counter.clone(), schema.clone(), names.clone());
             async move {
-                let named = object.key.clone();
-                let rows = flow.read_object(&object, format, &names, &LIMITS).await.map_err(|error| of_object(&named, error))?;
+                let key = object.key.clone();
+                let rows = flow.read_object(&object, format, &names, &LIMITS).await.map_err(|error| of_object(&key, error))?;
                 let conform = Conform::by_name(&rows.schema, schema).from_outside();
                 let batches = rows.batches.map(move |batch| {
-                    let (batch, bad) = batch.and_then(|batch| conform.apply(&batch)).map_err(|error| of_object(&named, error))?;
+                    let (batch, bad) = batch.and_then(|batch| conform.apply(&batch)).map_err(|error| of_object(&key, error))?;
                     counter.fetch_add(bad, Ordering::Relaxed);
                     Ok(batch)
                 });

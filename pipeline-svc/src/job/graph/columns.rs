@@ -67,9 +67,9 @@ fn define(place: &Place, schema: &SchemaRef, changes: &[(String, Field)]) -> Res
     for (at, (name, _)) in changes.iter().enumerate() {
         find(place, &format!("defineFieldList.{at}.name"), schema, name)?;
     }
-    let changed =
+    let defined =
         |field: &Field| changes.iter().find(|(name, _)| name == field.name()).map_or_else(|| field.clone(), |(_, new)| new.clone());
-    kind::unique(place, "defineFieldList", schema.fields().iter().map(|field| changed(field)).collect())
+    kind::unique(place, "defineFieldList", schema.fields().iter().map(|field| defined(field)).collect())
 }
 
 fn select(place: &Place, schema: &SchemaRef, names: &[String]) -> Result<SchemaRef> {

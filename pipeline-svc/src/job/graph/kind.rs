@@ -31,7 +31,7 @@ pub(crate) fn read(name: &str) -> Option<DataType> {
         ("bigint" | "long", None) => DataType::Int64,
         ("float", None) => DataType::Float32,
         ("double", None) => DataType::Float64,
-        ("string" | "void" | "char" | "varchar", None) => DataType::Utf8,
+        ("string" | "void" | "char" | "varchar" | "array" | "map" | "struct", None) => DataType::Utf8,
         ("char" | "varchar", Some([length])) if *length > 0 => DataType::Utf8,
         ("date", None) => DataType::Date32,
         ("datetime" | "timestamp", None) => DataType::Timestamp(TimeUnit::Microsecond, None),
@@ -40,7 +40,6 @@ pub(crate) fn read(name: &str) -> Option<DataType> {
         ("decimal", Some([precision])) => decimal(*precision, 0)?,
         ("decimal", Some([precision, scale])) => decimal(*precision, *scale)?,
         ("binary", None) => DataType::Binary,
-        ("array" | "map" | "struct", None) => DataType::Utf8,
         _ => return None,
     };
     Some(kind)

@@ -75,15 +75,12 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         let (before, from) = rest.split_at(start);
         let after = from.get(2..).unwrap_or_default();
         let name = after.split_once('}').map(|(name, _)| name).filter(|name| is_name(name));
-        match name {
-            Some(name) => {
-                pieces.extend([Piece::Text(before), Piece::Name(name)]);
-                rest = after.get(name.len() + 1..).unwrap_or_default();
-            }
-            None => {
-                pieces.push(Piece::Text(rest.get(..start + 2).unwrap_or(rest)));
-                rest = after;
-            }
+        if let Some(name) = name {
+            pieces.extend([Piece::Text(before), Piece::Name(name)]);
+            rest = after.get(name.len() + 1..).unwrap_or_default();
+        } else {
+            pieces.push(Piece::Text(rest.get(..start + 2).unwrap_or(rest)));
+            rest = after;
         }
     }
     pieces.push(Piece::Text(rest));

@@ -38,8 +38,8 @@ pub(super) fn order(nodes: &[Node]) -> Result<Vec<(usize, Vec<usize>)>> {
         sorted.into_iter().partition(|at| nodes.get(*at).is_some_and(|node| is(node, "TARGET")));
     let order: Vec<usize> = others.into_iter().chain(targets).collect();
     let places: HashMap<usize, usize> = order.iter().enumerate().map(|(place, at)| (*at, place)).collect();
-    let placed = |at: &usize| parents.get(*at).into_iter().flatten().filter_map(|parent| places.get(parent).copied()).collect();
-    Ok(order.iter().map(|at| (*at, placed(at))).collect())
+    let inputs = |at: &usize| parents.get(*at).into_iter().flatten().filter_map(|parent| places.get(parent).copied()).collect();
+    Ok(order.iter().map(|at| (*at, inputs(at))).collect())
 }
 
 fn place(at: usize, node: &Node) -> Place {

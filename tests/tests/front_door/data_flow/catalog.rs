@@ -9,7 +9,7 @@ use super::{
     storage::put,
 };
 
-fn table(kind: &str, id: i64, parents: Value, names: (&str, &str), version: &str, columns: &[&str]) -> Value {
+fn table(kind: &str, id: i64, parents: &[i64], names: (&str, &str), version: &str, columns: &[&str]) -> Value {
     json!({"type": kind, "id": id, "name": "표", "parentNodeIds": parents, "database": names.0, "table": names.1, "schemaVersion": version,
            "fieldList": fields(columns)})
 }
@@ -24,7 +24,7 @@ async fn tables_have_numbered_schemas_and_names() {
         let body = json!({"name": title, "collection_id": collection});
         let id = client.post("/api/v1/datasets").json(&body).send().await.is(200).text_of("id");
         let verify = async |version: &str, columns: &[&str], names: (&str, &str)| {
-            let source = table("SOURCE_CATALOG", 1, json!([]), names, version, columns);
+            let source = table("SOURCE_CATALOG", 1, &[], names, version, columns);
             let body = json!({"name": name("job"), "nodes": [source, graphs.target(1, "out", "CSV", columns)]});
             client.post("/api/v1/jobs/verify").json(&body).send().await
         };
@@ -47,7 +47,7 @@ async fn tables_have_numbered_schemas_and_names() {
         demand_problem(&verify("1", &["n:bigint"], ("없는 곳", &title)).await, 400, "client-resource-not-found", "database");
         demand_problem(&verify("1", &["n:bigint"], (&database, "없는 표")).await, 400, "client-resource-not-found", "table");
 
-        let source = table("SOURCE_CATALOG", 1, json!([]), own, "1", &["n:int"]);
+        let source = table("SOURCE_CATALOG", 1, &[], own, "1", &["n:int"]);
         graphs.run(json!([source, graphs.target(1, "numbers", "CSV", &["n:int"])])).await;
         assert_eq!(super::storage::text(client, &graphs.bucket, "numbers").await, "n\r\n1\r\n2\r\n3\r\n");
     })
@@ -64,7 +64,7 @@ async fn a_table_is_written_and_keeps_its_columns() {
         put(client, &graphs.bucket, "in/1.csv", "나라,n\nUS,7\n,8\n").await;
         let source = graphs.source(1, "in", "CSV", &["나라:string", "n:string"]);
         let target = |mode: &str| {
-            let mut target = table("TARGET_CATALOG", 2, json!([1]), (&collection, &id), "1", &["나라:string", "n:bigint"]);
+            let mut target = table("TARGET_CATALOG", 2, &[1], (&collection, &id), "1", &["나라:string", "n:bigint"]);
             target["updateType"] = mode.into();
             target
         };
@@ -74,7 +74,7 @@ async fn a_table_is_written_and_keeps_its_columns() {
         graphs.run(json!([source, target("IGNORE")])).await;
         assert_eq!(json!(work::rows(client, &id).await), rows);
         // The table itself, read and overwritten, beside an object.
-        let own = table("SOURCE_CATALOG", 1, json!([]), (&collection, &id), "latest", &["n:bigint", "나라:string"]);
+        let own = table("SOURCE_CATALOG", 1, &[], (&collection, &id), "latest", &["n:bigint", "나라:string"]);
         let nodes = json!([own, {"type": "TRANSFORM_FILTER", "id": 3, "name": "f", "parentNodeIds": [1], "filterType": "AND",
                                  "filterConditionList": [{"name": "n", "operator": "GTE", "value": "7"}]},
                            {"type": "TARGET_CATALOG", "id": 2, "name": "표", "parentNodeIds": [3], "database": collection, "table": id, "schemaVersion": "1",
@@ -83,7 +83,7 @@ async fn a_table_is_written_and_keeps_its_columns() {
         graphs.run(nodes).await;
         assert_eq!(json!(work::rows(client, &id).await), json!([[7, "US", null], [8, null, null]]));
         assert_eq!(super::storage::text(client, &graphs.bucket, "beside").await, "{\"n\":7}\n{\"n\":8}\n");
-        let unknown = table("TARGET_CATALOG", 2, json!([1]), (&collection, &id), "1", &["없다:bigint"]);
+        let unknown = table("TARGET_CATALOG", 2, &[1], (&collection, &id), "1", &["없다:bigint"]);
         let body = json!({"name": name("job"), "nodes": [source, unknown]});
         demand_problem(&client.post("/api/v1/jobs/verify").json(&body).send().await, 400, "bad-parameter", "없다");
     })

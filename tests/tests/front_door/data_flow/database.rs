@@ -69,7 +69,7 @@ impl Databases {
         self.postgres.execute(AssertSqlSafe(format!("INSERT INTO \"{}\" VALUES {rows}", self.table))).await.expect("filled");
     }
 
-    fn node(&self, kind: &str, id: i64, parents: Value, connection: &str, columns: &[&str]) -> Value {
+    fn node(&self, kind: &str, id: i64, parents: &[i64], connection: &str, columns: &[&str]) -> Value {
         json!({"type": kind, "id": id, "name": "표", "parentNodeIds": parents, "connectionId": connection, "table": self.table, "fieldList": fields(columns)})
     }
 
@@ -93,8 +93,8 @@ async fn rows_go_from_postgresql_to_mariadb_and_back() {
         databases.make().await;
         databases.fill_postgres().await;
         let there = json!([
-            databases.node("SOURCE_CDB_POSTGRESQL", 1, json!([]), &databases.to_postgres, &COLUMNS),
-            databases.node("TARGET_CDB_MYSQL", 2, json!([1]), &databases.to_mariadb, &COLUMNS),
+            databases.node("SOURCE_CDB_POSTGRESQL", 1, &[], &databases.to_postgres, &COLUMNS),
+            databases.node("TARGET_CDB_MYSQL", 2, &[1], &databases.to_mariadb, &COLUMNS),
         ]);
         let ended = databases.graphs.run(there.clone()).await;
         assert_eq!((&ended["nodeStats"][0]["rowsOut"], &ended["nodeStats"][0]["badValues"]), (&json!(3), &json!(0)), "{ended}");
@@ -120,8 +120,8 @@ async fn rows_go_from_postgresql_to_mariadb_and_back() {
         let sql = format!("DELETE FROM \"{}\"", databases.table);
         databases.postgres.execute(AssertSqlSafe(sql)).await.expect("emptied");
         let back = json!([
-            databases.node("SOURCE_CDB_MYSQL", 1, json!([]), &databases.to_mariadb, &COLUMNS),
-            databases.node("TARGET_CDB_POSTGRESQL", 2, json!([1]), &databases.to_postgres, &COLUMNS),
+            databases.node("SOURCE_CDB_MYSQL", 1, &[], &databases.to_mariadb, &COLUMNS),
+            databases.node("TARGET_CDB_POSTGRESQL", 2, &[1], &databases.to_postgres, &COLUMNS),
         ]);
         databases.graphs.run(back).await;
         let sql = format!("SELECT \"번호\"::text || coalesce(\"나라\", '-') || coalesce(\"금액\"::text, '-') || coalesce(\"비율\"::text, '-') || coalesce(encode(b, 'hex'), '-') FROM \"{}\" ORDER BY \"번호\"", databases.table);
@@ -141,7 +141,7 @@ async fn what_a_database_lacks_is_told() {
         put(&client, &databases.graphs.bucket, "in/1.csv", "번호,없다\n1,2\n").await;
         let source = databases.graphs.source(1, "in", "CSV", &["번호:bigint", "없다:int"]);
         let target = |table: &str, connection: &str, columns: &[&str]| {
-            let mut node = databases.node("TARGET_CDB_POSTGRESQL", 2, json!([1]), connection, columns);
+            let mut node = databases.node("TARGET_CDB_POSTGRESQL", 2, &[1], connection, columns);
             node["table"] = table.into();
             node
         };
