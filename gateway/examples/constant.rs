@@ -35,6 +35,9 @@ const COLLECTION: &str = "01932c07-209f-7c8e-8f3a-1d2b3c4d5e6f";
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let process = Process::open(Loaded::load(None, &[])?.config)?;

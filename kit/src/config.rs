@@ -379,6 +379,7 @@ fn origin(name: &str) -> &str {
 
 fn printable(value: &Value) -> String {
     match value {
+        Value::String(_, text) if text.is_empty() => "(empty)".to_owned(),
         Value::String(_, text) => masked(text),
         Value::Empty(..) => "(not set)".to_owned(),
         other => serde_json::to_string(other).unwrap_or_default(),
