@@ -2,7 +2,14 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = ["madang/catalog/v1/catalog.proto", "madang/common/v1/failure.proto", "madang/pipeline/v1/pipeline.proto"];
+    let files = [
+        "madang/catalog/v1/catalog.proto",
+        "madang/common/v1/failure.proto",
+        "madang/pipeline/v1/job.proto",
+        "madang/pipeline/v1/node.proto",
+        "madang/pipeline/v1/pipeline.proto",
+        "madang/pipeline/v1/storage.proto",
+    ];
     let descriptors = protox::compile(files, ["proto"])?;
     tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
     Ok(())

@@ -5,16 +5,16 @@ use madang_kit::rpc;
 use madang_proto::catalog::v1::{
     CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset, DeleteRequest, DeleteResponse,
     DeleteRowsRequest, DeleteRowsResponse, DemandOrganizationRequest, DemandOrganizationResponse, DescribeReaderRequest,
-    DescribeReaderResponse, FenceRunRequest, FenceRunResponse, GetRequest, InspectFilesResponse, ListDatasetsResponse,
-    ListObjectVersionsRequest, ListObjectVersionsResponse, ListOrganizationsResponse, ListRequest, ListTableVersionsRequest,
-    ListTableVersionsResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest, PutUserResponse, QueryTableRequest,
-    ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, UpdateDatasetRequest, UpdateOrganizationRequest,
-    UploadTableRequest, UploadTableResponse, catalog_server, permissions_server, read_table_response::Part, table_commits_server,
-    users_server,
+    DescribeReaderResponse, FenceRunRequest, FenceRunResponse, FindTableRequest, FindTableResponse, GetRequest, InspectFilesResponse,
+    ListDatasetsResponse, ListObjectVersionsRequest, ListObjectVersionsResponse, ListOrganizationsResponse, ListRequest,
+    ListTableVersionsRequest, ListTableVersionsResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest,
+    PutUserResponse, QueryTableRequest, ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse,
+    UpdateDatasetRequest, UpdateOrganizationRequest, UploadTableRequest, UploadTableResponse, catalog_server, permissions_server,
+    read_table_response::Part, table_commits_server, users_server,
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{Catalog, dataset, delete, organization, reader, table, thing, upload, user};
+use crate::{Catalog, dataset, delete, find, organization, reader, table, thing, upload, user};
 
 /// The largest commit: a table of some 100,000 files.
 pub(crate) const COMMIT_BYTES: usize = 32 << 20;
@@ -139,6 +139,11 @@ impl table_commits_server::TableCommits for Catalog {
 
     async fn fence_run(&self, request: Request<FenceRunRequest>) -> Answer<FenceRunResponse> {
         Ok(Response::new(table::fence(self, request.into_inner()).await?))
+    }
+
+    async fn find_table(&self, request: Request<FindTableRequest>) -> Answer<FindTableResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(find::find(self, &context, request.into_inner()).await?))
     }
 }
 

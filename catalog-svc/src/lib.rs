@@ -9,6 +9,7 @@ mod compact;
 mod dataset;
 mod delete;
 mod error;
+mod find;
 mod format;
 mod grpc;
 mod merge;

@@ -25,7 +25,7 @@ use crate::{
     store::{
         dataset,
         publish::{self as store, Change, RunStep},
-        table,
+        schema_version, table,
     },
 };
 
@@ -100,6 +100,7 @@ async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result
         _ => return Err(moved()),
     };
     table::set_decided(tx, change.table.as_str(), &change.schema, number).await?;
+    schema_version::note(tx, change.table.as_str(), &change.schema).await?;
     Ok(number)
 }
 

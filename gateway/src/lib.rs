@@ -2,41 +2,60 @@
 //!
 //! * [`edge`]: listeners, TLS, limits, request ids, the access log, metrics, health.
 //! * [`credential`]: one file per scheme; says who is asking and answers nothing.
+//! * [`admission`]: usage plans and the memory of signed writes, for requests with a good signature.
+//! * [`refusal`], [`explain`]: why a signature was refused, for those who may know.
 //! * [`dialect`]: one folder per API; routes in a table, JSON types, one error table.
 //! * [`identity`]: users, spaces, keys and tokens.
 //! * [`openapi`]: what all of it is, for programs and for people.
 
+mod admission;
 mod credential;
 mod dialect;
 mod edge;
+pub mod explain;
 mod identity;
+mod keys;
 mod openapi;
+mod refusal;
 mod shared_state;
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
 use madang_kit::{
-    Clock, Db, Drain, Error, Result,
+    Clock, Context, Db, Drain, Error, Principal, Result,
     config::{Config, Replay},
+    error::chain,
     housekeeping,
-    rpc::Channel,
+    rpc::{self, Channel},
     secrets::Secrets,
 };
 use madang_proto::{
     catalog::v1::catalog_client::CatalogClient,
-    pipeline::v1::{codes_client::CodesClient, pipelines_client::PipelinesClient},
+    pipeline::v1::{
+        IntroduceRequest, buckets_client::BucketsClient, codes_client::CodesClient, connections_client::ConnectionsClient,
+        executions_client::ExecutionsClient, jobs_client::JobsClient, pipelines_client::PipelinesClient, triggers_client::TriggersClient,
+        workflows_client::WorkflowsClient,
+    },
 };
 
 pub use credential::ncp_signature::sign;
 pub use edge::{Addresses, Listeners, tls};
 pub use identity::bootstrap::Credentials;
+pub use keys::{Keys, MAX_PAGE as MAX_KEYS};
 
 use credential::Authenticator;
-use identity::{Identity, outbox, store, token::Tokens};
+use identity::{Identity, access_key, key_store, outbox, store, token::Tokens};
+use refusal::Refusals;
+use shared_state::SharedState;
 
 /// The largest message from a service: a page of rows comes in pieces of 1 MiB.
 const MESSAGE_BYTES: usize = 16 << 20;
+/// How often pipeline-svc is told of the first space until it was heard.
+const INTRODUCE_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
+/// How long the counts of a quota are kept.
+const KEEP_USAGE: TimeDelta = TimeDelta::days(62);
 
 /// What the gateway needs.
 pub struct Options {
@@ -54,16 +73,34 @@ pub struct Options {
     pub metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
 }
 
-/// What handlers work with.
+/// What handlers work with. Each request clones it several times, so it is one pointer.
 #[derive(Clone)]
-pub(crate) struct Gateway {
+pub(crate) struct Gateway(Arc<House>);
+
+impl std::ops::Deref for Gateway {
+    type Target = House;
+
+    fn deref(&self) -> &House {
+        &self.0
+    }
+}
+
+/// What is in the gateway.
+pub(crate) struct House {
     identity: Identity,
     tokens: Arc<Tokens>,
     users: Arc<outbox::Relay>,
     shared: Arc<dyn shared_state::SharedState>,
+    refusals: Refusals,
     catalog: CatalogClient<Channel>,
     pipelines: PipelinesClient<Channel>,
     codes: CodesClient<Channel>,
+    jobs: JobsClient<Channel>,
+    executions: ExecutionsClient<Channel>,
+    workflows: WorkflowsClient<Channel>,
+    triggers: TriggersClient<Channel>,
+    buckets: BucketsClient<Channel>,
+    connections: ConnectionsClient<Channel>,
     parts: Arc<Vec<(&'static str, Channel)>>,
     metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     config: Arc<Config>,
@@ -85,32 +122,70 @@ pub async fn bootstrap(
 pub async fn start(options: Options, config: Config, listeners: Listeners, drain: &Drain) -> Result<()> {
     let (identity, tokens) = open(&options.database, &options.secrets, options.clock).await?;
     housekeeping::spawn(&identity.db, &identity.clock, drain);
+    access_key::mark_secrets(&identity).await?;
+    identity.watch(drain);
     let users = outbox::Relay::new(identity.clone(), options.catalog.clone()).start(drain).await;
     spawn_sweeps(identity.clone(), drain);
-    let gateway = Gateway {
+    let (config, shared) = (Arc::new(config), Arc::new(shared_state::Memory::new(&identity.db)));
+    spawn_give_back(shared.clone(), drain);
+    let gateway = Gateway(Arc::new(House {
+        refusals: Refusals::new(shared.clone(), identity.clone(), config.clone()),
         identity,
         tokens: Arc::new(tokens),
         users,
-        shared: Arc::new(shared_state::Memory::default()),
+        shared,
         catalog: CatalogClient::new(options.catalog.clone()).max_decoding_message_size(MESSAGE_BYTES),
         pipelines: PipelinesClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         codes: CodesClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        jobs: JobsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        executions: ExecutionsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        workflows: WorkflowsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        triggers: TriggersClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        buckets: BucketsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        connections: ConnectionsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         parts: Arc::new(vec![("catalog", options.catalog), ("pipeline", options.pipeline)]),
         metrics: options.metrics,
-        config: Arc::new(config),
-    };
+        config,
+    }));
+    introduce(&gateway, drain).await;
     let router = edge::wrap(dialect::router(gateway.clone()), &gateway);
     listeners.serve(router, drain);
     Ok(())
 }
 
+/// Tells pipeline-svc which space has the buckets that were put there by hand: at once if it is there already, else as soon as it is.
+async fn introduce(gateway: &Gateway, drain: &Drain) {
+    if told_first_space(gateway).await {
+        return;
+    }
+    let (gateway, stop) = (gateway.clone(), drain.token());
+    drain.spawn(async move {
+        while stop.run_until_cancelled(tokio::time::sleep(INTRODUCE_EVERY)).await.is_some() {
+            if told_first_space(&gateway).await {
+                return;
+            }
+        }
+    });
+}
+
+async fn told_first_space(gateway: &Gateway) -> bool {
+    let space = match store::oldest_space(&gateway.identity.db).await {
+        Ok(Some(space)) => space,
+        Ok(None) => return true,
+        Err(_) => return false,
+    };
+    let context = Context::new(Principal::service("gateway"));
+    let request = IntroduceRequest { space_id: space.to_string() };
+    gateway.buckets.clone().introduce(rpc::request(&context, request)).await.is_ok()
+}
+
 impl Gateway {
-    fn authenticator(&self) -> Authenticator {
-        Authenticator { identity: self.identity.clone(), tokens: self.tokens.clone() }
+    fn authenticator(&self) -> Arc<Authenticator> {
+        Arc::new(Authenticator { identity: self.identity.clone(), tokens: self.tokens.clone(), refusals: self.refusals.clone() })
     }
 
-    fn demands_first_body(&self) -> bool {
-        self.config.replay == Replay::Strict
+    fn keys(&self) -> Keys {
+        Keys::new(self.identity.clone(), self.shared.clone())
     }
 
     fn remembers_writes(&self) -> bool {
@@ -126,7 +201,18 @@ async fn open(database: &Db, secrets: &Secrets, clock: Clock) -> Result<(Identit
     Ok((Identity::new(database.clone(), keyring, clock), tokens))
 }
 
-/// Forgets ended tokens that have expired, now and then.
+/// Gives back what was counted of quotas and not used, once nothing new comes.
+fn spawn_give_back(shared: Arc<dyn SharedState>, drain: &Drain) {
+    let stop = drain.token();
+    drain.spawn(async move {
+        stop.cancelled().await;
+        if let Err(error) = shared.give_back().await {
+            tracing::warn!(error = %chain(&error), "unused requests of quotas not given back");
+        }
+    });
+}
+
+/// Forgets ended tokens that have expired and counts of past months, now and then.
 fn spawn_sweeps(identity: Identity, drain: &Drain) {
     housekeeping::every(SWEEP_EVERY, drain, "expired tokens not removed yet", move || {
         let identity = identity.clone();
@@ -136,6 +222,9 @@ fn spawn_sweeps(identity: Identity, drain: &Drain) {
 
 async fn sweep(identity: &Identity) -> Result<()> {
     let mut tx = identity.db.begin().await?;
-    store::sweep_revoked_tokens(&mut tx, identity.clock.now()).await?;
+    let now = identity.clock.now();
+    store::sweep_revoked_tokens(&mut tx, now).await?;
+    let [_, month] = admission::periods(now - KEEP_USAGE);
+    key_store::sweep_usage(&mut tx, &month).await?;
     Ok(tx.commit().await?)
 }

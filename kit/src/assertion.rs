@@ -62,11 +62,13 @@ pub enum Refusal {
     NotAllowed,
 }
 
-/// Makes assertions in the name of one process.
+/// Makes assertions in the name of one process. Each call has its own, so cloning costs next to nothing.
 #[derive(Clone)]
-pub struct Signer {
+pub struct Signer(Arc<Signing>);
+
+struct Signing {
     issuer: Service,
-    key: Arc<Ed25519KeyPair>,
+    key: Ed25519KeyPair,
     clock: Clock,
     /// With the time at which each was made.
     made: Cache<(Principal, String), (i64, Arc<str>)>,
@@ -74,7 +76,7 @@ pub struct Signer {
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signer").field("issuer", &self.issuer).finish_non_exhaustive()
+        f.debug_struct("Signer").field("issuer", &self.0.issuer).finish_non_exhaustive()
     }
 }
 
@@ -96,33 +98,33 @@ impl Signer {
         let bytes = BASE64.decode(private_key.expose_secret()).map_err(|_| BadKey)?;
         let key = Ed25519KeyPair::from_pkcs8(&bytes).map_err(|_| BadKey)?;
         let made = Cache::builder().max_capacity(CACHED).time_to_live(REUSE).build();
-        Ok(Self { issuer: issuer.to_owned(), key: Arc::new(key), clock, made })
+        Ok(Self(Arc::new(Signing { issuer: issuer.to_owned(), key, clock, made })))
     }
 
     /// An assertion that `principal` is calling `method` (`/package.Service/Method`).
     pub fn assertion(&self, principal: &Principal, method: &str) -> Arc<str> {
-        let (key, now) = ((principal.clone(), method.to_owned()), self.clock.now_ms());
+        let (key, now) = ((principal.clone(), method.to_owned()), self.0.clock.now_ms());
         // The clock may have been set since: an assertion of another time opens nothing.
-        if let Some((made, assertion)) = self.made.get(&key)
+        if let Some((made, assertion)) = self.0.made.get(&key)
             && Duration::from_millis(now.abs_diff(made)) < REUSE
         {
             return assertion;
         }
         let assertion: Arc<str> = self.sign(principal, method, now).into();
-        self.made.insert(key, (now, assertion.clone()));
+        self.0.made.insert(key, (now, assertion.clone()));
         assertion
     }
 
     fn sign(&self, principal: &Principal, method: &str, issued_ms: i64) -> String {
         let claims = Claims {
-            issuer: self.issuer.clone(),
+            issuer: self.0.issuer.clone(),
             method: method.to_owned(),
             issued_ms,
             expires_ms: issued_ms.saturating_add(LIFETIME_MS),
             principal: principal.clone(),
         };
         let claims = BASE64.encode(serde_json::to_vec(&claims).unwrap_or_default());
-        let signature = BASE64.encode(self.key.sign(claims.as_bytes()).as_ref());
+        let signature = BASE64.encode(self.0.key.sign(claims.as_bytes()).as_ref());
         format!("{claims}.{signature}")
     }
 }
@@ -139,18 +141,20 @@ pub struct Verified {
     pub principal: Principal,
 }
 
-/// Checks assertions on the receiving side.
+/// Checks assertions on the receiving side. Cloning costs next to nothing.
 #[derive(Clone)]
-pub struct Verifier {
-    public_keys: Arc<HashMap<Service, Vec<u8>>>,
-    allowed: Arc<AllowList>,
+pub struct Verifier(Arc<Verifying>);
+
+struct Verifying {
+    public_keys: HashMap<Service, Vec<u8>>,
+    allowed: AllowList,
     clock: Clock,
     seen: Cache<String, Arc<Claims>>,
 }
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("allowed", &self.allowed).finish_non_exhaustive()
+        f.debug_struct("Verifier").field("allowed", &self.0.allowed).finish_non_exhaustive()
     }
 }
 
@@ -162,17 +166,17 @@ impl Verifier {
             public_keys.insert(service.clone(), BASE64.decode(key).map_err(|_| BadKey)?);
         }
         let seen = Cache::builder().max_capacity(CACHED).time_to_live(Duration::from_millis(LIFETIME_MS.unsigned_abs())).build();
-        Ok(Self { public_keys: Arc::new(public_keys), allowed: Arc::new(allowed), clock, seen })
+        Ok(Self(Arc::new(Verifying { public_keys, allowed, clock, seen })))
     }
 
     /// Checks an assertion for a call of `method`. Signature first, so that a stranger learns nothing from the order of checks.
     pub fn verify(&self, assertion: Option<&str>, method: &str) -> Result<Verified, Refusal> {
         let assertion = assertion.ok_or(Refusal::Missing)?;
-        let claims = match self.seen.get(assertion) {
+        let claims = match self.0.seen.get(assertion) {
             Some(claims) => claims,
             None => self.read(assertion)?,
         };
-        let now = self.clock.now_ms();
+        let now = self.0.clock.now_ms();
         let lifetime = claims.expires_ms.saturating_sub(claims.issued_ms);
         if now >= claims.expires_ms || claims.issued_ms > now.saturating_add(CLOCK_SKEW_MS) || lifetime > LIFETIME_MS {
             return Err(Refusal::Expired);
@@ -194,16 +198,16 @@ impl Verifier {
         let signature = BASE64.decode(signature).map_err(|_| Refusal::Malformed)?;
         let bytes = BASE64.decode(body).map_err(|_| Refusal::Malformed)?;
         let claims: Claims = serde_json::from_slice(&bytes).map_err(|_| Refusal::Malformed)?;
-        let key = self.public_keys.get(&claims.issuer).ok_or(Refusal::UnknownIssuer)?;
+        let key = self.0.public_keys.get(&claims.issuer).ok_or(Refusal::UnknownIssuer)?;
         let key = UnparsedPublicKey::new(&ED25519, key);
         key.verify(body.as_bytes(), &signature).map_err(|_| Refusal::WrongSignature)?;
         let claims = Arc::new(claims);
-        self.seen.insert(assertion.to_owned(), claims.clone());
+        self.0.seen.insert(assertion.to_owned(), claims.clone());
         Ok(claims)
     }
 
     fn allows(&self, issuer: &str, method: &str) -> bool {
-        let patterns = self.allowed.get(issuer).map(Vec::as_slice).unwrap_or_default();
+        let patterns = self.0.allowed.get(issuer).map(Vec::as_slice).unwrap_or_default();
         patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
             Some(prefix) => method.starts_with(prefix),
             None => pattern == method,

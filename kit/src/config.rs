@@ -17,7 +17,7 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::db::Durability;
+use crate::{db::Durability, outbound::FetchAllow};
 
 const PREFIX: &str = "MADANG_";
 /// Each run that is worked on has threads and memory of its own.
@@ -58,6 +58,8 @@ pub struct Config {
     pub durability: Durability,
     /// Whether a signed write that comes again has a second effect.
     pub replay: Replay,
+    /// Hosts with ports that connections and fetches of users may reach although private: `host:port,host:port`.
+    pub fetch_allow: String,
     /// A file with milliseconds to add to the clock, for tests; refused in production.
     pub clock_offset_file: Option<PathBuf>,
     /// What is logged: `info`, `warn,madang=debug`, ….
@@ -80,6 +82,8 @@ pub struct Config {
 pub struct GatewayConfig {
     /// `sqlite:<path>` or `postgres://…`; a file in the data folder if not set.
     pub database_url: Option<String>,
+    /// Signed requests a second to one API from all callers together; 0 = no limit.
+    pub throttle_per_second: u32,
 }
 
 /// What each service behind the gateway needs.
@@ -110,6 +114,14 @@ pub struct PipelineConfig {
     pub runs_per_user: usize,
     /// Runs of one space that are worked on at the same time, in all processes together; 0 = no limit.
     pub runs_per_space: usize,
+    /// Of Data Flow's runs whose condition names none: the role that they say they act as.
+    pub nrn: String,
+    /// The same for `<bucket>/<prefix>/` of scripts.
+    pub script_path: String,
+    /// The same for `<bucket>/<prefix>/` of logs.
+    pub log_path: String,
+    /// Of a hundred values that a job reads, so many may be unreadable before it fails; 100 = all.
+    pub bad_percent: u8,
     /// The command that runs Python codes, words parted by blanks; not set = Python steps fail.
     pub python: Option<String>,
     /// Seconds that one Python step may take.
@@ -154,6 +166,7 @@ impl Default for Config {
             body_bytes: 1 << 20,
             durability: Durability::Full,
             replay: Replay::On,
+            fetch_allow: String::new(),
             clock_offset_file: None,
             log: DEFAULT_FILTER.to_owned(),
             gateway: GatewayConfig::default(),
@@ -165,6 +178,10 @@ impl Default for Config {
                 workers: 4,
                 runs_per_user: 0,
                 runs_per_space: 0,
+                nrn: "nrn:PUB:IAM::0:Role/madang".to_owned(),
+                script_path: "madang/scripts/".to_owned(),
+                log_path: "madang/logs/".to_owned(),
+                bad_percent: 100,
                 python: None,
                 python_seconds: 600,
                 python_bytes: 1 << 30,
@@ -191,8 +208,8 @@ pub enum Environment {
 pub enum Replay {
     /// The same request gets the first answer; the same signature with another body is executed.
     On,
-    /// As `on`, but the same signature with another body is refused, as a wrong signature is. Uploads, whose bodies are streamed, and
-    /// sessions (`/auth/…`) are as with `on`.
+    /// As `on`, but the same signature with another body is refused, as a wrong signature is. Requests that write nothing, uploads, whose
+    /// bodies are streamed, and sessions (`/auth/…`) are as with `on`.
     Strict,
     /// Nothing is remembered.
     Off,
@@ -300,6 +317,9 @@ impl Config {
         if self.object_store_url.as_deref().is_some_and(|url| !url.starts_with("file:") && !url.starts_with("s3:")) {
             return Err(Error("object_store_url must begin with file: or s3:".to_owned()));
         }
+        if let Err(entry) = FetchAllow::parse(&self.fetch_allow) {
+            return Err(Error(format!("fetch_allow: '{entry}' is not host:port")));
+        }
         if self.pipeline.workers == 0 || self.pipeline.workers > MAX_WORKERS {
             return Err(Error(format!("pipeline.workers must be 1 to {MAX_WORKERS}")));
         }
@@ -359,6 +379,7 @@ fn origin(name: &str) -> &str {
 
 fn printable(value: &Value) -> String {
     match value {
+        Value::String(_, text) if text.is_empty() => "(empty)".to_owned(),
         Value::String(_, text) => masked(text),
         Value::Empty(..) => "(not set)".to_owned(),
         other => serde_json::to_string(other).unwrap_or_default(),

@@ -12,7 +12,7 @@ mod query;
 use std::{borrow::Cow, path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    Postgres, SqlSafeStr, Sqlite, Transaction,
+    Connection as _, Postgres, SqlSafeStr, Sqlite, Transaction,
     migrate::{MigrateError, Migrator},
     postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions},
     sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
@@ -27,6 +27,7 @@ pub use self::{
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(10);
+const TRUSTED_WHILE_IDLE: Duration = Duration::from_secs(1);
 
 /// Whether an acknowledged write survives power loss, or only a crash of the process (`MADANG_DURABILITY`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -115,8 +116,7 @@ impl Db {
     async fn connect_postgres(url: &str, durability: Durability) -> sqlx::Result<Self> {
         let commit = if durability == Durability::Full { "on" } else { "off" };
         let options = PgConnectOptions::from_str(url)?.options([("synchronous_commit", commit)]);
-        let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(WAIT_FOR_CONNECTION);
-        Ok(Self::Postgres(pool.connect_with(options).await?))
+        Ok(Self::Postgres(postgres_pool().connect_with(options).await?))
     }
 
     /// Brings the tables of the kit and of the service up to date, under a lock.
@@ -248,9 +248,26 @@ async fn settled(group: Option<&Arc<GroupCommit>>) -> sqlx::Result<()> {
     }
 }
 
-/// Connections stay open: when its last one closes, SQLite folds the log into the database and removes it.
+/// A connection that was in use a moment ago is not asked whether it still lives: that is one more round trip for each statement.
+fn postgres_pool() -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(WAIT_FOR_CONNECTION)
+        .test_before_acquire(false)
+        .before_acquire(|connection, met| {
+            Box::pin(async move {
+                if met.idle_for > TRUSTED_WHILE_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+}
+
+/// Connections stay open: when its last one closes, SQLite folds the log into the database and removes it. None can be lost to the network.
 fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new().max_connections(connections).acquire_timeout(WAIT_FOR_CONNECTION).idle_timeout(None).max_lifetime(None)
+    let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(WAIT_FOR_CONNECTION);
+    pool.idle_timeout(None).max_lifetime(None).test_before_acquire(false)
 }
 
 /// Group commit for a database that has a write-ahead log; one in memory has none, nor has one on some network file systems.

@@ -9,10 +9,33 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 use uuid::Uuid;
 
+use crate::Error;
+
 /// The identifier of a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Id(Uuid);
+
+/// Characters of a short name.
+const SHORT: usize = 12;
+/// What short names are made of.
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// A random name of 12 letters and digits, kept beside the id of the same thing (dataflow.md 2.1).
+///
+/// # Errors
+/// If the system has no randomness.
+pub fn short_name() -> Result<String, Error> {
+    let mut bytes = [0_u8; 16];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::internal("no randomness"))?;
+    let mut rest = u128::from_le_bytes(bytes);
+    let mut next = || {
+        let digit = usize::try_from(rest % 62).unwrap_or_default();
+        rest /= 62;
+        BASE62.get(digit).copied().map_or('0', char::from)
+    };
+    Ok((0..SHORT).map(|_| next()).collect())
+}
 
 /// A text that is not an id of the wanted spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,6 +122,14 @@ mod tests {
         }
         assert_eq!(Id::parse_prefixed("ds", "ds-zzzzzzzzzzzzzzzzzzzzzzzzzz"), Err(NotAnId), "more than 128 bits");
         assert_eq!("01932c07209f7c8e8f3a1d2b3c4d5e6f".parse::<Id>(), Err(NotAnId), "no hyphens");
+    }
+
+    #[test]
+    fn short_names_are_twelve_letters_and_digits() {
+        let names: Vec<String> = (0..1000).map(|_| short_name().expect("randomness")).collect();
+        assert!(names.iter().all(|name| name.len() == SHORT && name.bytes().all(|byte| byte.is_ascii_alphanumeric())));
+        let different: std::collections::HashSet<_> = names.iter().collect();
+        assert_eq!(different.len(), names.len());
     }
 
     #[test]

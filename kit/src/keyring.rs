@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    hmac,
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::SecretString;
 
@@ -27,7 +30,12 @@ pub enum Error {
 pub struct Keyring {
     current: String,
     keys: BTreeMap<String, RandomizedNonceKey>,
+    /// Derived from the current key, for [`Self::mark`].
+    marks: hmac::Key,
 }
+
+/// What the key for marks is derived under, so that it is good for nothing else.
+const MARKS: &[u8] = b"madang: marks of secrets";
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,13 +46,28 @@ impl fmt::Debug for Keyring {
 impl Keyring {
     /// A ring from base64 texts; `current` is the key for new secrets.
     pub fn new(current: &str, keys: &BTreeMap<String, SecretString>) -> Result<Self, Error> {
-        let mut ring = BTreeMap::new();
+        let (mut ring, mut marks) = (BTreeMap::new(), None);
         for (id, text) in keys {
             let bytes = STANDARD.decode(secrecy::ExposeSecret::expose_secret(text)).map_err(|_| Error::BadKey)?;
             let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| Error::BadKey)?;
             ring.insert(id.clone(), key);
+            if id == current {
+                let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes), MARKS);
+                marks = Some(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()));
+            }
         }
-        if ring.contains_key(current) { Ok(Self { current: current.to_owned(), keys: ring }) } else { Err(Error::UnknownKey) }
+        Ok(Self { current: current.to_owned(), keys: ring, marks: marks.ok_or(Error::UnknownKey)? })
+    }
+
+    /// A text that is equal for equal secrets and tells nothing else: `<key id>.<base64>`. A secret can be found by it without being
+    /// kept in the clear; after a rotation, marks are made anew.
+    pub fn mark(&self, secret: &str) -> String {
+        format!("{}.{}", self.current, STANDARD.encode(hmac::sign(&self.marks, secret.as_bytes())))
+    }
+
+    /// What every mark under the current key begins with.
+    pub fn mark_prefix(&self) -> String {
+        format!("{}.", self.current)
     }
 
     /// Encrypts a secret for the row that `bound_to` names.
@@ -90,6 +113,15 @@ mod tests {
         assert_eq!(ring("k2").open(&sealed, "access_key:A").expect("opened").expose_secret(), "비밀");
         assert_eq!(ring("k2").open(&sealed, "access_key:B").err(), Some(Error::Broken));
         assert_ne!(sealed, ring("k1").seal("비밀", "access_key:A").expect("sealed"), "nonces differ");
+    }
+
+    #[test]
+    fn a_mark_is_the_same_for_the_same_secret_under_the_same_key() {
+        let mark = ring("k1").mark("비밀");
+        assert_eq!(mark, ring("k1").mark("비밀"));
+        assert!(mark.starts_with(&ring("k1").mark_prefix()) && !mark.contains("비밀"));
+        assert_ne!(mark, ring("k1").mark("비밀 "));
+        assert_ne!(mark, ring("k2").mark("비밀"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod housekeeping;
 pub mod id;
 pub mod idempotency;
 pub mod keyring;
+pub mod outbound;
 pub mod principal;
 pub mod process;
 pub mod rpc;

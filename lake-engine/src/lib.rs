@@ -5,10 +5,13 @@
 //! * Writing: [`Engine`] converts a file (`ingest/`) or a row stream into Parquet files of disjoint `_id` ranges (`write/`), and
 //!   one commit makes them a version (`delta/`).
 //! * Rewriting: merges, deletes, wider columns and compaction write files that take the place of others (`rewrite/`).
+//! * Object Storage (`objects/`) and the rows between the nodes of data flows (`flow/`).
 //! * Reading: a page seeks by row counts (`read.rs`); a query is planned over resolved file lists only (`query/`).
 
 mod delta;
+mod flow;
 mod ingest;
+mod objects;
 mod query;
 mod read;
 mod rewrite;
@@ -27,8 +30,8 @@ use std::{
 
 use async_trait::async_trait;
 use madang_lake::{
-    Change, CommitInfo, DataFile, Error, Filter, Input, Inspection, Lake, Limits, Merge, ReadOptions, Result, Rewrite, RowIds, RowStream,
-    Schema, Snapshot, Staged, TableId, VersionInfo,
+    Change, CommitInfo, DataFile, Error, Filter, Input, Inspection, Lake, Limits, Merge, Objects, ReadOptions, Result, Rewrite, RowIds,
+    RowStream, Schema, Snapshot, Staged, TableId, VersionInfo,
 };
 use object_store::ObjectStore;
 use serde_json::Value;
@@ -60,6 +63,7 @@ pub struct Engine {
     tables: delta::Tables,
     footers: read::Footers,
     scratch: PathBuf,
+    objects: Held,
 }
 
 impl Engine {
@@ -68,8 +72,25 @@ impl Engine {
     /// # Errors
     /// [`Error::Invalid`] for a root that no store serves, [`Error::Storage`] if the store can't be opened.
     pub fn open(options: EngineOptions) -> Result<Self> {
+        let folder = store::folder_of(&options.root)?;
         let store = store::open(options.root, options.durability)?;
-        Ok(Self { tables: delta::Tables::new(store.clone()), footers: read::Footers::default(), store, scratch: options.scratch })
+        let objects = objects::open(folder, options.durability == Durability::Full, &store)?;
+        let tables = delta::Tables::new(store.clone());
+        Ok(Self { tables, footers: read::Footers::default(), store, scratch: options.scratch, objects: Held(objects) })
+    }
+
+    /// Object Storage below the same root.
+    pub fn objects(&self) -> Arc<dyn Objects> {
+        self.objects.0.clone()
+    }
+}
+
+/// Object Storage, which has nothing to print.
+struct Held(Arc<dyn Objects>);
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Objects")
     }
 }
 

@@ -9,23 +9,31 @@
 //!   version names; [`Lake::commit`] makes them part of the next version, or fails and changes nothing.
 //! * A file is never changed. [`Lake::merge`], [`Lake::delete`], [`Lake::widen`] and [`Lake::compact`] write files that take the
 //!   place of others ([`Rewrite`]); a row that stays keeps its id.
+//! * Rows between the nodes of a data flow ([`Flow`]) are of more types than a table can hold, and never a table's. [`Objects`] is
+//!   Object Storage, where flows read and write.
 //! * Only catalog-svc calls [`Lake::create`] and [`Lake::commit`].
 
+mod conform;
 mod error;
 mod export;
+mod flow;
 mod inspection;
 mod ipc;
+mod objects;
 mod render;
 mod rewrite;
 mod schema;
 mod table;
 mod wire;
 
+pub use conform::{Conform, is_value};
 pub use error::{Error, Result};
 pub use export::{ExportFormat, export};
+pub use flow::{Conformed, Flow, ObjectFormat, Question, ROW_NUMBER, Relation};
 pub use inspection::Inspection;
 pub use ipc::{Decoder, Encoder};
-pub use render::{write_csv_header, write_csv_rows, write_json_objects, write_json_rows};
+pub use objects::{Object, Objects, Place, check_bucket, check_key, check_new_bucket, check_prefix};
+pub use render::{RAW_JSON, write_csv_header, write_csv_rows, write_json_lines, write_json_objects, write_json_rows};
 pub use rewrite::{Merge, Positions, Rewrite};
 pub use schema::{Column, ColumnType, ROW_ID, Schema};
 pub use table::{

@@ -41,6 +41,18 @@ impl TableId {
         Self(text)
     }
 
+    /// The same for rows that must survive a power failure, because what is to become of them is decided.
+    pub fn new_kept() -> Self {
+        let mut text = Uuid::now_v7().to_string();
+        text.replace_range(SCRATCH_AT..=SCRATCH_AT, "9");
+        Self(text)
+    }
+
+    /// Whether it names such rows.
+    pub fn is_kept(&self) -> bool {
+        self.0.as_bytes().get(SCRATCH_AT) == Some(&b'9')
+    }
+
     /// Whether it names such rows: the version of its UUID is 8, which no table of the catalogue has.
     pub fn is_scratch(&self) -> bool {
         self.0.as_bytes().get(SCRATCH_AT) == Some(&b'8')

@@ -8,11 +8,11 @@ use madang_kit::{
     config::Listen,
     db::Durability,
     error::Error,
+    outbound::FetchAllow,
     process::Process,
     rpc::{Channel, Served},
     telemetry,
 };
-use madang_lake::Lake;
 use madang_lake_engine::{Engine, EngineOptions, Root};
 
 /// The processes that sign assertions.
@@ -38,9 +38,14 @@ pub(crate) async fn catalog(process: &Process) -> Result<Part> {
 /// Pipelines and the run engine.
 pub(crate) async fn pipeline(process: &Process, catalog: Channel) -> Result<Part> {
     process.lock("pipeline")?;
+    let lake = lake(process)?;
     let options = madang_pipeline::Options {
         database: process.database(process.config.pipeline.database_url.as_ref(), "pipeline").await?,
-        lake: lake(process)?,
+        flow: lake.clone(),
+        objects: lake.objects(),
+        lake,
+        keyring: process.secrets.keyring().map_err(Error::internal)?,
+        fetch_allow: FetchAllow::parse(&process.config.fetch_allow).map_err(Error::internal)?,
         catalog,
         clock: process.clock.clone(),
         config: process.config.pipeline.clone(),
@@ -91,7 +96,7 @@ pub(crate) fn announce(process: &Process, addresses: madang_gateway::Addresses) 
     process.announce(&words.collect::<Vec<_>>().join(" "))
 }
 
-fn lake(process: &Process) -> Result<Arc<dyn Lake>> {
+fn lake(process: &Process) -> Result<Arc<Engine>> {
     let root = match &process.config.object_store_url {
         Some(url) => Root::Url(url.parse().map_err(|_| Error::internal("object_store_url is not a URL"))?),
         None => Root::Folder(process.config.data_dir.clone()),

@@ -7,10 +7,11 @@ use madang_kit::{
     Context, Error, Id, Result,
     rpc::{self, Channel},
 };
-use madang_lake::{RowIds, Snapshot, TableId};
+use madang_lake::{RowIds, Schema, Snapshot, TableId};
 use madang_proto::catalog::v1::{
-    CommitTablesRequest, DemandOrganizationRequest, DescribeReaderRequest, DescribeReaderResponse, FenceRunRequest, OpenTableRequest,
-    OrganizationAccess, ReserveRowIdsRequest, TableAccess, permissions_client::PermissionsClient, table_commits_client::TableCommitsClient,
+    CommitTablesRequest, DemandOrganizationRequest, DescribeReaderRequest, DescribeReaderResponse, FenceRunRequest, FindTableRequest,
+    OpenTableRequest, OrganizationAccess, ReserveRowIdsRequest, TableAccess, TableSchema, permissions_client::PermissionsClient,
+    table_commits_client::TableCommitsClient,
 };
 
 /// The largest answer: a table of some 100,000 files.
@@ -30,6 +31,14 @@ pub(crate) struct OpenTable {
     pub(crate) table: TableId,
     /// `None` while nothing was published to it.
     pub(crate) snapshot: Option<Snapshot>,
+}
+
+/// A table that was found by its names.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundTable {
+    pub(crate) dataset: Id,
+    /// Every schema that it has had, by number.
+    pub(crate) schemas: Vec<(i64, Schema)>,
 }
 
 impl Catalogue {
@@ -58,6 +67,17 @@ impl Catalogue {
         let table: TableId = answer.table_id.parse().map_err(Error::internal)?;
         let snapshot = Snapshot::from_wire(answer).map_err(Error::internal)?;
         Ok(OpenTable { dataset, table, snapshot })
+    }
+
+    /// Finds a table by Data Flow's words.
+    pub(crate) async fn find(&self, context: &Context, database: &str, table: &str) -> Result<FoundTable> {
+        let request = FindTableRequest { database: database.to_owned(), table: table.to_owned() };
+        let answer = self.tables.clone().find_table(rpc::request(context, request)).await?.into_inner();
+        let schema = |schema: TableSchema| Ok((schema.number, schema.columns.try_into().map_err(Error::internal)?));
+        Ok(FoundTable {
+            dataset: answer.dataset_id.parse().map_err(Error::internal)?,
+            schemas: answer.schemas.into_iter().map(schema).collect::<Result<_>>()?,
+        })
     }
 
     /// Publishes what a step staged.

@@ -22,6 +22,7 @@ macro_rules! answer {
         Ok(Response::new($function($self, &context, $request.into_inner()).await?))
     }};
 }
+pub(crate) use answer;
 
 #[tonic::async_trait]
 impl pipelines_server::Pipelines for Pipelines {

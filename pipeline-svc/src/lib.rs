@@ -1,20 +1,24 @@
 //! Pipelines, codes and the run engine.
 //!
-//! [`grpc`] is the contract's face; [`pipeline`], [`code`], [`run`], [`schedule`] and [`event`] hold the rules, [`store`] the SQL. [`plan`]
-//! is what a run does, checked once; [`engine`] works plans off: it holds a run under a lease, goes from step to step and publishes each
+//! [`grpc`] is the contract's face; [`pipeline`], [`code`], [`run`], [`schedule`], [`event`] and [`job`] hold the rules, [`store`] the
+//! SQL. [`plan`] is what a run does, checked once; [`engine`] works plans off: it holds a run under a lease, goes from step to step and publishes each
 //! through the catalogue.
 
 mod catalogue;
 mod code;
+mod connection;
+mod database;
 mod engine;
 mod event;
 mod grpc;
+mod job;
 mod organization;
 mod permission;
 mod pipeline;
 mod plan;
 mod run;
 mod schedule;
+mod storage;
 mod store;
 mod thing;
 
@@ -26,13 +30,19 @@ use madang_kit::{
     bell::Bell,
     config::PipelineConfig,
     housekeeping,
+    keyring::Keyring,
+    outbound::FetchAllow,
     rpc::{Channel, Served},
 };
-use madang_lake::Lake;
-use madang_proto::pipeline::v1::{codes_server::CodesServer, pipelines_server::PipelinesServer};
+use madang_lake::{Flow, Lake, Objects};
+use madang_proto::pipeline::v1::{
+    buckets_server::BucketsServer, codes_server::CodesServer, connections_server::ConnectionsServer, executions_server::ExecutionsServer,
+    jobs_server::JobsServer, pipelines_server::PipelinesServer, triggers_server::TriggersServer, workflows_server::WorkflowsServer,
+};
 use tonic::service::Routes;
 
 use crate::{
+    connection::Vault,
     engine::{Engine, Python},
     store::claim::Shares,
 };
@@ -46,6 +56,14 @@ pub struct Options {
     pub database: Db,
     /// The table store, for reading and staging.
     pub lake: Arc<dyn Lake>,
+    /// Rows between the nodes of jobs.
+    pub flow: Arc<dyn Flow>,
+    /// Object Storage.
+    pub objects: Arc<dyn Objects>,
+    /// Keys for the secrets of connections.
+    pub keyring: Keyring,
+    /// Where connections may lead beyond public addresses.
+    pub fetch_allow: FetchAllow,
     /// The way to catalog-svc.
     pub catalog: Channel,
     /// The time.
@@ -61,22 +79,29 @@ pub struct Options {
 struct Pipelines {
     db: Db,
     lake: Arc<dyn Lake>,
+    flow: Arc<dyn Flow>,
+    objects: Arc<dyn Objects>,
+    vault: Vault,
     catalog: catalogue::Catalogue,
     clock: Clock,
     engine: Engine,
     /// Rung when a schedule was changed.
     scheduled: Bell,
+    /// Of run conditions.
+    defaults: Arc<job::Defaults>,
 }
 
 /// Who may call what.
 pub fn allow_list() -> AllowList {
-    let calls = ["/madang.pipeline.v1.Pipelines/*", "/madang.pipeline.v1.Codes/*"].map(str::to_owned);
+    let services = ["Pipelines", "Codes", "Jobs", "Executions", "Workflows", "Triggers", "Buckets", "Connections"];
+    let calls = services.map(|service| format!("/madang.pipeline.v1.{service}/*"));
     AllowList::from([("gateway".to_owned(), calls.to_vec())])
 }
 
 /// Brings the database up to date, starts the engine and the schedules, and gives the service.
 pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
-    let Options { database: db, lake, catalog, clock, config, data_dir } = options;
+    let Options { database: db, lake, flow, objects, keyring, fetch_allow, catalog, clock, config, data_dir } = options;
+    let vault = Vault { keyring: Arc::new(keyring), allow: fetch_allow };
     db.migrate(&store::MIGRATIONS).await.map_err(Error::internal)?;
     let catalog = catalogue::Catalogue::new(catalog);
     let python = Python::new(config.python.as_deref(), config.python_seconds, config.python_bytes, std::env::temp_dir(), data_dir);
@@ -84,6 +109,10 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
         db: db.clone(),
         lake: lake.clone(),
         catalog: catalog.clone(),
+        flow: flow.clone(),
+        objects: objects.clone(),
+        vault: vault.clone(),
+        bad_percent: config.bad_percent.into(),
         clock: clock.clone(),
         python,
         seats: config.workers,
@@ -91,12 +120,20 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
     };
     let engine = Engine::start(parts, drain);
     let scheduled = Bell::new("madang_scheduled", &db, drain);
-    let pipelines = Pipelines { db, lake, catalog, clock, engine, scheduled };
+    let defaults = Arc::new(job::Defaults::new(&config));
+    let pipelines = Pipelines { db, lake, flow, objects, vault, catalog, clock, engine, scheduled, defaults };
     housekeeping::spawn(&pipelines.db, &pipelines.clock, drain);
     schedule::start(&pipelines, drain);
+    job::firing::serve(&pipelines, drain);
     let database = pipelines.db.clone();
     let routes = Routes::new(PipelinesServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
-        .add_service(CodesServer::new(pipelines).max_encoding_message_size(MESSAGE_BYTES));
+        .add_service(CodesServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
+        .add_service(JobsServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
+        .add_service(ExecutionsServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
+        .add_service(WorkflowsServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
+        .add_service(TriggersServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
+        .add_service(BucketsServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
+        .add_service(ConnectionsServer::new(pipelines));
     Ok(Served { name: "pipeline", routes, database })
 }
 

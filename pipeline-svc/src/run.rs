@@ -13,6 +13,7 @@ use madang_kit::{
 use madang_proto::pipeline::v1::{
     CancelRunRequest, Definition, GetRunRequest, ListRunsRequest, ListRunsResponse, Pipeline, Run, RunState, StartRunRequest,
 };
+use prost::Message;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     plan::{Plan, parameter, parameter::Used},
     store::{
         claim,
-        run::{self as store, Begin, NewRun, Serial},
+        run::{self as store, Begin, NewRun, RunKind, Serial},
         thing::{Kind, Thing},
     },
     thing,
@@ -32,16 +33,16 @@ const DEFAULT_LIST: u32 = 100;
 const MAX_LIST: u32 = 1_000;
 /// Runs of one pipeline that may wait.
 const MAX_WAITING: i64 = 10_000;
-/// Attempts of a pipeline's run in all (design: "Runs").
-const ATTEMPTS: i64 = 2;
+/// Attempts of a run of a pipeline or a job in all (design: "Runs").
+pub(crate) const ATTEMPTS: i64 = 2;
 /// How long a request to stop waits for the end.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A run that is asked for, checked, with its definition as it will be worked on.
 pub(crate) struct Wanted {
-    new: NewRun,
-    plan: Plan,
+    pub(crate) new: NewRun,
+    pub(crate) plan: Plan,
 }
 
 /// What was added, and what is to be done after the commit.
@@ -63,7 +64,7 @@ pub(crate) async fn start(pipelines: &Pipelines, context: &Context, request: Sta
 }
 
 /// Two requests wanted the only place of a pipeline in the same moment.
-fn is_lost_race(error: &Error) -> bool {
+pub(crate) fn is_lost_race(error: &Error) -> bool {
     error.cause.as_ref().and_then(|cause| cause.downcast_ref::<sqlx::Error>()).is_some_and(is_unique_violation)
 }
 
@@ -131,10 +132,11 @@ pub(crate) async fn prepare(
     let id = Id::generate();
     let new = NewRun {
         id,
-        kind: Kind::Pipeline.name(),
+        kind: RunKind::Pipeline,
         subject: found.id.parse().map_err(Error::internal)?,
         title: found.title.clone(),
-        definition,
+        steps: definition.steps.iter().map(|step| step.name.clone()).collect(),
+        definition: definition.encode_to_vec(),
         parameters,
         run_as: Principal { scheme: Scheme::RunAs, ..context.principal.clone() },
         trigger: name,
@@ -150,7 +152,7 @@ pub(crate) async fn prepare(
 pub(crate) async fn add(pipelines: &Pipelines, context: &Context, tx: &mut Tx, wanted: &Wanted, seat: Option<Seat>) -> Result<Added> {
     let Wanted { new, plan } = wanted;
     if store::waiting(tx, &new.serial.key).await? >= MAX_WAITING {
-        return Err(Error::new(Code::RateLimited, format!("{MAX_WAITING} runs of the pipeline wait already")));
+        return Err(Error::new(Code::RateLimited, format!("{MAX_WAITING} runs of the {} wait already", new.kind.name())));
     }
     let shares = pipelines.engine.shares();
     let has_room = store::has_room(tx, new, shares.per_user, shares.per_space).await?;
@@ -162,11 +164,11 @@ pub(crate) async fn add(pipelines: &Pipelines, context: &Context, tx: &mut Tx, w
     };
     store::insert(tx, new, &begin).await?;
     let record =
-        Record { action: "run.start", thing: new.id.to_string(), detail: json!({"pipeline": new.subject, "trigger": new.trigger}) };
+        Record { action: "run.start", thing: new.id.to_string(), detail: json!({(new.kind.name()): new.subject, "trigger": new.trigger}) };
     audit::write(tx, &pipelines.clock, context, record).await?;
     let handed_over = match begin {
         Begin::Running { .. } => seat.map(|seat| (claim::handed_over(new, plan.clone()), seat)),
-        Begin::Queued | Begin::Ended => None,
+        Begin::Queued | Begin::Ended | Begin::Refused => None,
     };
     Ok(Added { run: new.wire(), handed_over })
 }

@@ -1,10 +1,14 @@
 //! Schedules (dhub.md section 8): five cron fields in UTC. Each moment is taken by one process, in the transaction that adds the run.
 //! What was missed is not made up for; a moment at which the run before is still active is skipped. Both are noted.
 
-use std::time::Duration;
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use croner::{Cron, parser::CronParser};
+use futures::StreamExt;
 use madang_kit::{
     Context, Drain, Error, Id, Principal, Result, Tx, check,
     error::chain,
@@ -14,7 +18,9 @@ use madang_kit::{
 use madang_proto::pipeline::v1::{GetScheduleRequest, GetScheduleResponse, Options, Slot as WireSlot};
 
 use crate::{
-    Pipelines, pipeline,
+    Pipelines,
+    job::firing,
+    pipeline,
     run::{self, Added, Trigger, Wanted},
     store::{
         run as runs,
@@ -32,6 +38,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const READ_AFTER: u32 = 30;
 /// Timers that are looked at in one go.
 const AT_ONCE: i64 = 100;
+/// Of these, so many at the same time: their commits share syncs.
+const TOGETHER: usize = 8;
 /// Characters of a cron pattern.
 const MAX_PATTERN: usize = 200;
 /// Moments that are shown.
@@ -85,7 +93,7 @@ pub(crate) async fn get(pipelines: &Pipelines, context: &Context, request: GetSc
 pub(crate) fn start(pipelines: &Pipelines, drain: &Drain) {
     let (pipelines, stop) = (pipelines.clone(), drain.token());
     drain.spawn(async move {
-        let mut scheduler = Scheduler { pipelines, next: None, looks: 0 };
+        let mut scheduler = Scheduler { pipelines, next: None, looks: 0, order: RandomState::new() };
         stop.run_until_cancelled(scheduler.serve()).await;
     });
 }
@@ -96,6 +104,8 @@ struct Scheduler {
     next: Option<DateTime<Utc>>,
     /// Looks since it was read.
     looks: u32,
+    /// Every process goes its own way through what is due, so that two rarely want the same.
+    order: RandomState,
 }
 
 impl Scheduler {
@@ -116,11 +126,10 @@ impl Scheduler {
     async fn look(&mut self) -> Result<()> {
         let now = self.pipelines.clock.now();
         if self.next.is_some_and(|next| next <= now) {
-            for due in timer::due(&self.pipelines.db, now, AT_ONCE).await? {
-                if let Err(error) = fire(&self.pipelines, &due, now).await {
-                    tracing::warn!(pipeline = due.owner, error = %chain(&error), "schedule not fired yet");
-                }
-            }
+            let mut due = timer::due(&self.pipelines.db, now, AT_ONCE).await?;
+            due.sort_by_cached_key(|due| self.order.hash_one(&due.owner));
+            let pipelines = &self.pipelines;
+            futures::stream::iter(due).for_each_concurrent(TOGETHER, |due| async move { fire_one(pipelines, &due, now).await }).await;
             self.looks = 0;
         }
         if self.looks == 0 {
@@ -128,6 +137,15 @@ impl Scheduler {
         }
         self.looks = (self.looks + 1) % READ_AFTER;
         Ok(())
+    }
+}
+
+/// Takes a due moment, of a pipeline or of a workflow.
+async fn fire_one(pipelines: &Pipelines, due: &Due, now: DateTime<Utc>) {
+    let fired =
+        if due.owner.starts_with(firing::TIMER) { firing::fire(pipelines, due, now).await } else { fire(pipelines, due, now).await };
+    if let Err(error) = fired {
+        tracing::warn!(owner = due.owner, error = %chain(&error), "schedule not fired yet");
     }
 }
 

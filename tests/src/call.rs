@@ -169,7 +169,7 @@ impl Answer {
 
     /// Everything that two answers must have in common to be the same answer: all but the names of the moment.
     pub fn without_its_moment(&self) -> (u16, Vec<(String, String)>, &str) {
-        let own = |name: &str| !matches!(name, "x-request-id" | "date");
+        let own = |name: &str| !matches!(name, "x-request-id" | "x-madang-refusal" | "date");
         let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let mut headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
         headers.retain(|(name, _)| own(name));

@@ -15,10 +15,25 @@ pub const SIGNATURE: &str = "x-ncp-apigw-signature-v2";
 
 /// HMAC-SHA256 of the string to sign, raw.
 pub fn digest(method: &str, target: &str, timestamp: &str, access_key: &str, secret_key: &str) -> Vec<u8> {
-    let text = format!("{method} {target}\n{timestamp}\n{access_key}");
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret_key.as_bytes()).expect("HMAC takes any key");
-    mac.update(text.as_bytes());
+    hmac(secret_key.as_bytes(), format!("{method} {target}\n{timestamp}\n{access_key}").as_bytes())
+}
+
+/// HMAC-SHA256 of any text under any key.
+pub fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes any key");
+    mac.update(text);
     mac.finalize().into_bytes().to_vec()
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}
+
+/// Every byte percent-encoded.
+pub fn percent(text: &str) -> String {
+    text.bytes().flat_map(|byte| ["%".to_owned(), hex(&[byte])]).collect()
 }
 
 /// The three headers of a request signed at this moment plus `shift_ms`.

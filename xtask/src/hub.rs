@@ -81,6 +81,8 @@ pub(crate) struct Place<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) logs: &'a Path,
     pub(crate) postgres: Option<&'a Server>,
+    /// Hosts with ports that jobs may reach, for `MADANG_FETCH_ALLOW`.
+    pub(crate) fetch_allow: &'a str,
 }
 
 /// Starts a hub, waits until it serves, and returns its entry of `MADANG_TEST_HUBS`.
@@ -140,6 +142,9 @@ impl Hub<'_> {
     fn command(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = process::clean(self.place.madang);
         command.args(arguments).arg("--data-dir").arg(&self.data).current_dir(&self.home);
+        if !self.place.fetch_allow.is_empty() {
+            command.env("MADANG_FETCH_ALLOW", self.place.fetch_allow);
+        }
         if let Store::Postgres { prefix } = self.plan.store {
             let server = self.place.postgres.context("this hub needs PostgreSQL")?;
             for owner in owners_of_databases() {

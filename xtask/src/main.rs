@@ -1,7 +1,8 @@
 //! `cargo xtask <command>`: one short command for each daily act, on a machine that has nothing but Rust.
 //!
-//! `main.rs` is the table of commands, `cmd/` has one file per command, and four files serve them: `process.rs` starts
-//! programs and makes sure they stop, `postgres.rs` runs a private PostgreSQL, `hub.rs` runs the hubs under test, `python.rs` brings packages.
+//! `main.rs` is the table of commands, `cmd/` has one file per command, and five files serve them: `process.rs` starts
+//! programs and makes sure they stop, `postgres.rs` and `mariadb.rs` run private databases, `hub.rs` runs the hubs under test,
+//! `python.rs` and `debian.rs` bring what a stage needs.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to the person who typed the command")]
 
 use std::process::ExitCode;
@@ -17,7 +18,9 @@ mod cmd {
     pub(crate) mod test;
     pub(crate) mod tidy;
 }
+mod debian;
 mod hub;
+mod mariadb;
 mod postgres;
 mod process;
 mod python;

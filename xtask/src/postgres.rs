@@ -9,6 +9,7 @@ use std::{fs, io, thread};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::debian;
 use crate::process::{self, CannotStart, Guard, POLL, Stop};
 
 const PROGRAMS: &[&str] = &["initdb", "postgres", "psql"];
@@ -21,7 +22,7 @@ pub(crate) fn find_or_install(guard: &Guard) -> Result<PathBuf> {
     if let Some(folder) = find() {
         return Ok(folder);
     }
-    if !is_root()? || process::find_in_path(&["apt-get"]).is_none() {
+    if !debian::may_install()? {
         return Err(CannotStart(
             "PostgreSQL's programs `initdb`, `postgres` and `psql` were not found together (looked in PATH, in `pg_config --bindir` and in \
              /usr/lib/postgresql/*/bin). Install the package `postgresql` of your system, or run `cargo xtask test --sqlite-only`."
@@ -29,14 +30,7 @@ pub(crate) fn find_or_install(guard: &Guard) -> Result<PathBuf> {
         )
         .into());
     }
-    eprintln!("PostgreSQL was not found: installing Debian's package `postgresql`");
-    for arguments in [&["update"][..], &["install", "-y", "--no-install-recommends", "postgresql"]] {
-        let status = guard.run(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))?;
-        ensure!(
-            status.success(),
-            CannotStart(format!("`apt-get {}` failed; `--sqlite-only` does without PostgreSQL", arguments.join(" ")))
-        );
-    }
+    debian::install(guard, &["postgresql"]).context("`--sqlite-only` does without PostgreSQL")?;
     find().ok_or_else(|| CannotStart("the package `postgresql` was installed, but its programs are still not found".to_owned()).into())
 }
 
@@ -131,6 +125,16 @@ impl Server {
         Ok(server)
     }
 
+    /// How one gets in: a JSON object.
+    pub(crate) fn login(&self, database: &str) -> String {
+        format!(r#"{{"host": "127.0.0.1", "port": {}, "database": "{database}", "username": "{SUPERUSER}", "password": ""}}"#, self.port)
+    }
+
+    /// Host and port.
+    pub(crate) fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     pub(crate) fn url(&self, database: &str) -> String {
         format!("{}/{database}", self.address())
     }
@@ -156,19 +160,10 @@ fn is_ready(data: &Path) -> Result<bool> {
 }
 
 /// PostgreSQL refuses to run as root: then it runs as the user that its package made, or as `nobody`.
-fn unprivileged_user() -> Result<Option<(u32, u32)>> {
-    if !is_root()? {
+pub(crate) fn unprivileged_user() -> Result<Option<(u32, u32)>> {
+    if !debian::is_root()? {
         return Ok(None);
     }
-    let user = ["postgres", "nobody"].into_iter().find_map(|name| Some((id(&["-u", name])?, id(&["-g", name])?)));
+    let user = ["postgres", "nobody"].into_iter().find_map(|name| Some((debian::id(&["-u", name])?, debian::id(&["-g", name])?)));
     Ok(Some(user.context("PostgreSQL does not run as root, and there is neither a user `postgres` nor a user `nobody`")?))
-}
-
-fn is_root() -> Result<bool> {
-    Ok(id(&["-u"]).context("`id -u` does not tell who runs this")? == 0)
-}
-
-fn id(arguments: &[&str]) -> Option<u32> {
-    let output = Command::new("id").args(arguments).output().ok()?;
-    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }

@@ -144,6 +144,21 @@ pub(crate) async fn with_title(db: &Db, reader: &Reader, title: &str) -> Result<
     Ok(db.query(text).bind(reader.id.clone()).bind(reader.admin).bind(title.to_owned()).all().await?)
 }
 
+/// Up to two datasets of an organization that the reader sees, by id, name or title; an id or a name goes before titles.
+pub(crate) async fn named(db: &Db, reader: &Reader, organization: &str, word: &str, id: &str) -> Result<Vec<Dataset>> {
+    let text = sqlx::AssertSqlSafe(format!(
+        "{SELECT} t.organization_id = $3 AND (t.id = $5 OR t.name = $4 OR t.title = $4) AND {}
+         ORDER BY CASE WHEN t.id = $5 OR t.name = $4 THEN 0 ELSE 1 END, t.id LIMIT 2",
+        visible!()
+    ));
+    let found = db.query(text).bind(reader.id.clone()).bind(reader.admin).bind(organization.to_owned());
+    let mut found: Vec<Dataset> = found.bind(word.to_owned()).bind(id.to_owned()).all().await?;
+    if found.first().is_some_and(|first| first.id == id || first.name == word) {
+        found.truncate(1);
+    }
+    Ok(found)
+}
+
 /// The datasets that the reader sees, by id.
 pub(crate) async fn list(db: &Db, reader: &Reader, filter: &Filter) -> Result<Vec<Dataset>> {
     let text = sqlx::AssertSqlSafe(format!("{SELECT} {} AND {} ORDER BY t.id LIMIT $8 OFFSET $9", visible!(), thing::narrowed(db)));

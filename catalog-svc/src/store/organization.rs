@@ -115,6 +115,21 @@ pub(crate) async fn title_is_taken(tx: &mut Tx, title: &str) -> Result<bool> {
     Ok(row.is_some())
 }
 
+/// Up to two organizations that the reader sees, by id, name or title; an id or a name goes before titles.
+pub(crate) async fn named(db: &Db, reader: &Reader, word: &str, id: &str) -> Result<Vec<Organization>> {
+    let text = sqlx::AssertSqlSafe(format!(
+        "{SELECT} (t.id = $4 OR t.name = $3 OR t.title = $3) AND {}
+         ORDER BY CASE WHEN t.id = $4 OR t.name = $3 THEN 0 ELSE 1 END, t.id LIMIT 2",
+        visible!()
+    ));
+    let found = db.query(text).bind(reader.id.clone()).bind(reader.admin).bind(word.to_owned()).bind(id.to_owned());
+    let mut found: Vec<Organization> = found.all().await?;
+    if found.first().is_some_and(|first| first.id == id || first.name == word) {
+        found.truncate(1);
+    }
+    Ok(found)
+}
+
 /// An active organization, whoever asks.
 pub(crate) async fn find(db: &Db, id: Id) -> Result<Option<Organization>> {
     let text = sqlx::AssertSqlSafe(format!("{SELECT} t.id = $1"));

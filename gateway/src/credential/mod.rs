@@ -12,13 +12,16 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, header::AUTHORIZATION},
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     middleware::Next,
     response::Response,
 };
 use madang_kit::{Id, Principal, Result, error::chain};
 
-use crate::identity::{Identity, token::Tokens};
+use crate::{
+    identity::{AccessKey, Identity, token::Tokens},
+    refusal::{Draft, Refusals},
+};
 
 /// What the credential stage found.
 #[derive(Clone, Debug)]
@@ -48,48 +51,81 @@ pub(crate) enum Refusal {
     /// The proof is wrong.
     #[error("wrong proof")]
     WrongProof,
+    /// The key is disabled, or its time is over.
+    #[error("key out of use")]
+    OutOfUse,
+    /// The signature came before, with another body.
+    #[error("replayed")]
+    Replayed,
 }
 
 /// What the schemes check against.
-#[derive(Clone)]
 pub(crate) struct Authenticator {
     pub(crate) identity: Identity,
     pub(crate) tokens: Arc<Tokens>,
+    pub(crate) refusals: Refusals,
 }
 
 /// The request target exactly as it came, before any routing.
 #[derive(Clone, Debug)]
 pub(crate) struct RawTarget(pub(crate) String);
 
+/// The access key whose signature a request carries.
+#[derive(Clone)]
+pub(crate) struct SignedBy(pub(crate) Arc<AccessKey>);
+
 /// Who a request turned out to be from; the credential stage leaves it on the answer, for the log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LoggedUser(pub(crate) Id);
 
-/// Puts a [`Credential`] into every request.
-pub(crate) async fn authenticate(State(authenticator): State<Authenticator>, mut request: Request, next: Next) -> Response {
+/// Puts a [`Credential`] into every request. A signed one that is refused is written down, for its sender to learn why.
+pub(crate) async fn authenticate(State(authenticator): State<Arc<Authenticator>>, mut request: Request, next: Next) -> Response {
     let target = request.uri().path_and_query().map_or_else(|| request.uri().path().to_owned(), |target| target.as_str().to_owned());
-    let credential = match authenticator.check(request.headers(), request.method().as_str(), &target).await {
+    let signed = ncp_signature::is_present(request.headers());
+    let credential = match authenticator.check(&mut request, signed, &target).await {
         Ok(credential) => credential,
         Err(error) => {
             tracing::error!(error = %chain(&error), "no credential could be checked");
             Credential::Unavailable
         }
     };
-    let user = if let Credential::Principal(principal) = &credential { Some(LoggedUser(principal.user)) } else { None };
     request.extensions_mut().insert(RawTarget(target));
+    let draft = match &credential {
+        Credential::Refused(reason) if signed => Some(authenticator.refusals.draft(&mut request, *reason).await),
+        _ => None,
+    };
+    let user = if let Credential::Principal(principal) = &credential { Some(LoggedUser(principal.user)) } else { None };
     request.extensions_mut().insert(credential);
     let mut response = next.run(request).await;
     if let Some(user) = user {
         response.extensions_mut().insert(user);
     }
+    if response.status() == StatusCode::UNAUTHORIZED
+        && let Some(draft) = draft.or_else(|| response.extensions_mut().remove::<Draft>())
+    {
+        authenticator.refusals.keep(draft, &mut response).await;
+    }
     response
 }
 
 impl Authenticator {
-    async fn check(&self, headers: &HeaderMap, method: &str, target: &str) -> Result<Credential> {
-        let checked = if ncp_signature::is_present(headers) {
-            ncp_signature::check(&self.identity, headers, method, target).await?
-        } else if let Some(token) = text(headers, "auth-token") {
+    async fn check(&self, request: &mut Request, signed: bool, target: &str) -> Result<Credential> {
+        if signed {
+            let checked = ncp_signature::check(&self.identity, request.headers(), request.method().as_str(), target).await?;
+            return Ok(match checked {
+                Ok(key) => {
+                    let principal = key.principal.clone();
+                    request.extensions_mut().insert(SignedBy(key));
+                    Credential::Principal(principal)
+                }
+                Err(refusal) => Credential::Refused(refusal),
+            });
+        }
+        self.check_unsigned(request.headers()).await
+    }
+
+    async fn check_unsigned(&self, headers: &HeaderMap) -> Result<Credential> {
+        let checked = if let Some(token) = text(headers, "auth-token") {
             auth_token::check(self, token).await?
         } else if let Some(token) = text(headers, "x-ckan-api-key") {
             ckan_token::check(self, token).await?

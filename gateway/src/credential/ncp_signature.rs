@@ -7,26 +7,27 @@
 //!
 //! Nothing is canonicalized: the target is what travelled on the request line.
 
+use std::sync::{Arc, LazyLock};
+
 use axum::http::HeaderMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hmac::{Hmac, KeyInit, Mac, digest::array::Array};
+use hmac::{Hmac, Mac};
 use madang_kit::Result;
-use secrecy::ExposeSecret;
 use sha2::Sha256;
 
-use super::{Checked, Refusal};
-use crate::identity::Identity;
+use super::Refusal;
+use crate::identity::{AccessKey, Identity, Standing, access_key::MAX_NAME, keyed};
 
-const TIMESTAMP: &str = "x-ncp-apigw-timestamp";
+/// The header with the time.
+pub(crate) const TIMESTAMP: &str = "x-ncp-apigw-timestamp";
 /// The header that names the key.
 pub(crate) const ACCESS_KEY: &str = "x-ncp-iam-access-key";
 /// The header that carries the signature.
 pub(crate) const SIGNATURE: &str = "x-ncp-apigw-signature-v2";
 /// How far the signature's time may be from ours, in milliseconds, in both directions.
 pub(crate) const WINDOW_MS: u64 = 300_000;
-const MAX_ACCESS_KEY: usize = 128;
 /// What a signature by an unknown key is checked against, so that it takes as long as a known one's.
-const NOBODY: &str = "nobody has this secret key, nobody has this secret key";
+static NOBODY: LazyLock<Hmac<Sha256>> = LazyLock::new(|| keyed("nobody has this secret key, nobody has this secret key"));
 
 /// Whether a request is signed, well or badly: then nothing else counts.
 pub(crate) fn is_present(headers: &HeaderMap) -> bool {
@@ -35,24 +36,41 @@ pub(crate) fn is_present(headers: &HeaderMap) -> bool {
 
 /// The signature of a request, in base64.
 pub fn sign(method: &str, target: &str, timestamp: &str, access_key: &str, secret_key: &str) -> String {
-    STANDARD.encode(mac(method, target, timestamp, access_key, secret_key).finalize().into_bytes())
+    STANDARD.encode(mac(&keyed(secret_key), method, target, timestamp, access_key).finalize().into_bytes())
 }
 
-/// Checks a signed request.
-pub(crate) async fn check(identity: &Identity, headers: &HeaderMap, method: &str, target: &str) -> Result<Checked> {
+/// Checks a signed request; gives the key that signed it.
+pub(crate) async fn check(
+    identity: &Identity,
+    headers: &HeaderMap,
+    method: &str,
+    target: &str,
+) -> Result<std::result::Result<Arc<AccessKey>, Refusal>> {
     let Some(signed) = Signed::read(headers) else { return Ok(Err(Refusal::Malformed)) };
-    let now = identity.clock.now_ms();
-    if now.abs_diff(signed.timestamp_ms) > WINDOW_MS {
+    let now = identity.clock.now();
+    if !is_timely(now.timestamp_millis(), signed.timestamp_ms) {
         return Ok(Err(Refusal::Clock));
     }
-    let key = identity.access_key(signed.access_key).await?;
-    let secret = key.as_ref().map_or(NOBODY, |key| key.secret.expose_secret());
-    let genuine = mac(method, target, signed.timestamp, signed.access_key, secret).verify_slice(&signed.signature).is_ok();
+    // A key whose secret stands in place of its name opens nothing; only the explanation of the refusal needs it.
+    let key = identity.access_key(signed.access_key).await?.filter(|key| key.name == signed.access_key);
+    let keyed = key.as_ref().map_or(&*NOBODY, |key| &key.mac);
+    let genuine = mac(keyed, method, target, signed.timestamp, signed.access_key).verify_slice(&signed.signature).is_ok();
     Ok(match key {
         None => Err(Refusal::Unknown),
         Some(_) if !genuine => Err(Refusal::WrongProof),
-        Some(key) => Ok(key.principal.clone()),
+        Some(key) if key.standing(now) != Standing::Good => Err(Refusal::OutOfUse),
+        Some(key) => Ok(key),
     })
+}
+
+/// Whether a signature of one time holds at another.
+fn is_timely(now_ms: i64, timestamp_ms: i64) -> bool {
+    now_ms.abs_diff(timestamp_ms) <= WINDOW_MS
+}
+
+/// What the header of the access key holds, if it may be a name.
+pub(crate) fn named(headers: &HeaderMap) -> Option<&str> {
+    only(headers, ACCESS_KEY).filter(|text| (1..=MAX_NAME).contains(&text.len()))
 }
 
 /// The three headers, well formed.
@@ -60,17 +78,18 @@ struct Signed<'a> {
     timestamp: &'a str,
     timestamp_ms: i64,
     access_key: &'a str,
-    signature: Vec<u8>,
+    signature: [u8; 32],
 }
 
 impl<'a> Signed<'a> {
     fn read(headers: &'a HeaderMap) -> Option<Self> {
         let timestamp = only(headers, TIMESTAMP)?;
         let digits = (1..=16).contains(&timestamp.len()) && timestamp.bytes().all(|byte| byte.is_ascii_digit());
-        let access_key = only(headers, ACCESS_KEY)?;
-        let named = (1..=MAX_ACCESS_KEY).contains(&access_key.len());
-        let signature = STANDARD.decode(only(headers, SIGNATURE)?).ok()?;
-        (digits && named && signature.len() == 32).then_some(())?;
+        let access_key = named(headers)?;
+        let mut decoded = [0; 33]; // what decoding 44 characters may need
+        let length = STANDARD.decode_slice(only(headers, SIGNATURE)?, &mut decoded).ok()?;
+        (digits && length == 32).then_some(())?;
+        let signature = *decoded.first_chunk()?;
         Some(Self { timestamp, timestamp_ms: timestamp.parse().ok()?, access_key, signature })
     }
 }
@@ -82,9 +101,8 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     values.next().is_none().then_some(value)
 }
 
-fn mac(method: &str, target: &str, timestamp: &str, access_key: &str, secret_key: &str) -> Hmac<Sha256> {
-    // HMAC takes keys of any length, so the fallback is never used.
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret_key.as_bytes()).unwrap_or_else(|_| Hmac::new(&Array::default()));
+fn mac(key: &Hmac<Sha256>, method: &str, target: &str, timestamp: &str, access_key: &str) -> Hmac<Sha256> {
+    let mut mac = key.clone();
     for part in [method, " ", target, "\n", timestamp, "\n", access_key] {
         mac.update(part.as_bytes());
     }
@@ -94,6 +112,14 @@ fn mac(method: &str, target: &str, timestamp: &str, access_key: &str, secret_key
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Section 7, check 1: five minutes exactly, in both directions.
+    #[test]
+    fn the_window_ends_after_five_minutes() {
+        let now = 1_772_400_000_123;
+        assert!([-300_000, -1, 0, 1, 300_000].into_iter().all(|off| is_timely(now, now + off)));
+        assert!([-300_001, 300_001, -now, i64::MAX - now, i64::MIN].into_iter().all(|off| !is_timely(now, now.saturating_add(off))));
+    }
 
     const KEY: (&str, &str) = ("AKDEMO0000000000TEST", "sk-demo-9f2c41aa7b6e4d0c8a35");
     const OTHER: (&str, &str) = ("ncp_iam_BPKRSAMPLE01", "B64+like/Secret=Key0123456789abcdefXYZ");

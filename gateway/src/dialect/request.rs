@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::digest::{Context as Hasher, SHA256, digest};
+use aws_lc_rs::digest::{Context as Hasher, SHA256};
 use axum::{
     body::Body,
     extract::Request,
@@ -16,14 +16,10 @@ use madang_kit::{Code, Context, Error, Principal, Result, principal::Scheme};
 use crate::{
     credential::{Credential, RawTarget, ncp_signature},
     edge::RequestId,
-    shared_state::{Mark, SharedState},
 };
 
 /// How long a small body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
-
-/// No signature holds for longer after it was first seen: its time may be ahead of ours by as much as it may lie behind.
-const SIGNED_FOR: Duration = Duration::from_millis(2 * ncp_signature::WINDOW_MS);
 
 /// The caller, if one of these schemes proved him.
 ///
@@ -73,27 +69,6 @@ pub(crate) fn idempotency_key(principal: &Principal, headers: &HeaderMap, extens
         hasher.update(part);
     }
     Some(STANDARD.encode(hasher.finish().as_ref()))
-}
-
-/// Refuses another body than the first one under a signature. A repeated request passes; requests that are not signed do too.
-///
-/// # Errors
-/// [`Code::Unauthenticated`], as for a signature that does not hold.
-pub(crate) async fn demand_first_body(shared: &dyn SharedState, principal: &Principal, headers: &HeaderMap, body: &[u8]) -> Result<()> {
-    let (Some(key), Some(signature)) = (headers.get(ncp_signature::ACCESS_KEY), headers.get(ncp_signature::SIGNATURE)) else {
-        return Ok(());
-    };
-    if principal.scheme != Scheme::NcpSignature {
-        return Ok(());
-    }
-    let mut mark = Mark::default();
-    mark.copy_from_slice(digest(&SHA256, body).as_ref());
-    let name = format!("body:{}:{}", key.to_str().unwrap_or_default(), signature.to_str().unwrap_or_default());
-    if shared.first_mark(&name, mark, SIGNED_FOR).await == mark {
-        return Ok(());
-    }
-    tracing::info!(reason = "another body under the same signature", "credential refused");
-    Err(Error::new(Code::Unauthenticated, "Could not validate credentials"))
 }
 
 /// Splits what extractors need from the body.

@@ -31,6 +31,16 @@ impl Client {
     }
 }
 
+impl Client {
+    /// The part of its address that one party has to itself: all of an IPv4 address, the first half of an IPv6 one.
+    pub(crate) fn network(&self) -> String {
+        match self.address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("{:x}", u128::from(address) >> 64),
+        }
+    }
+}
+
 /// The right-most address that is not a proxy's: what stands left of it, the client may have written itself.
 fn behind(proxies: &[IpAddr], proxy: IpAddr, headers: &HeaderMap) -> IpAddr {
     let mut nearest = proxy;

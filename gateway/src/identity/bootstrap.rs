@@ -11,13 +11,15 @@ use serde_json::json;
 use sqlx::types::Json;
 
 use super::{
-    Identity, bound_to, password,
-    store::{self, AccessKeyRow, SpaceRow, User},
+    Identity, bound_to,
+    key_store::{self, AccessKeyRow},
+    password,
+    store::{self, SpaceRow, User},
     token::{CkanClaims, SpecStoreClaims, Tokens, random_jti},
 };
 
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const UPPER: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+pub(super) const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(super) const UPPER: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 /// One credential of every kind for the first administrator (design: "what a first start leaves behind").
 #[derive(Clone, Serialize, Deserialize)]
@@ -83,9 +85,7 @@ pub(crate) async fn bootstrap(
     let space = space(identity, space_id, &service, &credentials)?;
     store::insert_space(&mut tx, &space).await?;
     store::insert_space_member(&mut tx, &space.id, &person.id, "admin").await?;
-    let sealed = identity.keyring.seal(&credentials.secret_key, &bound_to("access_key", &credentials.access_key));
-    let key = AccessKeyRow { secret: sealed.map_err(Error::internal)?, user_id: person.id.clone(), space_id: space.id.clone() };
-    store::insert_access_key(&mut tx, &credentials.access_key, &key, now).await?;
+    key_store::insert(&mut tx, &access_key(identity, &credentials, &person, &space.id)?).await?;
     store::insert_api_token(&mut tx, &jti, "first", &person.id, now).await?;
     let context = Context::new(Principal::service("gateway"));
     let record = Record { action: "hub.bootstrap", thing: person.id.clone(), detail: json!({"space": &space.id}) };
@@ -126,6 +126,26 @@ fn person(id: Id, credentials: &Credentials, password_hash: String, now: chrono:
         created_at: now,
         updated_at: now,
     }
+}
+
+fn access_key(identity: &Identity, credentials: &Credentials, user: &User, space: &str) -> Result<AccessKeyRow> {
+    let sealed = identity.keyring.seal(&credentials.secret_key, &bound_to("access_key", &credentials.access_key));
+    Ok(AccessKeyRow {
+        access_key: credentials.access_key.clone(),
+        secret: sealed.map_err(Error::internal)?,
+        secret_mark: Some(identity.keyring.mark(&credentials.secret_key)),
+        user_id: user.id.clone(),
+        space_id: space.to_owned(),
+        state: "active".to_owned(),
+        expires_at: None,
+        per_second: None,
+        per_day: None,
+        per_month: None,
+        created_at: user.created_at,
+        user_name: user.name.clone(),
+        user_state: user.state.clone(),
+        sysadmin: user.sysadmin,
+    })
 }
 
 /// The principal that a space's own key acts as.
@@ -177,7 +197,7 @@ fn service_token(email: &str) -> SpecStoreClaims {
 }
 
 /// Random characters, each equally likely.
-fn random(alphabet: &[u8], length: usize) -> Result<String> {
+pub(super) fn random(alphabet: &[u8], length: usize) -> Result<String> {
     let limit = 256 - 256 % alphabet.len();
     let mut text = String::with_capacity(length);
     while text.len() < length {

@@ -1,29 +1,44 @@
 //! Identity: users, spaces, keys and tokens. They live in the gateway's database and nowhere else.
 //!
-//! [`Identity`] answers the credential stage. Lookups are cached for a short time and dropped at once when this process changes
-//! something.
+//! [`Identity`] answers the credential stage. Lookups are cached until something changes: here at once, through another gateway
+//! within [`LOOK_EVERY`].
 
+pub(crate) mod access_key;
 pub(crate) mod bootstrap;
+mod key_body;
+pub(crate) mod key_store;
 pub(crate) mod outbox;
 pub(crate) mod password;
 pub(crate) mod store;
 pub(crate) mod token;
 pub(crate) mod user;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
+use chrono::{DateTime, Utc};
+use hmac::{Hmac, KeyInit, digest::array::Array};
 use madang_kit::{
-    Clock, Db, Error, Id, Principal, Result,
+    Clock, Db, Drain, Error, Id, Principal, Result, housekeeping,
     keyring::Keyring,
     principal::{ADMIN, Scheme, USER},
 };
 use moka::future::Cache;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
 
-use store::User;
+use self::{access_key::Plan, key_store::AccessKeyRow, store::User};
 
-/// How long another replica's change may go unnoticed.
-const CACHED_FOR: Duration = Duration::from_secs(15);
+/// How often a gateway looks whether another one changed something.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Looks that may fail before nothing cached is believed any more.
+const LOOKS_MISSED: i64 = 15;
+const CACHED_FOR: Duration = Duration::from_mins(10);
 /// How long the use of an API token counts as noted.
 const USE_NOTED_FOR: Duration = Duration::from_mins(5);
 const CACHED: u64 = 100_000;
@@ -38,6 +53,14 @@ pub(crate) struct Identity {
     spaces: Cache<Id, Option<Arc<Space>>>,
     accounts: Cache<Account, Option<Arc<Known>>>,
     used_tokens: Cache<String, ()>,
+    seen: Arc<Seen>,
+}
+
+/// What the cached lookups rest on.
+#[derive(Default)]
+struct Seen {
+    revision: AtomicI64,
+    missed: AtomicI64,
 }
 
 /// How a user is looked up.
@@ -59,10 +82,38 @@ pub(crate) struct Known {
     pub(crate) space: Option<Id>,
 }
 
-/// An access key that opens.
+/// An access key, in whatever state.
 pub(crate) struct AccessKey {
+    pub(crate) name: String,
     pub(crate) secret: SecretString,
+    /// HMAC-SHA256 with the secret's pads worked in already.
+    pub(crate) mac: Hmac<Sha256>,
     pub(crate) principal: Principal,
+    pub(crate) plan: Plan,
+    disabled: bool,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+/// Whether a key may open anything now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It opens.
+    Good,
+    /// Disabled, or its user is not active.
+    Disabled,
+    /// Its time is over.
+    Expired,
+}
+
+impl AccessKey {
+    /// Whether it may open anything at this time.
+    pub(crate) fn standing(&self, now: DateTime<Utc>) -> Standing {
+        match self.expires_at {
+            _ if self.disabled => Standing::Disabled,
+            Some(at) if at <= now => Standing::Expired,
+            _ => Standing::Good,
+        }
+    }
 }
 
 /// A space whose API key opens.
@@ -74,13 +125,18 @@ pub(crate) struct Space {
 impl Identity {
     pub(crate) fn new(db: Db, keyring: Keyring, clock: Clock) -> Self {
         let used_tokens = Cache::builder().max_capacity(CACHED).time_to_live(USE_NOTED_FOR).build();
-        Self { db, keyring: Arc::new(keyring), clock, access_keys: cache(), spaces: cache(), accounts: cache(), used_tokens }
+        let (access_keys, spaces, accounts) = (cache(), cache(), cache());
+        Self { db, keyring: Arc::new(keyring), clock, access_keys, spaces, accounts, used_tokens, seen: Arc::default() }
     }
 
-    /// An access key by its public half; `None` if it is unknown, disabled or its user is not active.
+    /// The access key that is named so, or whose *secret* was sent in place of its name: then [`AccessKey::name`] is another text, and
+    /// the key must not open anything.
     pub(crate) async fn access_key(&self, access_key: &str) -> Result<Option<Arc<AccessKey>>> {
+        if let Some(known) = self.access_keys.get(access_key).await {
+            return Ok(known);
+        }
         let load = async { self.load_access_key(access_key).await.map(|key| key.map(Arc::new)) };
-        self.access_keys.try_get_with(access_key.to_owned(), load).await.map_err(shared)
+        self.access_keys.try_get_with_by_ref(access_key, load).await.map_err(shared)
     }
 
     /// A space by its id; `None` if it is unknown or closed.
@@ -107,12 +163,48 @@ impl Identity {
         self.accounts.invalidate_all();
     }
 
+    /// Forgets what is cached whenever another gateway changed something; if that can't be seen for a while, too.
+    pub(crate) fn watch(&self, drain: &Drain) {
+        let identity = self.clone();
+        housekeeping::every(LOOK_EVERY, drain, "changes of other gateways not seen yet", move || {
+            let identity = identity.clone();
+            async move { identity.look().await }
+        });
+    }
+
+    async fn look(&self) -> Result<()> {
+        let revision = key_store::revision(&self.db).await;
+        let missed = if revision.is_ok() { 0 } else { self.seen.missed.load(Ordering::Relaxed) + 1 };
+        self.seen.missed.store(missed, Ordering::Relaxed);
+        if missed > LOOKS_MISSED || revision.as_ref().is_ok_and(|number| self.seen.revision.swap(*number, Ordering::Relaxed) != *number) {
+            self.forget();
+        }
+        revision.map(|_| ())
+    }
+
     async fn load_access_key(&self, access_key: &str) -> Result<Option<AccessKey>> {
-        let Some(row) = store::access_key(&self.db, access_key).await? else { return Ok(None) };
-        let Some(user) = store::user(&self.db, &row.user_id).await?.filter(User::is_active) else { return Ok(None) };
-        let secret = self.keyring.open(&row.secret, &bound_to("access_key", access_key)).map_err(Error::internal)?;
-        let space = Some(row.space_id.parse().map_err(Error::internal)?);
-        Ok(Some(AccessKey { secret, principal: principal(&user, space, Scheme::NcpSignature)? }))
+        let found = key_store::find(&self.db, access_key, self.keyring.mark(access_key)).await?;
+        found.map(|row| self.opened(&row)).transpose()
+    }
+
+    fn opened(&self, row: &AccessKeyRow) -> Result<AccessKey> {
+        let secret = self.keyring.open(&row.secret, &bound_to("access_key", &row.access_key)).map_err(Error::internal)?;
+        let principal = Principal {
+            user: row.user_id.parse().map_err(Error::internal)?,
+            name: row.user_name.clone(),
+            space: Some(row.space_id.parse().map_err(Error::internal)?),
+            roles: roles(row.sysadmin),
+            scheme: Scheme::NcpSignature,
+        };
+        Ok(AccessKey {
+            name: row.access_key.clone(),
+            mac: keyed(secret.expose_secret()),
+            secret,
+            principal,
+            plan: Plan::of(row),
+            disabled: row.state != "active" || row.user_state != "active",
+            expires_at: row.expires_at,
+        })
     }
 
     async fn load_space(&self, id: Id) -> Result<Option<Space>> {
@@ -147,8 +239,18 @@ pub(crate) fn bound_to(column: &str, row: &str) -> String {
 }
 
 fn principal(user: &User, space: Option<Id>, scheme: Scheme) -> Result<Principal> {
-    let roles = if user.sysadmin { vec![ADMIN.to_owned(), USER.to_owned()] } else { vec![USER.to_owned()] };
+    let roles = roles(user.sysadmin);
     Ok(Principal { user: user.id.parse().map_err(Error::internal)?, name: user.name.clone(), space, roles, scheme })
+}
+
+fn roles(sysadmin: bool) -> Vec<String> {
+    if sysadmin { vec![ADMIN.to_owned(), USER.to_owned()] } else { vec![USER.to_owned()] }
+}
+
+/// HMAC-SHA256 under this key.
+pub(crate) fn keyed(secret: &str) -> Hmac<Sha256> {
+    // HMAC takes keys of any length, so the fallback is never used.
+    Hmac::new_from_slice(secret.as_bytes()).unwrap_or_else(|_| Hmac::new(&Array::default()))
 }
 
 fn cache<K, V>() -> Cache<K, V>

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use madang_kit::{Db, Error, Id, Result, Tx, db::Migrations};
 use sqlx::{migrate::Migrator, types::Json};
 
+use super::key_store;
+
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -38,14 +40,6 @@ impl User {
     }
 }
 
-/// An access key as stored.
-#[derive(sqlx::FromRow)]
-pub(crate) struct AccessKeyRow {
-    pub(crate) secret: String,
-    pub(crate) user_id: String,
-    pub(crate) space_id: String,
-}
-
 /// A space as stored.
 #[derive(sqlx::FromRow)]
 pub(crate) struct SpaceRow {
@@ -78,6 +72,11 @@ pub(crate) async fn user_by_login(db: &Db, login: &str) -> Result<Option<User>> 
 /// A user by the Spec Store's user id.
 pub(crate) async fn user_by_owner_id(db: &Db, owner_id: &str) -> Result<Option<User>> {
     Ok(db.query(user_where("u.owner_id = $1")).bind(owner_id.to_owned()).opt().await?)
+}
+
+/// The administrator that was made first.
+pub(crate) async fn first_administrator(db: &Db) -> Result<Option<User>> {
+    Ok(db.query(user_where("u.sysadmin AND u.state = 'active' AND NOT u.service ORDER BY u.id LIMIT 1")).opt().await?)
 }
 
 /// The user of an API token that has not expired.
@@ -151,7 +150,7 @@ async fn send_to_catalogue(tx: &mut Tx, user: &User) -> Result<(), sqlx::Error> 
     let text = "INSERT INTO user_outbox (user_id, revision) VALUES ($1, $2)
                 ON CONFLICT (user_id) DO UPDATE SET revision = excluded.revision";
     tx.query(text).bind(user.id.clone()).bind(user.revision).run().await?;
-    Ok(())
+    key_store::note_change(tx).await
 }
 
 /// What a list of people is narrowed to.
@@ -222,28 +221,6 @@ pub(crate) async fn versions(db: &Db, user: &str) -> Result<Vec<UserVersion>> {
     Ok(db.query(text).bind(user.to_owned()).all().await?)
 }
 
-/// An active access key.
-pub(crate) async fn access_key(db: &Db, access_key: &str) -> Result<Option<AccessKeyRow>> {
-    Ok(db
-        .query("SELECT secret, user_id, space_id FROM access_key WHERE access_key = $1 AND state = 'active'")
-        .bind(access_key.to_owned())
-        .opt()
-        .await?)
-}
-
-/// Adds an access key; the secret is encrypted already.
-pub(crate) async fn insert_access_key(tx: &mut Tx, access_key: &str, row: &AccessKeyRow, now: DateTime<Utc>) -> Result<()> {
-    tx.query("INSERT INTO access_key (access_key, secret, user_id, space_id, state, created_at) VALUES ($1, $2, $3, $4, 'active', $5)")
-        .bind(access_key.to_owned())
-        .bind(row.secret.clone())
-        .bind(row.user_id.clone())
-        .bind(row.space_id.clone())
-        .bind(now)
-        .run()
-        .await?;
-    Ok(())
-}
-
 /// An active space.
 pub(crate) async fn space(db: &Db, id: Id) -> Result<Option<SpaceRow>> {
     Ok(db
@@ -251,6 +228,12 @@ pub(crate) async fn space(db: &Db, id: Id) -> Result<Option<SpaceRow>> {
         .bind(id.to_string())
         .opt()
         .await?)
+}
+
+/// The space that was there first.
+pub(crate) async fn oldest_space(db: &Db) -> Result<Option<Id>> {
+    let row: Option<(String,)> = db.query("SELECT id FROM space ORDER BY created_at, id LIMIT 1").opt().await?;
+    row.map(|(id,)| id.parse().map_err(Error::internal)).transpose()
 }
 
 /// The space that a user joined first.
@@ -283,9 +266,9 @@ pub(crate) async fn insert_space(tx: &mut Tx, space: &SpaceRow) -> Result<()> {
     Ok(())
 }
 
-/// Adds a member to a space.
+/// Adds a member to a space; who is one already keeps the role.
 pub(crate) async fn insert_space_member(tx: &mut Tx, space: &str, user: &str, role: &str) -> Result<()> {
-    tx.query("INSERT INTO space_member (space_id, user_id, role) VALUES ($1, $2, $3)")
+    tx.query("INSERT INTO space_member (space_id, user_id, role) VALUES ($1, $2, $3) ON CONFLICT (space_id, user_id) DO NOTHING")
         .bind(space.to_owned())
         .bind(user.to_owned())
         .bind(role.to_owned())

@@ -2,6 +2,8 @@
 //! viewer at `/docs`. The operations stand in one list per API, beside the schemas of their bodies; a test walks the route tables and
 //! demands that each route is described and each description is a route.
 
+mod dataflow;
+mod dataflow_schemas;
 mod dhub;
 mod dhub_schemas;
 mod madang;
@@ -28,7 +30,7 @@ async fn show() -> impl IntoResponse {
 
 fn document() -> Value {
     let mut paths: Map<String, Value> = Map::new();
-    let operations: Vec<_> = dhub::operations().into_iter().chain(madang::operations()).collect();
+    let operations: Vec<_> = dhub::operations().into_iter().chain(dataflow::operations()).chain(madang::operations()).collect();
     for operation in &operations {
         paths.entry(&operation.path).or_insert_with(|| json!({}))[operation.method] = operation.describe(&operations);
     }
@@ -43,7 +45,7 @@ fn document() -> Value {
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": dhub_schemas::all(),
+            "schemas": dhub_schemas::all().into_iter().chain(dataflow_schemas::all()).collect::<Map<_, _>>(),
             "responses": Operation::refusals(),
             "securitySchemes": security(),
         },

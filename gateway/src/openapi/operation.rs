@@ -15,16 +15,30 @@ const REFUSALS: [(u16, &str); 13] = [
     (409, "The thing's state or its name forbids this."),
     (413, "The body is larger than it may be."),
     (422, "A field breaks a rule; each is named."),
-    (429, "Too many attempts; try later."),
+    (429, "Too many requests or attempts; try later."),
     (500, "A fault of the hub."),
     (501, "This part of the API is not served here."),
     (503, "A part that is needed is away; try later."),
 ];
 
+/// The same for Data Flow, whose gateway and service have a shape each.
+const FLOW_REFUSALS: [(u16, &str); 7] = [
+    (400, "A parameter, the state of the thing, or what it links to forbids this; errorType says which."),
+    (401, "No valid signature came with the request."),
+    (404, "There is no such thing in the caller's space."),
+    (413, "The body is larger than it may be."),
+    (429, "A usage plan is used up, or too many executions wait; try later."),
+    (500, "A fault of the hub."),
+    (503, "A part that is needed is away; try later."),
+];
+
 /// Refusals of every operation that needs a credential.
-const OF_ALL: [u16; 4] = [401, 404, 422, 503];
+const OF_ALL: [u16; 5] = [401, 404, 422, 429, 503];
 /// Further ones of every operation that writes.
 const OF_WRITES: [u16; 4] = [403, 408, 409, 413];
+
+/// Refusals of every operation of Data Flow.
+const OF_FLOW: [u16; 4] = [400, 401, 404, 503];
 
 /// An operation in the making.
 pub(super) struct Operation {
@@ -37,6 +51,8 @@ pub(super) struct Operation {
     answers: Vec<(u16, Value)>,
     refusals: Vec<u16>,
     security: Vec<Value>,
+    /// What the names of its refusals begin with.
+    family: char,
     /// Paths that the answer's id leads to, and the key that it stands under.
     leads_to: Option<(&'static [&'static str], &'static str)>,
 }
@@ -50,7 +66,6 @@ impl Operation {
         }
         let named = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
         let parameter = |name: &str| json!({"name": name, "in": "path", "required": true, "schema": schema::text()});
-        let signature = json!({"ncpTimestamp": [], "ncpAccessKey": [], "ncpSignature": []});
         Self {
             method,
             path: path.to_owned(),
@@ -60,9 +75,19 @@ impl Operation {
             body: None,
             answers: Vec::new(),
             refusals,
-            security: vec![json!({"bearer": []}), signature],
+            security: vec![json!({"bearer": []}), signature()],
+            family: 'R',
             leads_to: None,
         }
+    }
+
+    /// One of Data Flow, which a signature opens.
+    pub(super) fn flow(group: &'static str, method: &'static str, path: &str, summary: &'static str) -> Self {
+        let mut refusals = OF_FLOW.to_vec();
+        if method != "get" {
+            refusals.extend([413, 429]);
+        }
+        Self { refusals, security: vec![signature()], family: 'F', ..Self::new(group, method, path, summary) }
     }
 
     /// It needs no credential.
@@ -91,6 +116,15 @@ impl Operation {
         self
     }
 
+    /// A JSON body of a schema of its own.
+    pub(super) fn json_of(mut self, schema: Value) -> Self {
+        self.body = Some(json!({"content": {"application/json": {}}}));
+        if let Some(body) = &mut self.body {
+            body["content"]["application/json"]["schema"] = schema;
+        }
+        self
+    }
+
     /// A body of other types.
     pub(super) fn body(mut self, types: &[(&str, Value)]) -> Self {
         self.body = Some(json!({"required": true, "content": contents(types)}));
@@ -102,6 +136,15 @@ impl Operation {
         let mut answer = json!({"description": "Done."});
         answer["content"]["application/json"]["schema"] = kind;
         self.answers.push((200, answer));
+        self
+    }
+
+    /// The same under another status than 200.
+    pub(super) fn gives_as(mut self, status: u16, kind: Value) -> Self {
+        self = self.gives(kind);
+        if let Some(answer) = self.answers.last_mut() {
+            answer.0 = status;
+        }
         self
     }
 
@@ -119,7 +162,7 @@ impl Operation {
 
     /// This status is all that an authenticated caller gets.
     pub(super) fn only(mut self, status: u16) -> Self {
-        self.refusals = vec![401, 404, 503, status];
+        self.refusals = vec![401, 404, 429, 503, status];
         self
     }
 
@@ -142,9 +185,10 @@ impl Operation {
     pub(super) fn describe(&self, all: &[Self]) -> Value {
         let mut answers: Map<String, Value> = self.answers.iter().map(|(status, answer)| (status.to_string(), answer.clone())).collect();
         for status in &self.refusals {
-            answers.entry(status.to_string()).or_insert_with(|| json!({"$ref": format!("#/components/responses/R{status}")}));
+            answers.entry(status.to_string()).or_insert_with(|| json!({"$ref": format!("#/components/responses/{}{status}", self.family)}));
         }
-        if let Some(answer) = answers.get_mut("200") {
+        let success = self.answers.first().map(|(status, _)| status.to_string()).unwrap_or_default();
+        if let Some(answer) = answers.get_mut(&success) {
             let links = self.links(all);
             if !links.is_empty() {
                 answer["links"] = links.into();
@@ -169,8 +213,17 @@ impl Operation {
     /// The answers of every refusal.
     pub(super) fn refusals() -> Map<String, Value> {
         let shape = |about: &str| json!({"description": about, "content": {"application/json": {"schema": schema::named("Refusal")}}});
-        REFUSALS.iter().map(|(status, about)| (format!("R{status}"), shape(about))).collect()
+        let flow = |about: &str| {
+            let types = [("application/problem+json", schema::named("FlowProblem")), ("application/json", schema::named("FlowRefusal"))];
+            json!({"description": about, "content": contents(&types)})
+        };
+        let ours = REFUSALS.iter().map(|(status, about)| (format!("R{status}"), shape(about)));
+        ours.chain(FLOW_REFUSALS.iter().map(|(status, about)| (format!("F{status}"), flow(about)))).collect()
     }
+}
+
+fn signature() -> Value {
+    json!({"ncpTimestamp": [], "ncpAccessKey": [], "ncpSignature": []})
 }
 
 fn contents(types: &[(&str, Value)]) -> Map<String, Value> {

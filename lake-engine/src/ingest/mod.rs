@@ -11,12 +11,19 @@ mod encoding;
 mod json;
 mod kind;
 mod parquet;
+mod texts;
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use arrow::array::RecordBatch;
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Field, Schema as ArrowSchema},
+};
 use futures::stream::{self, BoxStream, StreamExt};
-use madang_lake::{Format, Input, Inspection, Limits, Result, Schema};
+use madang_lake::{Format, Input, Inspection, Limits, ObjectFormat, Result, RowStream, Schema};
 use tokio::{
     sync::{mpsc, oneshot},
     task::spawn_blocking,
@@ -52,18 +59,46 @@ pub(crate) struct Converting {
 /// Starts the conversion. A file that can't be opened says so in its first batch.
 pub(crate) fn convert(input: &Input, schema: &Schema, limits: Limits, scratch: &Path) -> Converting {
     let (input, schema, scratch) = (input.clone(), schema.clone(), scratch.to_owned());
-    let (send, receive) = mpsc::channel(2);
     let (send_columns, columns) = oneshot::channel();
-    let reading = spawn_blocking(move || {
-        let emit: Emit<'_> = &mut |batch| send.blocking_send(Ok(batch)).is_ok();
+    let batches = spawned(move |emit| {
         let converted = match input.format {
             Format::Csv => csv::convert(&input, &schema, limits, &scratch, emit),
             Format::Json => json::convert(&input, &schema, limits, &scratch, emit),
             Format::Parquet => parquet::convert(&input, &schema, limits, emit),
         };
-        match converted {
-            Ok(columns) => drop(send_columns.send(u32::try_from(columns).unwrap_or(u32::MAX))),
-            Err(error) => drop(send.blocking_send(Err(error))), // refused if nobody listens any more, and then nobody needs it
+        let _ = send_columns.send(u32::try_from(converted?).unwrap_or(u32::MAX)); // refused if nobody waits for it
+        Ok(())
+    });
+    Converting { batches, columns }
+}
+
+/// The rows of an object: texts in the wanted columns, or for Parquet those of them that it has, in its own types.
+pub(crate) async fn object(path: PathBuf, format: ObjectFormat, columns: &[String], limits: Limits, scratch: &Path) -> Result<RowStream> {
+    let (columns, scratch) = (columns.to_vec(), scratch.to_owned());
+    let fields = || columns.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>();
+    match format {
+        ObjectFormat::Csv => {
+            let schema = Arc::new(ArrowSchema::new(fields()));
+            Ok(RowStream { schema, batches: spawned(move |emit| csv::texts(&path, &columns, limits, &scratch, emit)) })
+        }
+        ObjectFormat::Json => {
+            let schema = Arc::new(ArrowSchema::new(fields()));
+            Ok(RowStream { schema, batches: spawned(move |emit| json::texts(&path, &columns, limits, &scratch, emit)) })
+        }
+        ObjectFormat::Parquet => {
+            let opened = spawn_blocking(move || parquet::open_some(&path, &columns, limits)).await.map_err(storage)??;
+            let schema = opened.schema();
+            Ok(RowStream { schema, batches: spawned(move |emit| opened.read(limits, emit)) })
+        }
+    }
+}
+
+/// Batches that a thread of their own gives. Dropping them stops it.
+fn spawned(read: impl FnOnce(Emit<'_>) -> Result<()> + Send + 'static) -> BoxStream<'static, Result<RecordBatch>> {
+    let (send, receive) = mpsc::channel(2);
+    let reading = spawn_blocking(move || {
+        if let Err(error) = read(&mut |batch| send.blocking_send(Ok(batch)).is_ok()) {
+            drop(send.blocking_send(Err(error))); // refused if nobody listens any more, and then nobody needs it
         }
     });
     let batches = stream::unfold((receive, Some(reading)), |(mut receive, mut reading)| async move {
@@ -73,5 +108,5 @@ pub(crate) fn convert(input: &Input, schema: &Schema, limits: Limits, scratch: &
         let ended = reading.take()?.await; // the thread is over; did it end by itself?
         ended.err().map(|error| (Err(storage(error)), (receive, reading)))
     });
-    Converting { batches: batches.boxed(), columns }
+    batches.boxed()
 }

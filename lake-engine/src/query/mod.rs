@@ -25,7 +25,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 
 use arrow::{
     array::{Array, AsArray},
-    datatypes::Int64Type,
+    datatypes::{Int64Type, SchemaRef},
 };
 use datafusion::{
     common::ParamValues,
@@ -39,7 +39,7 @@ use datafusion::{
     sql::parser::Statement,
 };
 use futures::TryStreamExt;
-use madang_lake::{Error, Filter, Limits, ReadOptions, Result, RowStream, Snapshot};
+use madang_lake::{Error, Filter, Limits, Question, ReadOptions, Relation, Result, RowStream, Snapshot};
 use object_store::ObjectStore;
 use serde_json::Value;
 use tokio::{
@@ -54,10 +54,11 @@ use self::{
     pause::GivenUp,
     run::Running,
     session::Session,
+    table::Table,
     workers::{ReadOnly, Workers},
 };
 pub(crate) use self::{
-    merge::{Join, Question, Sides},
+    merge::{Join, Question as MergeQuestion, Sides},
     select::predicate,
 };
 use crate::storage;
@@ -72,8 +73,42 @@ pub(crate) async fn run(
     limits: Limits,
 ) -> Result<RowStream> {
     let (sql, values) = (sql.to_owned(), values::bind(values)?);
-    let planner = move |session| async move { plan(&session, &statement::parse(&sql)?, &values).await };
-    start(store, scratch, tables.clone(), limits, planner).await
+    let planner = move |session| async move { plan(&session, &statement::parse(&sql)?, &values, Output::new).await };
+    let tables = tables.iter().map(|(name, snapshot)| Ok((name.clone(), Table::new(snapshot)?)));
+    start(store, scratch, tables.collect::<Result<_>>()?, limits, planner).await
+}
+
+/// Plans a statement over relations, in whose types it gives its rows, and starts it.
+pub(crate) async fn ask(
+    store: &Arc<dyn ObjectStore>,
+    scratch: &Path,
+    question: &Question,
+    tables: &HashMap<String, Relation>,
+    limits: Limits,
+) -> Result<RowStream> {
+    let values = values::bind(&question.values)?;
+    let Question { sql, sorted_joins, numbered, .. } = question.clone();
+    let planner = move |mut session: Session| async move {
+        session.sorted_joins = sorted_joins;
+        plan(&session, &statement::parse(&sql)?, &values, Output::of_any).await
+    };
+    let tables = tables.iter().map(|(name, relation)| Ok((name.clone(), Table::of_relation(relation, numbered)?)));
+    start(store, scratch, tables.collect::<Result<_>>()?, limits, planner).await
+}
+
+/// The columns that a statement over tables of these columns gives.
+pub(crate) async fn describe(
+    store: &Arc<dyn ObjectStore>,
+    scratch: &Path,
+    question: &Question,
+    tables: &HashMap<String, SchemaRef>,
+    limits: Limits,
+) -> Result<SchemaRef> {
+    let values = values::bind(&question.values)?;
+    let sql = question.sql.clone();
+    let planner = move |session| async move { plan(&session, &statement::parse(&sql)?, &values, Output::of_any).await };
+    let tables = tables.iter().map(|(name, schema)| (name.clone(), Table::empty(schema.clone()))).collect();
+    Ok(start(store, scratch, tables, limits, planner).await?.schema)
 }
 
 /// The rows that came to a table between two versions, if they are whole files.
@@ -112,7 +147,7 @@ pub(crate) async fn merge(
     store: &Arc<dyn ObjectStore>,
     scratch: &Path,
     sides: &Sides,
-    question: Question,
+    question: MergeQuestion,
     limits: Limits,
 ) -> Result<RowStream> {
     let sides = sides.clone();
@@ -157,7 +192,7 @@ pub(crate) fn value_names(sql: &str) -> Result<Vec<String>> {
 async fn start<F>(
     store: &Arc<dyn ObjectStore>,
     scratch: &Path,
-    tables: HashMap<String, Snapshot>,
+    tables: HashMap<String, Table>,
     limits: Limits,
     planner: impl FnOnce(Session) -> F,
 ) -> Result<RowStream>
@@ -190,13 +225,18 @@ struct Planned {
 }
 
 /// Names are taken as they are written. Only if that finds nothing, unquoted ones are tried in lower case, as SQL has it.
-async fn plan(session: &Session, statement: &Statement, values: &ParamValues) -> Result<Planned> {
+async fn plan(
+    session: &Session,
+    statement: &Statement,
+    values: &ParamValues,
+    output: impl Fn(&arrow::datatypes::Schema) -> Result<Output>,
+) -> Result<Planned> {
     let (state, logical) = match logical(session, statement, values, false).await {
         Ok(found) => found,
         Err(first) => logical(session, statement, values, true).await.map_err(|_| first)?,
     };
     let plan = physical(session, &state, &logical).await.map_err(|error| refused(error, session.memory_bytes))?;
-    Ok(Planned { output: Output::new(&plan.schema())?, plan, context: state.task_ctx() })
+    Ok(Planned { output: output(&plan.schema())?, plan, context: state.task_ctx() })
 }
 
 /// A plan that was put together here.

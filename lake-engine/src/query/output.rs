@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use arrow::{
     array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions},
     compute::{CastOptions, cast_with_options},
-    datatypes::{DataType, Field, Float64Type, Schema, SchemaRef},
+    datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Float64Type, Schema, SchemaRef},
     util::display::FormatOptions,
 };
 use madang_lake::{ColumnType, Error, ROW_ID, Result};
@@ -25,10 +25,24 @@ impl Output {
     /// [`Error::Invalid`] names a column of a type that no table can hold.
     pub(super) fn new(found: &Schema) -> Result<Self> {
         let mut names = HashSet::from([ROW_ID.to_owned()]);
+        Self::named(found, plain, |at, name| {
+            let wanted = if name.trim().is_empty() { format!("column_{}", at + 1) } else { name.to_owned() };
+            free(&wanted, &mut names)
+        })
+    }
+
+    /// The columns of a relation, which may be of more types.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names a column of a nested type.
+    pub(super) fn of_any(found: &Schema) -> Result<Self> {
+        Self::named(found, flat, |_, name| name.to_owned()) // whoever asked looks at the names
+    }
+
+    fn named(found: &Schema, plain: fn(&DataType) -> Option<DataType>, mut name: impl FnMut(usize, &str) -> String) -> Result<Self> {
         let mut fields = Vec::with_capacity(found.fields().len());
-        for (index, field) in found.fields().iter().enumerate() {
-            let wanted = if field.name().trim().is_empty() { format!("column_{}", index + 1) } else { field.name().clone() };
-            let name = free(&wanted, &mut names);
+        for (at, field) in found.fields().iter().enumerate() {
+            let name = name(at, field.name());
             let kind = plain(field.data_type()).ok_or_else(|| {
                 Error::invalid(format!("column '{name}' has the type {}, which a table can't hold; convert it", field.data_type()))
             })?;
@@ -57,6 +71,24 @@ fn plain(kind: &DataType) -> Option<DataType> {
         DataType::Time32(_) | DataType::Time64(_) | DataType::Interval(_) | DataType::Duration(_) => Some(DataType::Utf8),
         other => ColumnType::from_arrow(other).map(ColumnType::arrow),
     }
+}
+
+/// The same for a relation.
+fn flat(kind: &DataType) -> Option<DataType> {
+    Some(match kind {
+        DataType::Int8 | DataType::Int16 | DataType::Binary => kind.clone(),
+        DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 => DataType::Int64,
+        DataType::UInt64 => DataType::Decimal128(20, 0),
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) | DataType::Decimal128(precision, scale) => {
+            DataType::Decimal128(*precision, *scale)
+        }
+        DataType::Decimal256(precision, scale) => DataType::Decimal128((*precision).min(DECIMAL128_MAX_PRECISION), *scale),
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
+        DataType::Dictionary(_, value) => return flat(value),
+        other => return plain(other),
+    })
 }
 
 fn typed(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {

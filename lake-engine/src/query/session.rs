@@ -20,7 +20,7 @@ use datafusion::{
     },
     prelude::SessionConfig,
 };
-use madang_lake::{Result, Snapshot};
+use madang_lake::Result;
 use object_store::ObjectStore;
 use url::Url;
 
@@ -51,7 +51,7 @@ static FEATURES: LazyLock<SessionState> = LazyLock::new(|| {
 pub(super) struct Session {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) scratch: PathBuf,
-    pub(super) tables: HashMap<String, Snapshot>,
+    pub(super) tables: HashMap<String, Table>,
     pub(super) memory_bytes: usize,
     pub(super) pool: Arc<dyn MemoryPool>,
     pub(super) meter: Meter,
@@ -65,7 +65,7 @@ impl Session {
     pub(super) fn state(&self, names: &[String], fold_case: bool) -> Result<SessionState> {
         let schema = MemorySchemaProvider::new();
         for name in names {
-            let table = Table::new(self.find(name).ok_or_else(|| unknown(name))?)?;
+            let table = self.find(name).ok_or_else(|| unknown(name))?.clone();
             schema.register_table(name.clone(), Arc::new(table)).map_err(storage)?;
         }
         let config = self.config(fold_case);
@@ -107,8 +107,8 @@ impl Session {
         config
     }
 
-    /// The snapshot behind a name: as written, else in lower case, else the only one that differs in case alone.
-    fn find(&self, name: &str) -> Option<&Snapshot> {
+    /// The table behind a name: as written, else in lower case, else the only one that differs in case alone.
+    fn find(&self, name: &str) -> Option<&Table> {
         let folded = name.to_lowercase();
         if let Some(found) = self.tables.get(name).or_else(|| self.tables.get(&folded)) {
             return Some(found);

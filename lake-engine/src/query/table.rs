@@ -16,7 +16,7 @@ use datafusion::{
     logical_expr::{Expr, TableProviderFilterPushDown, TableType},
     physical_plan::{ExecutionPlan, empty::EmptyExec},
 };
-use madang_lake::{Result, Snapshot};
+use madang_lake::{DataFile, Relation, Result, Snapshot, TableId};
 
 use crate::store;
 
@@ -24,7 +24,7 @@ use crate::store;
 pub(super) const SCHEME: &str = "madang";
 
 /// A table of one query.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Table {
     schema: SchemaRef,
     files: Vec<PartitionedFile>,
@@ -41,12 +41,27 @@ impl Table {
         Self::with_schema(snapshot, snapshot.schema.stored())
     }
 
+    /// Rows between nodes, with their numbers if a statement may ask for them.
+    pub(super) fn of_relation(relation: &Relation, numbered: bool) -> Result<Self> {
+        let schema = if numbered { crate::flow::stored(&relation.schema) } else { relation.schema.clone() };
+        Self::of_files(&relation.table, &relation.files, schema)
+    }
+
+    /// A table without rows.
+    pub(super) fn empty(schema: SchemaRef) -> Self {
+        Self { schema, files: Vec::new(), rows: 0 }
+    }
+
     fn with_schema(snapshot: &Snapshot, schema: SchemaRef) -> Result<Self> {
-        let files = snapshot.files.iter().map(|file| {
-            let path = store::data_file(&snapshot.table, &file.path)?;
+        Self::of_files(&snapshot.table, &snapshot.files, schema)
+    }
+
+    fn of_files(table: &TableId, files: &[DataFile], schema: SchemaRef) -> Result<Self> {
+        let rows = usize::try_from(files.iter().map(|file| file.rows).sum::<u64>()).map_err(crate::storage)?;
+        let files = files.iter().map(|file| {
+            let path = store::data_file(table, &file.path)?;
             Ok(PartitionedFile::new(path, file.bytes))
         });
-        let rows = usize::try_from(snapshot.rows()).map_err(crate::storage)?;
         Ok(Self { schema, files: files.collect::<Result<_>>()?, rows })
     }
 }

@@ -14,7 +14,7 @@ use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
-use madang_lake::{DataFile, Error, ROW_ID, ReadOptions, Result, RowStream, Schema, Snapshot, TableId};
+use madang_lake::{DataFile, Error, ROW_ID, ReadOptions, Relation, Result, RowStream, Schema, Snapshot, TableId};
 use object_store::ObjectStore;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
@@ -27,17 +27,31 @@ const BATCH_ROWS: u64 = 8_192;
 /// Opens a stream over the wanted rows and columns. Nothing is read before the first batch is asked for.
 pub(crate) fn read(store: &Arc<dyn ObjectStore>, footers: &Footers, snapshot: &Snapshot, options: &ReadOptions) -> Result<RowStream> {
     let schema = wanted(&snapshot.schema, options.columns.as_deref())?;
-    let reader = Reader { store: store.clone(), footers: footers.clone(), table: snapshot.table.clone(), schema: schema.clone() };
+    let reader = Reader { store: store.clone(), footers: footers.clone(), table: snapshot.table.clone(), schema };
     let (offset, limit) = options.page.map_or((0, u64::MAX), |page| (page.offset, page.limit));
-    let stretches = stretches(&snapshot.files, offset, limit);
-    let batches = stream::iter(stretches)
-        .then(move |stretch| {
-            let reader = reader.clone();
-            async move { reader.open(stretch).await }
-        })
-        .try_flatten()
-        .boxed();
-    Ok(RowStream { schema, batches })
+    Ok(reader.rows(stretches(&snapshot.files, offset, limit)))
+}
+
+/// All rows of a relation.
+pub(crate) fn relation(store: &Arc<dyn ObjectStore>, footers: &Footers, relation: &Relation) -> RowStream {
+    let Relation { table, schema, files } = relation.clone();
+    let reader = Reader { store: store.clone(), footers: footers.clone(), table, schema };
+    reader.rows(stretches(&files, 0, u64::MAX))
+}
+
+impl Reader {
+    fn rows(self, stretches: VecDeque<Stretch>) -> RowStream {
+        let schema = self.schema.clone();
+        let reader = self;
+        let batches = stream::iter(stretches)
+            .then(move |stretch| {
+                let reader = reader.clone();
+                async move { reader.open(stretch).await }
+            })
+            .try_flatten()
+            .boxed();
+        RowStream { schema, batches }
+    }
 }
 
 /// The output columns. [`ROW_ID`] comes only if it is named.

@@ -65,7 +65,7 @@ impl Rewriting<'_> {
         write::write(self.target(), &self.base.schema, rows::fit(rows, &self.base.schema)?, ids).await
     }
 
-    async fn ask(&self, sides: &Sides, question: query::Question, limits: Limits) -> Result<RowStream> {
+    async fn ask(&self, sides: &Sides, question: query::MergeQuestion, limits: Limits) -> Result<RowStream> {
         query::merge(self.store, self.scratch, sides, question, limits).await
     }
 }

@@ -9,7 +9,7 @@ use object_store::{ObjectStore, aws::AmazonS3Builder, path::Path, prefix::Prefix
 use url::Url;
 
 use self::durable_fs::DurableFs;
-use crate::storage;
+use crate::{objects::STAGING, storage};
 
 /// Where tables live.
 #[derive(Debug)]
@@ -56,14 +56,24 @@ pub(crate) fn open(root: Root, durability: Durability) -> Result<Arc<dyn ObjectS
         Root::Store(store) => Ok(store),
         Root::Folder(folder) => Ok(Arc::new(DurableFs::open(&folder, durability)?)),
         Root::Url(url) => match url.scheme() {
-            "file" => {
-                let folder = url.to_file_path().map_err(|()| Error::invalid("the file URL of the lake names no local folder"))?;
-                Ok(Arc::new(DurableFs::open(&folder, durability)?))
-            }
+            "file" => Ok(Arc::new(DurableFs::open(&local(&url)?, durability)?)),
             "s3" | "s3a" => s3(&url),
             other => Err(Error::invalid(format!("no store serves '{other}' URLs; use file:// or s3://"))),
         },
     }
+}
+
+/// The local folder that a root is, if it is one.
+pub(crate) fn folder_of(root: &Root) -> Result<Option<PathBuf>> {
+    match root {
+        Root::Folder(folder) => Ok(Some(folder.clone())),
+        Root::Url(url) if url.scheme() == "file" => local(url).map(Some),
+        Root::Url(_) | Root::Store(_) => Ok(None),
+    }
+}
+
+fn local(url: &Url) -> Result<PathBuf> {
+    url.to_file_path().map_err(|()| Error::invalid("the file URL of the lake names no local folder"))
 }
 
 fn s3(url: &Url) -> Result<Arc<dyn ObjectStore>> {
@@ -98,6 +108,9 @@ pub(crate) fn data_file(table: &TableId, name: &str) -> Result<Path> {
     }
     if table.is_scratch() {
         return Ok(Path::from_iter([SCRATCH.to_owned(), format!("{table}.{name}")]));
+    }
+    if table.is_kept() {
+        return Ok(Path::from_iter([STAGING.to_owned(), format!("{table}.{name}")]));
     }
     Ok(folder(table).join(name))
 }

@@ -59,7 +59,16 @@ pub(crate) async fn write(
     batches: impl Stream<Item = Result<RecordBatch>> + Send,
     ids: &dyn RowIds,
 ) -> Result<Vec<DataFile>> {
-    let stored = schema.stored();
+    write_stored(target, schema.stored(), batches, ids).await
+}
+
+/// The same for columns of any type; the first of `stored` is that of the ids, which `batches` lack.
+pub(crate) async fn write_stored(
+    target: Target,
+    stored: SchemaRef,
+    batches: impl Stream<Item = Result<RecordBatch>> + Send,
+    ids: &dyn RowIds,
+) -> Result<Vec<DataFile>> {
     let (send, encoding) = start(target, stored.clone())?;
     let fed = feed(batches, &stored, ids, &send).await;
     finish(fed, send, encoding).await

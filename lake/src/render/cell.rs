@@ -8,7 +8,7 @@ use arrow::{
         TimestampMicrosecondArray,
     },
     compute::cast,
-    datatypes::{Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType},
+    datatypes::{Date32Type, Field, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType},
 };
 use serde::Serialize;
 
@@ -31,6 +31,9 @@ pub(super) fn plain_columns(batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
         .collect()
 }
 
+/// Marks, in a field's metadata, a column of texts that are JSON already: they are written as they are.
+pub const RAW_JSON: &str = "madang.json";
+
 /// One downcast column.
 pub(super) enum Cells<'a> {
     Bool(&'a BooleanArray),
@@ -39,6 +42,7 @@ pub(super) enum Cells<'a> {
     Float(&'a Float32Array),
     Double(&'a Float64Array),
     Text(&'a StringArray),
+    Raw(&'a StringArray),
     Date(&'a Date32Array),
     Timestamp {
         array: &'a TimestampMicrosecondArray,
@@ -49,7 +53,10 @@ pub(super) enum Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    pub(super) fn of(array: &'a ArrayRef) -> Self {
+    pub(super) fn of(array: &'a ArrayRef, field: &Field) -> Self {
+        if field.metadata().contains_key(RAW_JSON) {
+            return array.as_string_opt().map_or(Self::Nothing, Self::Raw);
+        }
         match ColumnType::from_arrow(array.data_type()) {
             Some(ColumnType::Bool) => Self::Bool(array.as_boolean()),
             Some(ColumnType::Int32) => Self::Int32(array.as_primitive::<Int32Type>()),
@@ -76,6 +83,7 @@ impl<'a> Cells<'a> {
             Self::Float(array) => json(&array.value(row), out),
             Self::Double(array) => json(&array.value(row), out),
             Self::Text(array) => json(array.value(row), out),
+            Self::Raw(array) => out.extend_from_slice(array.value(row).as_bytes()),
             Self::Date(array) => quoted(out, |out| write_date(i64::from(array.value(row)), out)),
             Self::Timestamp { array, zone } => quoted(out, |out| write_timestamp(array.value(row), zone, out)),
             Self::Nothing => {}
@@ -88,7 +96,7 @@ impl<'a> Cells<'a> {
             return;
         }
         match self {
-            Self::Text(array) => write_csv_text(array.value(row), out),
+            Self::Text(array) | Self::Raw(array) => write_csv_text(array.value(row), out),
             Self::Float(array) if !array.value(row).is_finite() => drop(write!(out, "{}", array.value(row))),
             Self::Double(array) if !array.value(row).is_finite() => drop(write!(out, "{}", array.value(row))),
             Self::Date(array) => write_date(i64::from(array.value(row)), out),
@@ -104,7 +112,7 @@ impl<'a> Cells<'a> {
             Self::Int64(array) => array.is_null(row),
             Self::Float(array) => array.is_null(row),
             Self::Double(array) => array.is_null(row),
-            Self::Text(array) => array.is_null(row),
+            Self::Text(array) | Self::Raw(array) => array.is_null(row),
             Self::Date(array) => array.is_null(row),
             Self::Timestamp { array, .. } => array.is_null(row),
             Self::Nothing => true,

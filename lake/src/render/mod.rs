@@ -5,6 +5,7 @@ mod cell;
 use arrow::array::RecordBatch;
 
 use crate::Result;
+pub use cell::RAW_JSON;
 use cell::{Cells, json, plain_columns, write_csv_text};
 
 /// Appends the rows of a batch as positional JSON arrays: `[1,"a",null],[2,"b",true]`.
@@ -25,6 +26,18 @@ pub fn write_json_rows(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
 /// # Errors
 /// As [`write_json_rows`].
 pub fn write_json_objects(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
+    write_objects(batch, out, (b"{", b",{", b"}"))
+}
+
+/// Appends the rows of a batch as JSON objects, one a line. Otherwise as [`write_json_rows`].
+///
+/// # Errors
+/// As [`write_json_rows`].
+pub fn write_json_lines(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
+    write_objects(batch, out, (b"{", b"{", b"}\n"))
+}
+
+fn write_objects(batch: &RecordBatch, out: &mut Vec<u8>, around: (&[u8], &[u8], &[u8])) -> Result<()> {
     let schema = batch.schema();
     let names = schema.fields().iter().map(|field| {
         let mut name = Vec::new();
@@ -33,7 +46,7 @@ pub fn write_json_objects(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> 
         name
     });
     let names: Vec<_> = names.collect();
-    write_rows(batch, out, (b"{", b",{", b"}"), |column, cells, row, out| {
+    write_rows(batch, out, around, |column, cells, row, out| {
         out.extend_from_slice(names.get(column).map(Vec::as_slice).unwrap_or_default());
         cells.write_json(row, out);
     })
@@ -66,7 +79,7 @@ fn write_rows(
     write: impl Fn(usize, &Cells<'_>, usize, &mut Vec<u8>),
 ) -> Result<()> {
     let plain = plain_columns(batch)?;
-    let cells: Vec<Cells<'_>> = plain.iter().map(Cells::of).collect();
+    let cells: Vec<Cells<'_>> = plain.iter().zip(batch.schema_ref().fields()).map(|(array, field)| Cells::of(array, field)).collect();
     for row in 0..batch.num_rows() {
         out.extend_from_slice(if row == 0 { first } else { next });
         for (index, column) in cells.iter().enumerate() {

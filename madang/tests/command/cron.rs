@@ -9,8 +9,8 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::{
-    hub::{Hub, Place, json_of},
-    watch::Watch,
+    hub::{Hub, json_of},
+    watch::Yard,
 };
 
 const MINUTE: i64 = 60_000;
@@ -18,30 +18,6 @@ const MINUTE: i64 = 60_000;
 const BEGIN: i64 = 1_773_306_030_000;
 /// How soon after its moment a run must be there.
 const SOON: Duration = Duration::from_secs(10);
-
-/// Hubs with the same clock.
-struct House {
-    place: Place,
-    watch: Watch,
-}
-
-impl House {
-    fn at(milliseconds: i64) -> Self {
-        let place = Place::new();
-        let house = Self { watch: Watch::new(place.path("offset")), place };
-        house.set(milliseconds);
-        house
-    }
-
-    fn set(&self, milliseconds: i64) {
-        self.watch.set(milliseconds);
-    }
-
-    async fn up(&self) -> Hub {
-        let (name, file) = self.watch.variable();
-        self.place.up_with(&[], &[(&name, &file)]).await
-    }
-}
 
 async fn pipeline(hub: &Hub, admin: &HeaderMap, body: Value) -> String {
     let made = json_of(hub.post("/api/v1/pipelines").headers(admin.clone()).json(&body)).await;
@@ -70,7 +46,7 @@ async fn until_slots(hub: &Hub, pipeline: &str, count: usize) -> Vec<Value> {
 
 #[tokio::test]
 async fn each_moment_is_fired_once_across_restarts() {
-    let house = House::at(BEGIN);
+    let house = Yard::at(BEGIN);
     let mut hub = house.up().await;
     let admin = hub.admin().await;
     let body = json!({"name": "매분", "options": {"schedule": {"cron": "* * * * *"}}});
@@ -99,7 +75,7 @@ async fn each_moment_is_fired_once_across_restarts() {
 
 #[tokio::test]
 async fn missed_moments_are_not_made_up_for() {
-    let house = House::at(BEGIN);
+    let house = Yard::at(BEGIN);
     let mut hub = house.up().await;
     let admin = hub.admin().await;
     let body = json!({"name": "매시", "options": {"schedule": {"cron": "0 * * * *"}}});
@@ -119,7 +95,7 @@ async fn missed_moments_are_not_made_up_for() {
 
 #[tokio::test]
 async fn a_moment_is_skipped_while_the_run_before_is_active() {
-    let house = House::at(BEGIN);
+    let house = Yard::at(BEGIN);
     let hub = house.up().await;
     let admin = hub.admin().await;
     let (source, target) = (hub.dataset(&admin).await, hub.dataset(&admin).await);
@@ -138,7 +114,7 @@ async fn a_moment_is_skipped_while_the_run_before_is_active() {
 
 #[tokio::test]
 async fn a_schedule_can_rest_and_be_removed() {
-    let house = House::at(BEGIN);
+    let house = Yard::at(BEGIN);
     let hub = house.up().await;
     let admin = hub.admin().await;
     let every = |enabled: bool| json!({"schedule": {"cron": "* * * * *", "enabled": enabled}});

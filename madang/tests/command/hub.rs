@@ -64,6 +64,11 @@ impl Place {
         Self { folder, variables }
     }
 
+    /// The variables of every hub that is started there.
+    pub(crate) fn variables(&self) -> &[(String, String)] {
+        &self.variables
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

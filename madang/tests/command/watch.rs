@@ -6,6 +6,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use crate::hub::{Hub, Place};
+
 /// The clock of the hubs that know its file.
 #[derive(Clone)]
 pub(crate) struct Watch(PathBuf);
@@ -36,6 +38,38 @@ impl Watch {
     /// The variable that a hub knows it by.
     pub(crate) fn variable(&self) -> (String, String) {
         ("MADANG_CLOCK_OFFSET_FILE".to_owned(), Path::display(&self.0).to_string())
+    }
+}
+
+/// A place whose hubs all have one clock.
+pub(crate) struct Yard {
+    pub(crate) place: Place,
+    pub(crate) watch: Watch,
+}
+
+impl Yard {
+    /// In a place of its own, at these milliseconds since 1970.
+    pub(crate) fn at(milliseconds: i64) -> Self {
+        Self::in_place(Place::new(), milliseconds)
+    }
+
+    pub(crate) fn in_place(place: Place, milliseconds: i64) -> Self {
+        let house = Self { watch: Watch::new(place.path("offset")), place };
+        house.set(milliseconds);
+        house
+    }
+
+    pub(crate) fn set(&self, milliseconds: i64) {
+        self.watch.set(milliseconds);
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.watch.now()
+    }
+
+    pub(crate) async fn up(&self) -> Hub {
+        let (name, file) = self.watch.variable();
+        self.place.up_with(&[], &[(&name, &file)]).await
     }
 }
 

@@ -125,7 +125,11 @@ impl House {
         let own = database("pipeline.db").await;
         let options = madang_pipeline::Options {
             database: own.clone(),
+            flow: lake.clone(),
+            objects: lake.objects(),
             lake,
+            keyring: secrets.keyring().unwrap(),
+            fetch_allow: madang_kit::outbound::FetchAllow::default(),
             catalog: faults.on(rpc::local(guarded, signer("pipeline"))),
             clock: clock.clone(),
             config,

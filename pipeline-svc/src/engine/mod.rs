@@ -6,6 +6,7 @@
 
 mod again;
 mod close;
+pub(crate) mod flow;
 mod input;
 mod output;
 mod step;
@@ -20,15 +21,19 @@ use std::{
 };
 
 use madang_kit::{Clock, Db, Drain, Id, Result, bell::Bell, error::chain};
-use madang_lake::Lake;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use madang_lake::{Flow, Lake, Objects};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::work::python::Python;
 use self::worker::Worker;
 use crate::{
     catalogue::Catalogue,
-    store::claim::{self, Claim, Claimed, LEASE, Shares},
+    connection::Vault,
+    store::{
+        claim::{self, Claim, Claimed, LEASE, Shares},
+        run::RunKind,
+    },
 };
 
 /// How often a process looks for runs whose worker was lost, and for what it was not told of.
@@ -45,6 +50,10 @@ struct Inner {
     db: Db,
     lake: Arc<dyn Lake>,
     catalog: Catalogue,
+    flow: Arc<dyn Flow>,
+    objects: Arc<dyn Objects>,
+    vault: Vault,
+    bad_percent: u64,
     clock: Clock,
     python: Python,
     shares: Shares,
@@ -53,6 +62,8 @@ struct Inner {
     queued: Bell,
     /// Rung when a run should stop.
     cancelled: Bell,
+    /// Told when a run of a job has ended here.
+    completed: Notify,
     /// The runs that are worked on here.
     working: Mutex<HashMap<Id, Working>>,
     drain: Drain,
@@ -72,6 +83,11 @@ pub(crate) struct Parts {
     pub(crate) db: Db,
     pub(crate) lake: Arc<dyn Lake>,
     pub(crate) catalog: Catalogue,
+    pub(crate) flow: Arc<dyn Flow>,
+    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) vault: Vault,
+    /// Of a hundred values that a job reads, so many may be unreadable.
+    pub(crate) bad_percent: u64,
     pub(crate) clock: Clock,
     pub(crate) python: Python,
     pub(crate) seats: usize,
@@ -92,19 +108,28 @@ impl Engine {
             db: parts.db,
             lake: parts.lake,
             catalog: parts.catalog,
+            flow: parts.flow,
+            objects: parts.objects,
+            vault: parts.vault,
+            bad_percent: parts.bad_percent,
             clock: parts.clock,
             python: parts.python,
             shares: parts.shares,
             seats: Arc::new(Semaphore::new(parts.seats)),
+            completed: Notify::new(),
             working: Mutex::default(),
             drain: drain.clone(),
         }));
         drain.spawn(engine.clone().serve());
         let sweeping = engine.clone();
         madang_kit::housekeeping::every(SWEEP_EVERY, drain, "scratch files not removed yet", move || {
-            let lake = sweeping.0.lake.clone();
-            async move { lake.sweep_scratch(LITTER_AFTER).await.map_err(madang_kit::Error::internal) }
+            let (lake, objects) = (sweeping.0.lake.clone(), sweeping.0.objects.clone());
+            async move {
+                objects.sweep_stages(LITTER_AFTER).await.map_err(madang_kit::Error::internal)?;
+                lake.sweep_scratch(LITTER_AFTER).await.map_err(madang_kit::Error::internal)
+            }
         });
+        flow::serve(&engine, drain);
         engine
     }
 
@@ -133,6 +158,9 @@ impl Engine {
             }
             engine.working().remove(&run);
             working.ended.cancel();
+            if claim.kind == RunKind::Job {
+                engine.0.completed.notify_one();
+            }
             drop(seat);
             engine.ring();
         });
@@ -157,6 +185,11 @@ impl Engine {
         if let Some(ended) = ended {
             ended.cancelled().await;
         }
+    }
+
+    /// Ends when a run of a job has ended here.
+    pub(crate) async fn completed(&self) {
+        self.0.completed.notified().await;
     }
 
     fn working(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Working>> {

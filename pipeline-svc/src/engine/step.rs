@@ -6,14 +6,14 @@ use madang_kit::{Code, Error, Result};
 use madang_lake::Snapshot;
 
 use super::{
-    Engine, input,
+    Engine, flow, input,
     input::Inputs,
     output::{self, Ahead, Output},
     walk::{Walk, drop_scratch},
     work,
 };
 use crate::{
-    plan::Step,
+    plan::{Step, Work},
     store::{
         checkpoint::Pin,
         record::{Line, StepEnd},
@@ -37,6 +37,10 @@ pub(super) struct Task<'a> {
     pub(super) rows_out: u64,
     pub(super) bad_values: u64,
     pub(super) lines: Vec<Line>,
+    /// Rows that went in elsewhere than by inputs.
+    pub(super) rows_in: u64,
+    /// What a graph wrote for its targets.
+    pub(super) flow: flow::Written,
 }
 
 /// What came of a step.
@@ -72,6 +76,8 @@ impl<'a> Task<'a> {
             rows_out: 0,
             bad_values: 0,
             lines: Vec::new(),
+            rows_in: 0,
+            flow: flow::Written::default(),
         }
     }
 
@@ -82,7 +88,7 @@ impl<'a> Task<'a> {
 
     /// Hands what other steps read over to the walk.
     pub(super) fn keep(self, walk: &mut Walk<'_>) -> Made {
-        let rows_in = self.inputs.rows.values().map(Snapshot::rows).sum();
+        let rows_in = self.rows_in + self.inputs.rows.values().map(Snapshot::rows).sum::<u64>();
         if !self.inputs.is_new {
             walk.stale.insert(self.at);
         }
@@ -96,6 +102,7 @@ impl<'a> Task<'a> {
     /// Removes what was written for nothing.
     pub(super) async fn discard(&self, engine: &Engine) {
         output::discard(engine, &self.written).await;
+        self.flow.discard(engine).await;
         for rows in self.made.values().chain(&self.inputs.scratch) {
             drop_scratch(engine, rows).await;
         }
@@ -116,6 +123,9 @@ pub(super) async fn make(walk: &mut Walk<'_>, task: &mut Task<'_>) -> Result<()>
 
 /// Makes the outputs visible, all of them or none.
 pub(super) async fn publish(walk: &Walk<'_>, task: &Task<'_>) -> Result<()> {
+    if matches!(task.step.work, Work::Flow(_)) {
+        return task.flow.publish(walk).await;
+    }
     if task.written.is_empty() { Ok(()) } else { output::publish(walk, task).await }
 }
 

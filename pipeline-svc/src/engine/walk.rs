@@ -201,7 +201,7 @@ impl<'a> Walk<'a> {
                 }
                 let advances = self.advances(at, step);
                 let ended = Some((step.position, RunState::Succeeded, made.end()));
-                Transition { at: at_now, ended, begins: next, run, lines, advances, pins: Vec::new() }
+                Transition { at: at_now, ended, begins: next, run, lines, advances, ..Transition::default() }
             }
             Err(error) => {
                 let (comment, stacktrace) = told(&error, &step.name);
@@ -209,7 +209,7 @@ impl<'a> Walk<'a> {
                 lines.push(Line::of_run("ERROR", "failed"));
                 let end = StepEnd { comment: Some(comment), stacktrace, ..StepEnd::default() };
                 let ended = Some((step.position, RunState::Failed, end));
-                Transition { at: at_now, ended, run: Some(RunState::Failed), lines, ..Transition::default() }
+                Transition { at: at_now, ended, run: Some(RunState::Failed), lines, unlinked: is_unlinked(&error), ..Transition::default() }
             }
         }
     }
@@ -252,6 +252,11 @@ pub(super) async fn drop_scratch(engine: &Engine, rows: &Snapshot) {
     if let Err(error) = engine.0.lake.drop_scratch(rows).await {
         tracing::debug!(error = %chain(&error), "scratch files were left behind");
     }
+}
+
+/// Whether something that a job links to is gone, or closed to whoever it works for.
+fn is_unlinked(error: &Error) -> bool {
+    error.fields.iter().any(|problem| matches!(problem.rule.as_str(), "client-resource-not-found" | "client-unauthorized"))
 }
 
 /// What a failure means to the pipeline's owner: the reason, and the stack of a script.

@@ -8,13 +8,18 @@ mod graph;
 pub(crate) mod parameter;
 mod work;
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::TimeDelta;
 use madang_kit::{Error, Id, Result, check};
 use madang_lake::{Filter, Lake};
 use madang_proto::pipeline::v1::{Aggregate, Definition, Join, ReadMode, Select, Step as WireStep, WriteMode};
 use serde_json::{Map, Value};
+
+use crate::job::graph::Graph;
 
 /// Steps in a pipeline.
 const MAX_STEPS: usize = 200;
@@ -86,6 +91,8 @@ pub(crate) enum Work {
     Aggregate(Aggregate),
     Join(Join),
     Copy,
+    /// A whole graph of a job.
+    Flow(Arc<Graph>),
 }
 
 impl Step {

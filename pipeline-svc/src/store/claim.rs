@@ -3,17 +3,17 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use madang_kit::{Db, Error, Id, Principal, Result, Tx, db::is_unique_violation};
-use madang_proto::pipeline::v1::{Definition, RunState};
-use prost::Message;
+use madang_proto::pipeline::v1::RunState;
 use serde_json::{Map, Value};
 
-use super::record;
+use super::{record, run::RunKind};
 use crate::plan::Plan;
 
 /// A run that is claimed by a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub(crate) run: Id,
+    pub(crate) kind: RunKind,
     /// The thing that is run; checkpoints are its own.
     pub(crate) subject: Id,
     pub(crate) plan: Plan,
@@ -36,6 +36,7 @@ pub(crate) struct Shares {
 #[derive(sqlx::FromRow)]
 struct Row {
     id: String,
+    kind: String,
     subject_id: String,
     definition: Vec<u8>,
     parameters: String,
@@ -48,7 +49,7 @@ struct Row {
 /// The columns of a [`Row`].
 macro_rules! claimed {
     () => {
-        "id, subject_id, definition, parameters, run_as, fence, attempts, started_at"
+        "id, kind, subject_id, definition, parameters, run_as, fence, attempts, started_at"
     };
 }
 
@@ -63,11 +64,14 @@ impl TryFrom<Row> for Claim {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
-        let plan = Plan::compile(&Definition::decode(row.definition.as_slice()).map_err(Error::internal)?)?;
+        let kind = RunKind::parse(&row.kind);
+        let parameters = serde_json::from_str(&row.parameters).map_err(Error::internal)?;
+        let plan = kind.plan(&row.definition, &parameters)?;
         Ok(Self {
             run: row.id.parse().map_err(Error::internal)?,
+            kind,
             subject: row.subject_id.parse().map_err(Error::internal)?,
-            parameters: serde_json::from_str(&row.parameters).map_err(Error::internal)?,
+            parameters,
             run_as: serde_json::from_str(&row.run_as).map_err(Error::internal)?,
             fence: row.fence,
             attempt: row.attempts,
@@ -145,6 +149,7 @@ pub(crate) async fn claim(db: &Db, now: DateTime<Utc>, lease_until: DateTime<Utc
 pub(crate) fn handed_over(run: &super::run::NewRun, plan: Plan) -> Claim {
     Claim {
         run: run.id,
+        kind: run.kind,
         subject: run.subject,
         parameters: run.parameters.clone(),
         run_as: run.run_as.clone(),

@@ -8,7 +8,8 @@ use madang_proto::pipeline::v1::RunState;
 use super::{
     checkpoint::{self, Pin},
     claim::{Claim, LEASE},
-    run::{MAX_LOG_LINES, state_name},
+    firing, job,
+    run::{MAX_LOG_LINES, RunKind, state_name},
 };
 
 /// Characters of a message or a stack trace that are kept.
@@ -64,6 +65,8 @@ pub(crate) struct Transition {
     pub(crate) advances: Vec<Pin>,
     /// The versions that the step that begins reads.
     pub(crate) pins: Vec<Pin>,
+    /// Whether the run failed because something that its job links to is gone.
+    pub(crate) unlinked: bool,
 }
 
 /// Writes a transition; false if the lease was lost, and then nothing.
@@ -88,12 +91,19 @@ pub(crate) async fn write(db: &Db, claim: &Claim, now: DateTime<Utc>, transition
     for pin in &transition.pins {
         checkpoint::pin(&mut tx, claim.run, pin).await?;
     }
+    match transition.run {
+        Some(RunState::Succeeded) if claim.kind == RunKind::Job => firing::note_completed(&mut tx, claim.run).await?,
+        Some(RunState::Failed) if claim.kind == RunKind::Job && transition.unlinked => {
+            job::mark_editing(&mut tx, claim.subject, claim.run).await?;
+        }
+        _ => {}
+    }
     tx.commit().await?;
     Ok(true)
 }
 
 /// Holds the run until the transaction ends, prolonging the lease, or ends it; false if the lease was lost.
-async fn hold(tx: &mut Tx, claim: &Claim, now: DateTime<Utc>, end: Option<RunState>) -> Result<bool> {
+pub(super) async fn hold(tx: &mut Tx, claim: &Claim, now: DateTime<Utc>, end: Option<RunState>) -> Result<bool> {
     let held = match end {
         None => tx
             .query("UPDATE run SET lease_until = $3 WHERE id = $1 AND fence = $2 AND state = 'running'")
@@ -144,7 +154,7 @@ async fn end_step(tx: &mut Tx, run: Id, position: usize, state: RunState, now: D
 }
 
 /// Adds a log line, unless the run has its fill.
-pub(super) async fn log(tx: &mut Tx, run: Id, now: DateTime<Utc>, line: &Line) -> Result<()> {
+pub(crate) async fn log(tx: &mut Tx, run: Id, now: DateTime<Utc>, line: &Line) -> Result<()> {
     tx.query(
         "INSERT INTO run_log (id, run_id, time, level, step, message)
          SELECT $1, $2, $3, $4, $5, $6 WHERE (SELECT COUNT(*) FROM run_log WHERE run_id = $2) < $7

@@ -4,25 +4,58 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use madang_kit::{Db, Error, Id, Principal, Result, Tx, time};
-use madang_proto::pipeline::v1::{Definition, LogLine, Run, RunState, StepRun};
+use madang_proto::pipeline::v1::{Definition, JobDefinition, LogLine, Run, RunState, StepRun};
 use prost::Message;
 use serde_json::{Map, Value};
 use sqlx::types::Json;
 
 use super::thing::{Kind, Reader, visible};
+use crate::{job, plan::Plan};
 
 /// Log lines of one run that are kept and shown.
 pub(super) const MAX_LOG_LINES: i64 = 1_000;
 
+/// What a run's definition is a message of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RunKind {
+    Pipeline,
+    Job,
+}
+
+impl RunKind {
+    /// The name in the database.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pipeline => "pipeline",
+            Self::Job => "job",
+        }
+    }
+
+    /// The kind with a name.
+    pub(crate) fn parse(name: &str) -> Self {
+        if name == Self::Job.name() { Self::Job } else { Self::Pipeline }
+    }
+
+    /// What a run of this kind does.
+    pub(crate) fn plan(self, definition: &[u8], parameters: &Map<String, Value>) -> Result<Plan> {
+        match self {
+            Self::Pipeline => Plan::compile(&Definition::decode(definition).map_err(Error::internal)?),
+            Self::Job => job::graph::compile(&JobDefinition::decode(definition).map_err(Error::internal)?, parameters),
+        }
+    }
+}
+
 /// A run to be added.
 pub(crate) struct NewRun {
     pub(crate) id: Id,
-    /// What the definition is a message of.
-    pub(crate) kind: &'static str,
+    pub(crate) kind: RunKind,
     /// The thing that is run.
     pub(crate) subject: Id,
     pub(crate) title: String,
-    pub(crate) definition: Definition,
+    /// The kind's own message.
+    pub(crate) definition: Vec<u8>,
+    /// Names of the steps, in the order of the definition.
+    pub(crate) steps: Vec<String>,
     pub(crate) parameters: Map<String, Value>,
     pub(crate) run_as: Principal,
     pub(crate) trigger: &'static str,
@@ -48,6 +81,8 @@ pub(crate) enum Begin {
     Running { lease_until: DateTime<Utc>, first: i64 },
     /// Has nothing to do.
     Ended,
+    /// Failed before it could wait.
+    Refused,
 }
 
 /// The name of a state in the database.
@@ -72,11 +107,7 @@ pub(crate) fn state_name(state: RunState) -> String {
 impl NewRun {
     /// The run as it reads right after it was added.
     pub(crate) fn wire(&self) -> Run {
-        let step = |step: &madang_proto::pipeline::v1::Step| StepRun {
-            name: step.name.clone(),
-            state: RunState::Queued.into(),
-            ..StepRun::default()
-        };
+        let step = |name: &String| StepRun { name: name.clone(), state: RunState::Queued.into(), ..StepRun::default() };
         Run {
             id: self.id.to_string(),
             pipeline_id: self.subject.to_string(),
@@ -84,7 +115,7 @@ impl NewRun {
             state: RunState::Queued.into(),
             trigger: self.trigger.to_owned(),
             queued_at: Some(time::wire(self.queued_at)),
-            steps: self.definition.steps.iter().map(step).collect(),
+            steps: self.steps.iter().map(step).collect(),
             ..Run::default()
         }
     }
@@ -96,18 +127,20 @@ pub(crate) async fn insert(tx: &mut Tx, run: &NewRun, begin: &Begin) -> Result<(
         Begin::Queued => (RunState::Queued, None, 0_i64, None, None),
         Begin::Running { lease_until, first } => (RunState::Running, Some(*lease_until), 1, Some(0_i64), Some(*first)),
         Begin::Ended => (RunState::Succeeded, None, 0, None, None),
+        Begin::Refused => (RunState::Failed, None, 0, None, None),
     };
-    let started_at = (state != RunState::Queued).then_some(run.queued_at);
+    let started_at = matches!(state, RunState::Running | RunState::Succeeded).then_some(run.queued_at);
+    let finished_at = matches!(state, RunState::Succeeded | RunState::Failed).then_some(run.queued_at);
     tx.query(
         "INSERT INTO run (id, kind, subject_id, title, definition, parameters, run_as, owner_id, space_id, trigger_kind, state, serial_key,
              serial_limit, serial_slot, fence, attempts, attempts_limit, timeout_seconds, lease_until, queued_at, started_at, finished_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, $16, $17, $18, $19, $20, $21)",
     )
     .bind(run.id.to_string())
-    .bind(run.kind.to_owned())
+    .bind(run.kind.name().to_owned())
     .bind(run.subject.to_string())
     .bind(run.title.clone())
-    .bind(run.definition.encode_to_vec())
+    .bind(run.definition.clone())
     .bind(serde_json::to_string(&run.parameters).map_err(Error::internal)?)
     .bind(serde_json::to_string(&run.run_as).map_err(Error::internal)?)
     .bind(run.run_as.user.to_string())
@@ -123,14 +156,14 @@ pub(crate) async fn insert(tx: &mut Tx, run: &NewRun, begin: &Begin) -> Result<(
     .bind(lease)
     .bind(run.queued_at)
     .bind(started_at)
-    .bind((state == RunState::Succeeded).then_some(run.queued_at))
+    .bind(finished_at)
     .run()
     .await?;
     insert_steps(tx, run, first).await
 }
 
 async fn insert_steps(tx: &mut Tx, run: &NewRun, running: Option<i64>) -> Result<()> {
-    if run.definition.steps.is_empty() {
+    if run.steps.is_empty() {
         return Ok(());
     }
     let text = tx.pick(
@@ -142,8 +175,7 @@ async fn insert_steps(tx: &mut Tx, run: &NewRun, running: Option<i64>) -> Result
              CASE WHEN number - 1 = $3 THEN CAST($4 AS TIMESTAMPTZ) END
          FROM jsonb_array_elements_text($2) WITH ORDINALITY AS step(name, number)",
     );
-    let names: Vec<String> = run.definition.steps.iter().map(|step| step.name.clone()).collect();
-    tx.query(text).bind(run.id.to_string()).bind(Json(names)).bind(running).bind(run.queued_at).run().await?;
+    tx.query(text).bind(run.id.to_string()).bind(Json(run.steps.clone())).bind(running).bind(run.queued_at).run().await?;
     Ok(())
 }
 
@@ -248,7 +280,7 @@ pub(crate) async fn list(db: &Db, reader: &Reader, filter: &Filter) -> Result<Ve
 }
 
 /// Adds steps and log lines.
-async fn fill(db: &Db, runs: &mut [Run], logs: bool) -> Result<()> {
+pub(crate) async fn fill(db: &Db, runs: &mut [Run], logs: bool) -> Result<()> {
     if runs.is_empty() {
         return Ok(());
     }

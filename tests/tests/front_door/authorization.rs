@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use madang_tests::{Client, Login, on_every_hub};
+use madang_tests::{Client, Login, on_every_hub, work};
+use serde_json::json;
 
 /// The route table of the gateway itself, so that a new route can't be forgotten here.
 const ROUTES: &str = include_str!("../../../gateway/src/dialect/dhub/routes.rs");
@@ -96,6 +97,36 @@ pub(crate) const CLOSED: [(&str, &str); 85] = [
     ("GET", "/v1/models"),
 ];
 
+/// The route table of Madang's own API.
+const OWN_ROUTES: &str = include_str!("../../../gateway/src/dialect/madang/routes.rs");
+
+/// Madang's own routes that any of the five schemes opens.
+pub(crate) const OWN: [(&str, &str); 14] = [
+    ("GET", "/madang/v1/whoami"),
+    ("GET", "/madang/v1/refusals/{id}"),
+    ("GET", "/madang/v1/buckets"),
+    ("POST", "/madang/v1/buckets"),
+    ("DELETE", "/madang/v1/buckets/{bucket}"),
+    ("PUT", "/madang/v1/buckets/{bucket}/grants"),
+    ("GET", "/madang/v1/buckets/{bucket}/objects"),
+    ("GET", "/madang/v1/buckets/{bucket}/objects/{*key}"),
+    ("PUT", "/madang/v1/buckets/{bucket}/objects/{*key}"),
+    ("DELETE", "/madang/v1/buckets/{bucket}/objects/{*key}"),
+    ("GET", "/madang/v1/connections"),
+    ("POST", "/madang/v1/connections"),
+    ("GET", "/madang/v1/connections/{id}"),
+    ("DELETE", "/madang/v1/connections/{id}"),
+];
+
+/// Madang's own routes for administrators.
+pub(crate) const FOR_ADMINISTRATORS: [(&str, &str); 5] = [
+    ("GET", "/madang/v1/admin/keys"),
+    ("POST", "/madang/v1/admin/keys"),
+    ("GET", "/madang/v1/admin/keys/{access_key}"),
+    ("PATCH", "/madang/v1/admin/keys/{access_key}"),
+    ("DELETE", "/madang/v1/admin/keys/{access_key}"),
+];
+
 /// Routes that hand credentials out.
 pub(crate) const OPEN: [(&str, &str); 2] = [("POST", "/api/v1/auth/login"), ("POST", "/api/v1/auth/refresh")];
 
@@ -116,6 +147,34 @@ fn the_matrix_has_every_route() {
     let written: BTreeSet<_> = ROUTES.split(".route(").skip(1).flat_map(routes).collect();
     let tested: BTreeSet<_> = CLOSED.iter().chain(&OPEN).map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
     assert_eq!(tested, written);
+    let written: BTreeSet<_> = OWN_ROUTES.split(".route(").skip(1).flat_map(routes).collect();
+    let tested: BTreeSet<_> =
+        OWN.iter().chain(&FOR_ADMINISTRATORS).map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
+    assert_eq!(tested, written);
+}
+
+/// Madang's own routes: nobody without a credential, and only administrators where it says so.
+#[tokio::test]
+async fn the_hubs_own_routes_know_their_callers() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let (_, email, person) = work::person(&admin, &[]).await;
+        let signed = hub.visitor().with(work::access_key(&admin, Some(&email), &json!({})).await);
+        let wrong = Login::Signature { access_key: hub.credentials().access_key, secret_key: "wrong".to_owned(), shift_ms: 0 };
+        for (method, path) in OWN.iter().chain(&FOR_ADMINISTRATORS) {
+            for login in [Login::Nobody, Login::bearer("forged.forged.forged"), wrong.clone()] {
+                let answer = hub.visitor().with(login).call(method, &filled(path)).json(&json!({})).send().await.is(401);
+                assert_eq!(answer.keys(), ["detail"], "{answer}");
+            }
+        }
+        for (method, path) in FOR_ADMINISTRATORS {
+            for client in [&person, &signed, &hub.visitor().with(hub.space_basic())] {
+                let answer = client.call(method, &filled(path)).json(&json!({"per_second": "?"})).send().await;
+                answer.is_exactly(403, r#"{"detail":"only an administrator may do this"}"#);
+            }
+        }
+    })
+    .await;
 }
 
 /// `"/api/v1/collections", get(collection::list).post(collection::create))` → two of them

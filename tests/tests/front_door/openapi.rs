@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use madang_tests::on_every_hub;
 use serde_json::Value;
 
-use crate::authorization::{CLOSED, OPEN};
+use crate::{
+    authorization::{CLOSED, FOR_ADMINISTRATORS, OPEN, OWN},
+    data_flow,
+};
 
 /// Methods and paths of D.Hub that the document describes.
 fn described(document: &Value) -> BTreeSet<(String, String)> {
@@ -24,10 +27,16 @@ async fn every_route_is_described() {
         let answer = hub.visitor().get("/openapi.json").send().await.is(200);
         let document = answer.json();
         assert_eq!(document["openapi"], "3.1.0");
-        let routes = CLOSED.iter().chain(&OPEN).map(|(method, path)| ((*method).to_owned(), path.replace('*', ""))).collect();
+        let routes = CLOSED
+            .iter()
+            .chain(&OPEN)
+            .chain(&data_flow::CLOSED)
+            .map(|(method, path)| ((*method).to_owned(), path.replace('*', "")))
+            .collect();
         assert_eq!(described(&document), routes);
-        for path in ["/madang/v1/whoami", "/healthz", "/readyz", "/metrics"] {
-            assert!(document["paths"][path]["get"].is_object(), "{path}");
+        for (method, path) in OWN.iter().chain(&FOR_ADMINISTRATORS).chain(&[("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")]) {
+            let operation = &document["paths"][path.replace('*', "")][method.to_lowercase()];
+            assert!(operation.is_object(), "{method} {path}");
         }
         assert_eq!(hub.visitor().get("/api/v1/openapi.json").send().await.is(200).text, answer.text);
     })

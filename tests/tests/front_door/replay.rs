@@ -122,3 +122,34 @@ async fn a_refused_request_is_refused_again() {
     })
     .await;
 }
+
+/// Not only what a service remembers: every unsafe method of every dialect.
+#[tokio::test]
+async fn a_signed_delete_that_comes_again_is_told_that_it_was_done() {
+    on_every_hub(|hub| async move {
+        let Credentials { access_key, secret_key, .. } = hub.credentials();
+        let collection = format!("/api/v1/collections/{}", work::collection(&hub.signed()).await);
+        let headers = signature::headers("DELETE", &collection, &access_key, &secret_key, 0);
+        let delete = || hub.visitor().call("DELETE", &collection).headers(headers.clone()).send();
+        let first = delete().await.is(200);
+        delete().await.is_exactly(200, &first.text);
+        hub.signed().call("DELETE", &collection).send().await.is(404);
+    })
+    .await;
+}
+
+/// What reads may be read again, although it is a POST.
+#[tokio::test]
+async fn queries_are_not_remembered() {
+    on_every_hub(|hub| async move {
+        let dataset = work::dataset(&hub.signed()).await;
+        work::upload(&hub.signed(), &dataset, "n\n1\n").await.is(200);
+        let signed = Signed::new(&hub, &format!("/api/v1/tables/{dataset}/query"));
+        let query = json!({"query": "SELECT count(*) AS n FROM \"table\""});
+        let ask = || signed.json(&query);
+        let first = ask().await.is(200);
+        work::upload(&hub.signed(), &dataset, "n\n2\n").await.is(200);
+        assert_ne!(ask().await.is(200).text, first.text);
+    })
+    .await;
+}

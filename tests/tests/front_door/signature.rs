@@ -21,10 +21,11 @@ async fn get(client: &Client, target: &str, headers: impl IntoIterator<Item = (&
 async fn the_clock_may_differ_by_five_minutes() {
     on_every_hub(|hub| async move {
         let visitor = hub.visitor();
-        for shift in [-299_000, 299_000] {
+        // The exact bound is tested beside the check; here a busy machine has some seconds.
+        for shift in [-290_000, 299_000] {
             get(&visitor, ME, signed(&hub, "GET", ME, shift)).await.is(200);
         }
-        for shift in [-301_000, 301_000, -MINUTES_5 * 1_000, MINUTES_5 * 1_000] {
+        for shift in [-301_000, 310_000, -MINUTES_5 * 1_000, MINUTES_5 * 1_000] {
             get(&visitor, ME, signed(&hub, "GET", ME, shift)).await.is_unauthenticated();
         }
     })
@@ -45,13 +46,14 @@ async fn every_refusal_looks_the_same() {
             ("another method", signed(&hub, "POST", ME, 0)),
             ("another target", signed(&hub, "GET", "/api/v1/auth/you", 0)),
         ];
-        for (about, headers) in others {
+        let others = others.into_iter().map(|(about, headers)| (about.to_owned(), headers.to_vec()));
+        let mut names = std::collections::HashSet::new();
+        for (about, headers) in others.chain(malformed(&hub)) {
             let refused = get(&visitor, ME, headers).await;
             assert_eq!(refused.without_its_moment(), wrong_secret.without_its_moment(), "{about}");
-        }
-        for (about, headers) in malformed(&hub) {
-            let refused = get(&visitor, ME, headers).await;
-            assert_eq!(refused.without_its_moment(), wrong_secret.without_its_moment(), "{about}");
+            let name = refused.header("x-madang-refusal").expect("the refusal's name");
+            assert!(name.len() == 26 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()), "{about}: {name}");
+            assert!(names.insert(name.to_owned()), "{about}");
         }
     })
     .await;

@@ -8,6 +8,7 @@ use std::{env, fs, thread};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::cmd::test;
+use crate::debian;
 use crate::postgres::{self, Server};
 use crate::process::{self, Guard};
 use crate::python;
@@ -26,6 +27,8 @@ struct Bench {
     postgres: bool,
     /// Example programs of the workspace that it runs.
     examples: &'static [&'static str],
+    /// Programs that it runs, and their packages.
+    programs: &'static [(&'static str, &'static str)],
 }
 
 const BENCHES: &[Bench] = &[
@@ -35,22 +38,39 @@ const BENCHES: &[Bench] = &[
         packages: &["duckdb==2.0.1", "requests==2.34.2"],
         postgres: true,
         examples: &[],
+        programs: &[],
     },
-    Bench { name: "memory", title: "Memory during a 2 GB upload", packages: &["requests==2.34.2"], postgres: false, examples: &[] },
+    Bench {
+        name: "memory",
+        title: "Memory during a 2 GB upload",
+        packages: &["requests==2.34.2"],
+        postgres: false,
+        examples: &[],
+        programs: &[],
+    },
     Bench {
         name: "paging",
         title: "The first and the last page of ten million rows",
         packages: &["requests==2.34.2"],
         postgres: false,
         examples: &[],
+        programs: &[],
     },
-    Bench { name: "start", title: "From the call to ready", packages: &["requests==2.34.2"], postgres: false, examples: &[] },
+    Bench {
+        name: "start",
+        title: "From the call to ready",
+        packages: &["requests==2.34.2"],
+        postgres: false,
+        examples: &[],
+        programs: &[],
+    },
     Bench {
         name: "runs",
         title: "The run engine, beside graphile-worker and Prefect",
         packages: &["requests==2.34.2"],
         postgres: true,
         examples: &[],
+        programs: &[],
     },
     Bench {
         name: "commits",
@@ -58,6 +78,21 @@ const BENCHES: &[Bench] = &[
         packages: &["requests==2.34.2"],
         postgres: true,
         examples: &["commits"],
+        programs: &[],
+    },
+    Bench {
+        name: "signature",
+        title: "The signature check, beside nginx with Lua and HAProxy",
+        packages: &["requests==2.34.2"],
+        postgres: false,
+        examples: &["constant"],
+        programs: &[
+            ("nginx", "nginx"),
+            ("haproxy", "haproxy"),
+            ("wrk", "wrk"),
+            ("valgrind", "valgrind"),
+            ("/usr/lib/nginx/modules/ngx_http_lua_module.so", "libnginx-mod-http-lua"),
+        ],
     },
 ];
 
@@ -86,6 +121,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
 fn measure(guard: &Guard, bench: &Bench, madang: &Path, rounds: u32) -> Result<String> {
     let root = process::root()?;
     let python = python::with_packages(guard, bench.packages)?;
+    debian::bring(guard, bench.programs)?;
     let folder = guard.temporary_folder()?;
     let mut program = process::clean(python);
     program

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::cmd::{data, test};
 use crate::hub::{self, PLANS, Place};
+use crate::mariadb;
 use crate::postgres::{self, Server};
 use crate::process::{self, Guard};
 use crate::python;
@@ -24,7 +25,7 @@ enum Check {
     Program { text: &'static str, packages: &'static [&'static str], more: More },
     /// Tests that start their own hubs and do more when told by a variable: targets, each with a filter. They add what they found to the
     /// file `PROOF_FINDINGS`.
-    Tests { tests: &'static [(&'static str, &'static str)], variables: &'static [(&'static str, &'static str)] },
+    Tests { tests: &'static [(&'static str, &'static str)], variables: &'static [(&'static str, &'static str)], databases: &'static str },
 }
 
 enum More {
@@ -32,6 +33,8 @@ enum More {
     Table(&'static str),
     /// The hub's data folder.
     DataFolder,
+    /// A table, and the logins of a PostgreSQL and a MariaDB as JSON.
+    TableAndDatabases(&'static str),
 }
 
 const PROOFS: &[Proof] = &[
@@ -42,6 +45,15 @@ const PROOFS: &[Proof] = &[
             text: include_str!("prove/flights.py"),
             packages: &["duckdb==2.0.1", "pytz==2026.6", "requests==2.34.2"],
             more: More::Table("flights.csv"),
+        },
+    },
+    Proof {
+        name: "jobs",
+        title: "Signed jobs over 336,776 flights agree with DuckDB: CSV objects into Parquet, PostgreSQL into MariaDB",
+        check: Check::Program {
+            text: include_str!("prove/jobs.py"),
+            packages: &["duckdb==2.0.1", "pg8000==1.31.6", "pymysql==1.2.4", "pytz==2026.6", "requests==2.34.2"],
+            more: More::TableAndDatabases("flights.csv"),
         },
     },
     Proof {
@@ -65,7 +77,7 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "lake",
         title: "Killed at 200 random moments of concurrent uploads: no acknowledged row missing, none doubled, no half version",
-        check: Check::Tests { tests: &[("command", "crash::")], variables: &[("CRASH_ROUNDS", "100")] },
+        check: Check::Tests { tests: &[("command", "crash::")], variables: &[("CRASH_ROUNDS", "100")], databases: "SQLite and PostgreSQL" },
     },
     Proof {
         name: "runs",
@@ -73,7 +85,13 @@ const PROOFS: &[Proof] = &[
         check: Check::Tests {
             tests: &[("command", "runs::"), ("engine", "")],
             variables: &[("PROOF_RUNS", "10000"), ("PROOF_SLOTS", "2000"), ("PROOF_STALE", "5")],
+            databases: "SQLite and PostgreSQL",
         },
+    },
+    Proof {
+        name: "schedules",
+        title: "10,000 due slots within one minute, two pipeline processes, one of them killed now and then: one execution record per slot",
+        check: Check::Tests { tests: &[("command", "slots_of_a_minute")], variables: &[("SLOTS", "10000")], databases: "PostgreSQL" },
     },
 ];
 
@@ -105,14 +123,14 @@ fn prove(guard: &Guard, proof: &Proof, options: Options) -> Result<()> {
     fs::create_dir(&logs)?;
     let findings = match &proof.check {
         Check::Program { text, packages, more } => program(guard, &folder, &logs, options, text, packages, more)?,
-        Check::Tests { tests, variables } => run_tests(guard, &folder, options, tests, variables)?,
+        Check::Tests { tests, variables, .. } => run_tests(guard, &folder, options, tests, variables)?,
     };
     if options.check { Ok(()) } else { report(proof, options, &findings) }
 }
 
 fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &str, packages: &[&str], more: &More) -> Result<String> {
     let python = python::with_packages(guard, packages)?;
-    if let More::Table(_) = more
+    if let More::Table(_) | More::TableAndDatabases(_) = more
         && data::already_there(&process::root()?).is_none()
     {
         data::run(&[])?;
@@ -122,18 +140,53 @@ fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &s
     fs::write(&file, text)?;
 
     let plan = PLANS.first().context("there is no plan for a hub")?;
-    let place = Place { guard, madang: &madang, folder, logs, postgres: None };
+    let databases = match more {
+        More::TableAndDatabases(_) => Some(Databases::start(guard, folder, logs)?),
+        More::Table(_) | More::DataFolder => None,
+    };
+    let fetch_allow = databases.as_ref().map_or_else(String::new, Databases::hosts);
+    let place = Place { guard, madang: &madang, folder, logs, postgres: None, fetch_allow: &fetch_allow };
     let hub = hub::start(plan, &place)?;
     let value = |key: &str| hub[key].as_str().unwrap_or_default().to_owned();
     let more = match more {
-        More::Table(name) => data::folder(&process::root()?).join(name),
+        More::Table(name) | More::TableAndDatabases(name) => data::folder(&process::root()?).join(name),
         More::DataFolder => value("data_dir").into(),
     };
-    let output = Command::new(python).arg(file).args([value("http"), value("credentials")]).arg(more).output()?;
+    let output = Command::new(python)
+        .arg(file)
+        .args([value("http"), value("credentials")])
+        .arg(more)
+        .args(databases.map(|databases| databases.logins()))
+        .output()?;
     let findings = String::from_utf8_lossy(&output.stdout).into_owned();
     print!("{findings}");
     ensure!(output.status.success(), "the proof failed:\n{}", String::from_utf8_lossy(&output.stderr));
     Ok(findings)
+}
+
+/// What jobs read and write beside objects.
+struct Databases {
+    postgres: Server,
+    mariadb: mariadb::Server,
+}
+
+impl Databases {
+    fn start(guard: &Guard, folder: &Path, logs: &Path) -> Result<Self> {
+        let programs = postgres::find_or_install(guard)?;
+        let postgres = Server::start(guard, &programs, &folder.join("postgres"), &logs.join("postgresql.log"), &["flights".to_owned()])?;
+        let programs = mariadb::Programs::find_or_install(guard)?;
+        let mariadb = mariadb::Server::start(guard, &programs, &folder.join("mariadb"), &logs.join("mariadb.log"))?;
+        Ok(Self { postgres, mariadb })
+    }
+
+    fn hosts(&self) -> String {
+        format!("{},{}", self.postgres.host(), self.mariadb.address())
+    }
+
+    /// A JSON object, the kind to how one gets in.
+    fn logins(&self) -> String {
+        format!(r#"{{"postgresql": {}, "mysql": {}}}"#, self.postgres.login("flights"), self.mariadb.login())
+    }
 }
 
 fn run_tests(guard: &Guard, folder: &Path, options: Options, tests: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<String> {
@@ -156,7 +209,7 @@ fn report(proof: &Proof, options: Options, findings: &str) -> Result<()> {
     let (flag, profile) = if options.release { (" --release", "release") } else { ("", "dev") };
     let databases = match proof.check {
         Check::Program { .. } => "SQLite",
-        Check::Tests { .. } => "SQLite and PostgreSQL",
+        Check::Tests { databases, .. } => databases,
     };
     let mut text = format!("# {}\n\n", proof.title);
     writeln!(text, "`cargo xtask prove {}{flag}` on {cores} cores, {profile} build, {databases}.\n", proof.name)?;

@@ -8,6 +8,7 @@
 //! | `MADANG_TEST_FIXTURES` | the folder `tests/fixtures` |
 //! | `MADANG_BIN` | the `madang` program under test, for tests that start a hub of their own |
 //! | `MADANG_TEST_POSTGRES` | address of a PostgreSQL database from which a test may create its own; absent with `--sqlite-only` |
+//! | `MADANG_TEST_MARIADB` | JSON object with the login of a MariaDB that jobs may reach; absent with `--sqlite-only` |
 //! | `MADANG_TEST_DATA` | the folder with the tables of `cargo xtask data`; absent if they were not brought |
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,9 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::Value;
 
 use crate::cmd::data;
+use crate::debian;
 use crate::hub::{self, PLANS, Place, Plan};
+use crate::mariadb;
 use crate::postgres::{self, Server};
 use crate::process::{self, Guard};
 
@@ -26,13 +29,26 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     test(&Guard::start()?, arguments)
 }
 
+/// What the samples of `docs/samples` are run by. A Java runtime without its compiler would not do, so it is looked for by that.
+const LANGUAGES: &[(&str, &str)] = &[
+    ("python3", "python3"),
+    ("javac", "default-jdk-headless"),
+    ("node", "nodejs"),
+    ("bash", "bash"),
+    ("openssl", "openssl"),
+    ("curl", "curl"),
+];
+
 /// Runs all tests. The last thing printed is the runner's own summary, unless it failed: then a word on the hubs' logs follows.
 pub(crate) fn test(guard: &Guard, arguments: &[String]) -> Result<ExitCode> {
     let options = Options::parse(arguments);
     let runner = Runner::find();
     let plans: Vec<&Plan> = PLANS.iter().filter(|plan| !(options.sqlite_only && plan.needs_postgres())).collect();
     // Looked for first: what is missing should be told before the long build, not after it.
-    let programs = if options.sqlite_only { None } else { Some(postgres::find_or_install(guard)?) };
+    let programs =
+        if options.sqlite_only { None } else { Some((postgres::find_or_install(guard)?, mariadb::Programs::find_or_install(guard)?)) };
+
+    debian::bring(guard, LANGUAGES)?;
 
     let madang = process::stage("build madang", || build_madang(guard, false))?;
     process::stage("build tests", || {
@@ -47,7 +63,7 @@ pub(crate) fn test(guard: &Guard, arguments: &[String]) -> Result<ExitCode> {
     let mut tests = runner.command();
     tests.args(runner.arguments(&options.rest)).current_dir(process::root()?);
     process::forget_settings(&mut tests); // the tests start hubs, too
-    let hubs = process::stage("start hubs", || start(guard, &plans, programs.as_deref(), &madang, &folder, &logs));
+    let hubs = process::stage("start hubs", || start(guard, &plans, programs.as_ref(), &madang, &folder, &logs));
     let outcome = hubs.and_then(|environment| guard.run(tests.envs(environment)));
     match &outcome {
         Ok(status) if status.success() => {}
@@ -124,17 +140,23 @@ pub(crate) fn build_madang(guard: &Guard, release: bool) -> Result<PathBuf> {
 fn start(
     guard: &Guard,
     plans: &[&Plan],
-    programs: Option<&Path>,
+    programs: Option<&(PathBuf, mariadb::Programs)>,
     madang: &Path,
     folder: &Path,
     logs: &Path,
 ) -> Result<Vec<(&'static str, String)>> {
     let databases: Vec<String> = plans.iter().flat_map(|plan| plan.databases()).collect();
     let postgres = match programs {
-        Some(programs) => Some(Server::start(guard, programs, &folder.join("postgres"), &logs.join("postgresql.log"), &databases)?),
+        Some((programs, _)) => Some(Server::start(guard, programs, &folder.join("postgres"), &logs.join("postgresql.log"), &databases)?),
         None => None,
     };
-    let place = Place { guard, madang, folder, logs, postgres: postgres.as_ref() };
+    let mariadb = match programs {
+        Some((_, programs)) => Some(mariadb::Server::start(guard, programs, &folder.join("mariadb"), &logs.join("mariadb.log"))?),
+        None => None,
+    };
+    let reached = postgres.iter().map(Server::host).chain(mariadb.iter().map(mariadb::Server::address));
+    let fetch_allow = reached.collect::<Vec<_>>().join(",");
+    let place = Place { guard, madang, folder, logs, postgres: postgres.as_ref(), fetch_allow: &fetch_allow };
     let hubs: Vec<Value> = thread::scope(|scope| {
         let starting: Vec<_> = plans.iter().map(|plan| scope.spawn(|| hub::start(plan, &place))).collect();
         starting.into_iter().map(|hub| hub.join().map_err(|_| anyhow!("starting a hub panicked"))?).collect::<Result<_>>()
@@ -147,6 +169,7 @@ fn start(
         ("MADANG_BIN", madang.display().to_string()),
     ];
     environment.extend(postgres.map(|server| ("MADANG_TEST_POSTGRES", server.maintenance_url())));
+    environment.extend(mariadb.map(|server| ("MADANG_TEST_MARIADB", server.login())));
     environment.extend(data::already_there(&root).map(|folder| ("MADANG_TEST_DATA", folder.display().to_string())));
     Ok(environment)
 }

@@ -47,9 +47,6 @@ impl FromRequest<Gateway> for BytesCall {
         let (extensions, headers, body) = request::split(request);
         let principal = request::caller(&extensions, &ACCEPTED)?;
         let body = request::body(body, gateway.config.body_bytes).await?;
-        if gateway.demands_first_body() {
-            request::demand_first_body(&*gateway.shared, &principal, &headers, &body).await?;
-        }
         let key = gateway.remembers_writes().then(|| request::idempotency_key(&principal, &headers, &extensions, &body)).flatten();
         Ok(Self { context: Context { idempotency_key: key, ..request::context(&extensions, principal) }, body })
     }

@@ -7,9 +7,8 @@ mod call;
 mod code;
 mod collection;
 mod dataset;
-mod error;
+pub(super) mod error;
 mod event;
-mod fields;
 mod list;
 mod pipeline;
 pub(super) mod routes;
@@ -20,4 +19,6 @@ mod trace;
 mod upload;
 mod user;
 mod version;
-mod wire;
+pub(super) mod wire;
+
+use super::fields;

@@ -3,6 +3,7 @@
 mod records;
 mod rows;
 mod sniff;
+mod texts;
 
 use std::path::Path;
 
@@ -10,6 +11,7 @@ use madang_lake::{Error, Input, Inspection, Limits, Result, Schema};
 use tokio_util::sync::CancellationToken;
 
 use self::rows::Rows;
+pub(super) use self::texts::texts;
 use super::{
     Emit,
     builder::Table,

@@ -123,6 +123,12 @@ impl<'a> Record<'a> {
         self.bytes.len()
     }
 
+    /// The text of each field; a field of nothing at all, not even quotes, has none.
+    pub(super) fn values(&self) -> impl Iterator<Item = Result<Option<Cow<'a, str>>>> {
+        let bytes = self.bytes;
+        self.fields.iter().map(move |field| if field.is_blank() { Ok(None) } else { cell(bytes, *field).map(Some) })
+    }
+
     /// The text of each field.
     pub(super) fn cells(&self) -> impl Iterator<Item = Result<Cow<'a, str>>> {
         let bytes = self.bytes;

@@ -3,6 +3,7 @@
 
 mod object;
 mod objects;
+mod texts;
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -13,6 +14,7 @@ use std::{
 use madang_lake::{Error, Input, Inspection, Limits, Result, Schema};
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::texts::texts;
 use self::{object::Object, objects::Objects};
 use super::{
     Emit,

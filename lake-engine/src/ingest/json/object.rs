@@ -89,6 +89,16 @@ impl<'a> Cell<'a> {
         }
     }
 
+    /// Its text; none if it is absent.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Absent => None,
+            Self::Bool(value) => Some(if *value { "true" } else { "false" }),
+            Self::Number(text) | Self::Nested(text) => Some(text),
+            Self::Text(text) => Some(text),
+        }
+    }
+
     /// Adds it to a column, or says why it does not fit.
     pub(super) fn push_to(&self, builder: &mut Builder) -> std::result::Result<(), String> {
         match self {

@@ -9,13 +9,21 @@ mod thrift;
 use std::{
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     sync::Arc,
 };
 
-use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
+use arrow::{
+    array::{RecordBatch, RecordBatchOptions},
+    compute::cast,
+    datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef},
+};
 use madang_lake::{ColumnType, Error, Input, Inspection, Limits, Result, Schema};
 use parquet::{
-    arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
+    },
     errors::ParquetError,
     file::metadata::{PageIndexPolicy, ParquetMetaData},
 };
@@ -64,20 +72,86 @@ pub(super) fn convert(input: &Input, schema: &Schema, limits: Limits, emit: Emit
     })
 }
 
+/// Some columns of a file, in its own types.
+pub(super) struct Chosen {
+    opened: Opened,
+    /// Their places, ascending.
+    roots: Vec<usize>,
+    schema: SchemaRef,
+}
+
+/// Opens a file for those of the columns that it has.
+pub(super) fn open_some(path: &Path, columns: &[String], limits: Limits) -> Result<Chosen> {
+    guarded(|| {
+        let opened = Opened::look(path, &limits)?;
+        let fields = opened.footer.schema().fields();
+        let roots: Vec<usize> = (0..fields.len()).filter(|at| columns.contains(fields[*at].name())).collect();
+        let schema = ArrowSchema::new(roots.iter().map(|at| plain(&fields[*at])).collect::<Vec<_>>());
+        Ok(Chosen { opened, roots, schema: Arc::new(schema) })
+    })
+}
+
+impl Chosen {
+    pub(super) fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// Reads all rows.
+    pub(super) fn read(self, limits: Limits, emit: Emit<'_>) -> Result<()> {
+        guarded(|| {
+            let Opened { file, footer } = self.opened;
+            let rows = (BATCH_BYTES / (self.roots.len().max(1) * size_of::<u128>())).clamp(1, BATCH_ROWS);
+            let mask = ProjectionMask::roots(footer.parquet_schema(), self.roots);
+            let reading = ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer).with_projection(mask).with_batch_size(rows);
+            let mut decoded = pieces::Decoded::new(&limits);
+            for batch in reading.build().map_err(unreadable)? {
+                let batch = batch.map_err(|error| Error::invalid(format!("the Parquet file can't be read: {error}")))?;
+                for piece in decoded.pieces(&batch)? {
+                    let columns = piece.columns().iter().zip(self.schema.fields()).map(|(column, field)| cast(column, field.data_type()));
+                    let columns = columns.collect::<std::result::Result<Vec<_>, _>>().map_err(storage)?;
+                    let options = RecordBatchOptions::new().with_row_count(Some(piece.num_rows()));
+                    let piece = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(storage)?;
+                    if !emit(piece) {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The column with its texts and bytes as they are kept, not as they are read.
+fn plain(field: &Arc<Field>) -> Field {
+    let kind = match field.data_type() {
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary | DataType::FixedSizeBinary(_) => DataType::Binary,
+        other => other.clone(),
+    };
+    Field::new(field.name(), kind, true)
+}
+
 struct Opened {
     file: File,
     footer: ArrowReaderMetadata,
 }
 
 impl Opened {
+    /// A file of columns that a table can hold.
     fn new(input: &Input, limits: &Limits) -> Result<Self> {
-        let file = File::open(&input.path).map_err(storage)?;
+        let opened = Self::look(&input.path, limits)?;
+        Schema::check_names(opened.footer.schema().fields().iter().map(|field| field.name().as_str()))?;
+        Schema::from_arrow(opened.footer.schema())?;
+        Ok(opened)
+    }
+
+    /// A file of any columns that are not nested.
+    fn look(path: &Path, limits: &Limits) -> Result<Self> {
+        let file = File::open(path).map_err(storage)?;
         guard::check_footer(&file, limits)?;
         // What another Arrow program wrote about its own types is left aside: the Parquet types say enough.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_page_index_policy(PageIndexPolicy::Skip);
         let footer = ArrowReaderMetadata::load(&file, options.clone()).map_err(unreadable)?;
-        Schema::check_names(footer.schema().fields().iter().map(|field| field.name().as_str()))?;
-        Schema::from_arrow(footer.schema())?;
         guard::check_pages(&file, footer.metadata(), limits)?;
         let views = options.with_schema(Arc::new(with_views(footer.schema())));
         let footer = ArrowReaderMetadata::try_new(footer.metadata().clone(), views).map_err(unreadable)?;

@@ -12,6 +12,7 @@ use madang_lake::{Limits, RowStream};
 use serde_json::Value;
 
 use super::{
+    flow,
     output::{self, Rows},
     step::{Task, lake_error},
     walk::Walk,
@@ -29,6 +30,7 @@ pub(super) async fn run(walk: &Walk<'_>, task: &mut Task<'_>) -> Result<()> {
         Work::Select(wanted) => built_in::select(walk, task, wanted).await?,
         Work::Aggregate(wanted) => built_in::aggregate(walk, task, wanted).await?,
         Work::Join(wanted) => built_in::join(walk, task, wanted).await?,
+        Work::Flow(graph) => return flow::run(walk, task, graph).await,
         Work::Copy => output::read(walk, built_in::only(task)?.1).await?,
         Work::Script { code, version, options } => match walk.scripts.get(*code, *version)? {
             script::Script::Sql(query) => {
