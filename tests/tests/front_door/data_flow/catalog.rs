@@ -32,8 +32,10 @@ async fn tables_have_numbered_schemas_and_names() {
         demand_problem(&verify("1", &["n:bigint"], own).await, 400, "client-resource-not-found", "schemaVersion");
         work::upload(client, &id, "n\n1\n").await.is(200);
         work::upload(client, &id, "n\n2\n").await.is(200);
-        let wider = [madang_tests::FilePart::csv("rows.csv", "n,나라\n1,\n2,\n3,KR\n")];
-        client.post(&format!("/api/v1/tables/{id}/upload?mode=overwrite")).form(&wider).send().await.is(200);
+        let wider = [("n", "long"), ("나라", "string")].map(|(name, kind)| json!({"name": name, "type": kind}));
+        let wider = json!({"schema": {"type": "struct", "fields": wider}});
+        client.call("PUT", &format!("/api/v1/datasets/{id}")).json(&wider).send().await.is(200);
+        work::upload(client, &id, "n,나라\n3,KR\n").await.is(200);
         for (version, columns, names) in [
             ("1", vec!["n:bigint"], own),
             ("2", vec!["n:bigint", "나라:string"], own),
