@@ -190,11 +190,20 @@ fn events() -> Vec<Operation> {
 /// Documented by the original and not served here.
 fn absent() -> Vec<Operation> {
     let new = |method, path: &'static str| Operation::new("Not served", method, path, "Not served here: 501").only(501);
-    let mut operations = vec![new("get", "/api/v1/knowledges/"), new("post", "/api/v1/knowledges/")];
-    for path in ["/api/v1/knowledges/{rest}", "/api/v1/knowledger/{rest}", "/api/v1/ontologies/{rest}"] {
-        operations.extend(["get", "post", "put", "delete"].map(|method| new(method, path)));
-    }
-    operations.extend([new("post", "/v1/chat/completions"), new("get", "/v1/models")]);
+    let roots = [
+        "/api/v1/knowledges",
+        "/api/v1/knowledges/",
+        "/api/v1/knowledger",
+        "/api/v1/knowledger/",
+        "/api/v1/ontologies",
+        "/api/v1/ontologies/",
+    ];
+    let below = ["/api/v1/knowledges/{rest}", "/api/v1/knowledger/{rest}", "/api/v1/ontologies/{rest}"];
+    let mut operations = Vec::new();
+    operations.extend(roots.iter().flat_map(|path| ["get", "post"].map(|method| new(method, path))));
+    operations.extend(below.iter().flat_map(|path| ["get", "post", "put", "delete"].map(|method| new(method, path))));
+    operations.extend(["/v1/chat/completions", "/v1/chat/completions/"].map(|path| new("post", path)));
+    operations.extend(["/v1/models", "/v1/models/"].map(|path| new("get", path)));
     operations
 }
 

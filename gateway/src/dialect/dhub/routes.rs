@@ -65,13 +65,20 @@ pub(crate) fn routes() -> Router<Gateway> {
         // events
         .route("/api/v1/events/{id}", get(event::show).post(event::start).delete(event::delete))
         .route("/api/v1/events/topics/{topic}/messages", post(event::send))
-        // documented and absent: 501
+        // documented and absent: 501, with and without a slash at the end
+        .route("/api/v1/knowledges", get(not_implemented).post(not_implemented))
         .route("/api/v1/knowledges/", get(not_implemented).post(not_implemented))
         .route("/api/v1/knowledges/{*rest}", get(not_implemented).post(not_implemented).put(not_implemented).delete(not_implemented))
+        .route("/api/v1/knowledger", get(not_implemented).post(not_implemented))
+        .route("/api/v1/knowledger/", get(not_implemented).post(not_implemented))
         .route("/api/v1/knowledger/{*rest}", get(not_implemented).post(not_implemented).put(not_implemented).delete(not_implemented))
+        .route("/api/v1/ontologies", get(not_implemented).post(not_implemented))
+        .route("/api/v1/ontologies/", get(not_implemented).post(not_implemented))
         .route("/api/v1/ontologies/{*rest}", get(not_implemented).post(not_implemented).put(not_implemented).delete(not_implemented))
         .route("/v1/chat/completions", post(not_implemented))
+        .route("/v1/chat/completions/", post(not_implemented))
         .route("/v1/models", get(not_implemented))
+        .route("/v1/models/", get(not_implemented))
         // each handler has its own limit; uploads are streamed
         .layer(DefaultBodyLimit::disable())
 }
