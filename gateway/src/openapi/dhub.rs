@@ -144,10 +144,15 @@ fn traces() -> Vec<Operation> {
         new("", "Runs with their steps and logs, newest first")
             .query("pipeline_id", text(), "")
             .query("batch_id", text(), "")
-            .query("limit", whole(1, 1_000), "")
-            .gives(list(&named("FullTrace"))),
+            .query("limit", whole(1, 1_000), "100 if not given; the header Link leads to the next")
+            .query("offset", whole(0, u64::from(u32::MAX)), "")
+            .gives(list(&named("FullTrace")))
+            .may(413),
         new("/pipelines/{id}", "A pipeline's latest trace").gives(named("Trace")),
-        new("/pipelines/{id}/", "A pipeline's traces, newest first").query("limit", whole(1, 1_000), "").gives(items("Trace")),
+        new("/pipelines/{id}/", "A pipeline's traces, newest first")
+            .query("limit", whole(1, 1_000), "100 if not given; the header Link leads to the next")
+            .query("token", text(), "From the header Link")
+            .gives(items("Trace")),
         new("/pipelines/{id}/{batch}", "The trace of one batch").gives(named("Trace")),
         new("/steps/{batch}", "The steps of one batch").gives(items("TraceStep")),
     ]

@@ -32,6 +32,7 @@ mod session;
 mod signature;
 mod sql_step;
 mod table;
+mod trace;
 mod tutorial;
 mod upload;
 mod user;
