@@ -84,6 +84,11 @@ pub(crate) async fn show(
 pub(crate) async fn update(State(gateway): State<Gateway>, Path(id): Path<String>, call: JsonCall) -> Result<Json<Value>, DhubError> {
     let id = read_id(&id)?;
     let mut fields = call.fields;
+    if fields.has("collection_id") {
+        let request = GetRequest { id: id.to_string(), revision: None };
+        let found = gateway.codes.clone().get_code(rpc::request(&call.context, request)).await?.into_inner();
+        fields.keep_collection(found.card.unwrap_or_default().organization_id.as_deref())?;
+    }
     let request = UpdateCodeRequest {
         id: id.to_string(),
         card: Some(read_card_change(&mut fields)),

@@ -3,6 +3,8 @@
 use madang_kit::{Code, Error, Id, Result, error::FieldProblem};
 use serde_json::{Map, Value};
 
+use super::wire;
+
 /// Problems told at once; of a body with more, one last problem says so.
 const MAX_PROBLEMS: usize = 100;
 /// Characters of a caller's own key in the path of a problem; the rest is cut off.
@@ -76,6 +78,15 @@ impl Fields {
             self.problem(name, "id", &format!("must be an id that begins with '{prefix}-'"));
         }
         id.ok()
+    }
+
+    /// `collection_id` of a change: what is in a collection stays there, so it may only be said where that is.
+    pub(crate) fn keep_collection(&mut self, collection: Option<&str>) -> Result<()> {
+        let Some(said) = self.take("collection_id") else { return Ok(()) };
+        if said != Value::from(collection.map(|id| wire::id("col", id)).transpose()?) {
+            self.problem("collection_id", "read_only", "it stays in the collection that it was made in");
+        }
+        Ok(())
     }
 
     /// A list of at most `max` entries that may be absent or null. Of a longer one no entry is read.
