@@ -95,7 +95,10 @@ fn tables() -> Vec<Operation> {
             .query("filter", list(&text()), "column:op:value; at least one")
             .gives(object(&[("message", text()), ("rows", count())])),
         uploads(new("post", "/{id}/upload", "Upload files into the table")),
-        new("get", "/{id}/versions", "The table's versions, newest first").gives(list(&named("TableVersion"))),
+        new("get", "/{id}/versions", "The table's versions, newest first")
+            .query("limit", whole(1, 10_000), "All if not given; of more than 10,000 a part has to be asked for")
+            .query("before", whole(0, u64::from(u32::MAX)), "Only versions below this one")
+            .gives(list(&named("TableVersion"))),
         new("post", "/{id}/query", "Run one SELECT")
             .query("format", formats(), "")
             .query("limit", whole(1, 10_000), "Rows; more are refused")

@@ -15,6 +15,7 @@ mod forged_token;
 mod formats;
 mod graph;
 mod health;
+mod history;
 mod hostile;
 mod identifier;
 mod incremental;

@@ -10,6 +10,7 @@ mod dataset;
 mod error;
 mod event;
 mod fields;
+mod history;
 mod list;
 mod pipeline;
 pub(super) mod routes;

@@ -6,7 +6,9 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{absent::not_implemented, auth, batch, code, collection, dataset, event, pipeline, table, trace, upload, user, version};
+use super::{
+    absent::not_implemented, auth, batch, code, collection, dataset, event, history, pipeline, table, trace, upload, user, version,
+};
 use crate::Gateway;
 
 pub(crate) fn routes() -> Router<Gateway> {
@@ -35,7 +37,7 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route("/api/v1/tables/schema", post(upload::schema))
         .route("/api/v1/tables/{id}", get(table::show).delete(table::delete))
         .route("/api/v1/tables/{id}/upload", post(upload::upload))
-        .route("/api/v1/tables/{id}/versions", get(table::versions))
+        .route("/api/v1/tables/{id}/versions", get(history::versions))
         .route("/api/v1/tables/{id}/query", post(table::query))
         // pipelines
         .route("/api/v1/pipelines", get(pipeline::list).post(pipeline::create))
