@@ -133,6 +133,33 @@ async fn all_else_is_refused() {
     .await;
 }
 
+/// A word of SQL as a table's name: the refusal says which word to quote.
+#[tokio::test]
+async fn a_reserved_word_is_named() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let dataset = titled(&admin, "측정", ROWS).await;
+        for (sql, word) in [
+            ("SELECT * FROM table", "\"table\""),
+            ("SELECT count(*) AS n FROM TABLE WHERE id > 1", "\"TABLE\""),
+            ("SELECT id FROM\n  table t ORDER BY id", "\"table\""),
+            ("SELECT * FROM \"table\" t JOIN table u ON t.id = u.id", "\"table\""),
+            ("SELECT * FROM \"table\" t, table u", "\"table\""),
+            ("SELECT * FROM table t JOIN table u ON t.id = u.id", "\"table\""),
+            ("WITH w AS (SELECT id FROM table) SELECT * FROM w", "\"table\""),
+        ] {
+            let refused = ask(&admin, &dataset, sql).await.is(400).text_of("detail");
+            assert!(refused.contains("in double quotes") && refused.ends_with(word), "{sql}: {refused}");
+        }
+        for sql in ["SELECT * FROM table WHERE", "SELEC * FROM table", "SELECT * FROM", "SELECT FROM WHERE"] {
+            let refused = ask(&admin, &dataset, sql).await.is(400).text_of("detail");
+            assert!(!refused.contains("in double quotes"), "something else is wrong, too: {sql}: {refused}");
+        }
+        ask(&admin, &dataset, "SELECT 'FROM table' AS x FROM \"table\" LIMIT 1").await.is(200);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn the_number_of_rows_has_a_limit() {
     on_every_hub(|hub| async move {
