@@ -102,6 +102,16 @@ pub(crate) fn nothing(dataset: &Dataset) -> Result<Snapshot> {
     Ok(Snapshot { table: dataset.id.parse().map_err(lake_error)?, version: 0, schema, files: Vec::new() })
 }
 
+/// The same for a statement, which needs columns to ask for.
+fn nothing_named(dataset: &Dataset, name: &str) -> Result<Snapshot> {
+    let snapshot = nothing(dataset)?;
+    if snapshot.schema.columns.is_empty() {
+        let why = format!("the dataset '{name}' has no columns yet: upload a file into it, or give it a schema");
+        return Err(Error::new(Code::Conflict, why));
+    }
+    Ok(snapshot)
+}
+
 fn read_options(request: &ReadTableRequest) -> Result<ReadOptions> {
     let sort = |sort: &TableSort| Sort { column: sort.column.clone(), descending: sort.descending };
     let page = (request.offset > 0 || request.limit.is_some())
@@ -137,8 +147,7 @@ pub(crate) async fn query(catalog: &Catalog, context: &Context, request: QueryTa
         };
         let Some(found) = found else { continue }; // the engine refuses the name
         let snapshot = resolve(catalog, &found.id, None).await?;
-        let empty = || Error::new(Code::Conflict, format!("the dataset '{name}' has no data yet"));
-        tables.insert(name.clone(), snapshot.ok_or_else(empty)?);
+        tables.insert(name.clone(), snapshot.map_or_else(|| nothing_named(&found, &name), Ok)?);
     }
     let limits = Limits { rows: request.max_rows.unwrap_or(u64::MAX), ..QUERY_LIMITS };
     let rows = catalog.lake.query(&request.sql, &tables, &limits).await.map_err(in_query)?;

@@ -160,6 +160,33 @@ async fn a_reserved_word_is_named() {
     .await;
 }
 
+/// A table that was declared and has no rows yet is asked like any other; one without columns can't be.
+#[tokio::test]
+async fn a_declared_table_is_asked_before_its_first_row() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let title = work::unique("선언");
+        let fields = json!([{"name": "id", "type": "long"}, {"name": "이름", "type": "string"}]);
+        let body = json!({"name": title, "schema": {"type": "struct", "fields": fields}});
+        let declared = admin.post("/api/v1/datasets").json(&body).send().await.is(200).text_of("id");
+        let all = ask(&admin, &declared, "SELECT * FROM \"table\"").await;
+        all.is_exactly(200, r#"{"columns":["id","이름"],"data":[],"total_rows":0}"#);
+        let count = ask(&admin, &declared, &format!("SELECT count(*) AS n, max(\"이름\") AS m FROM \"{declared}\"")).await;
+        count.is_exactly(200, r#"{"columns":["n","m"],"data":[[0,null]],"total_rows":1}"#);
+        let csv = admin.post(&format!("/api/v1/tables/{declared}/query?format=csv"));
+        assert_eq!(csv.json(&json!({"query": "SELECT id FROM \"table\""})).send().await.is(200).text.trim_end(), "id");
+        ask(&admin, &declared, "SELECT none FROM \"table\"").await.is(400);
+        let filled = titled(&admin, "측정", ROWS).await;
+        let joined = format!("SELECT t.id FROM \"table\" t LEFT JOIN \"{title}\" d ON t.id = d.id ORDER BY t.id");
+        assert_eq!(ask(&admin, &filled, &joined).await.is(200).json()["data"], json!([[1], [2], [3]]));
+        let bare = work::dataset(&admin).await;
+        let refused = ask(&admin, &bare, "SELECT * FROM \"table\"").await.is(409).text_of("detail");
+        assert!(refused.contains("no columns yet"), "{refused}");
+        assert_eq!(ask(&admin, &bare, "SELECT 1 AS a").await.is(200).json()["data"], json!([[1]]));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn the_number_of_rows_has_a_limit() {
     on_every_hub(|hub| async move {
