@@ -187,6 +187,29 @@ async fn a_declared_table_is_asked_before_its_first_row() {
     .await;
 }
 
+/// The UTF-8 mark that editors put before a text is passed over, in JSON and in SQL.
+#[tokio::test]
+async fn a_mark_before_the_text_does_no_harm() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let dataset = titled(&admin, "측정", ROWS).await;
+        let target = format!("/api/v1/tables/{dataset}/query");
+        let wanted = r#"{"columns":["id"],"data":[[1]],"total_rows":1}"#;
+        let sql = "SELECT id FROM \"table\" WHERE id = 1";
+        admin.post(&target).body("text/plain", format!("\u{feff}{sql}")).send().await.is_exactly(200, wanted);
+        let body = format!("\u{feff}{}", json!({"query": sql}));
+        admin.post(&target).body("application/json", body).send().await.is_exactly(200, wanted);
+        let named = |text: &'static str| admin.post("/api/v1/collections").body("application/json", text).send();
+        assert_eq!(named("\u{feff}{\"name\": \"표시\"}").await.is(200).text_of("name"), "표시");
+        for wrong in ["\u{feff}{\"name\": ", "\u{feff}\u{feff}{\"name\": \"x\"}", "\u{feff}"] {
+            assert!(named(wrong).await.is(422).json()["detail"][0]["msg"].is_string(), "{wrong:?}");
+        }
+        let topic = format!("/api/v1/events/topics/{}/messages", work::unique("t"));
+        admin.post(&topic).body("application/json", "\u{feff}{\"n\": 1}").send().await.is(200);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn the_number_of_rows_has_a_limit() {
     on_every_hub(|hub| async move {
