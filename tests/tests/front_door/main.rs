@@ -14,6 +14,8 @@ mod flights;
 mod forged_token;
 mod formats;
 mod graph;
+mod groups;
+mod head;
 mod health;
 mod history;
 mod hostile;

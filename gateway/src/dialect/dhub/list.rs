@@ -59,12 +59,21 @@ impl ListQuery {
             organization_id: organization,
             q: self.q,
             tag: self.tag,
-            groups: self.groups.iter().flat_map(|groups| groups.split(',')).map(str::to_owned).collect(),
+            groups: read_groups(self.groups.as_deref().unwrap_or_default())?,
         })
     }
 }
 
-fn number(name: &str, text: Option<&str>, min: u64, max: u64) -> Result<Option<u64>> {
+/// `groups=a,b`; empty, as a form sends it, it narrows nothing.
+fn read_groups(text: &str) -> Result<Vec<String>> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    check::names("groups", text.split(',').map(str::to_owned).collect())
+}
+
+/// A whole number from `min` to `max` that may be absent.
+pub(super) fn number(name: &str, text: Option<&str>, min: u64, max: u64) -> Result<Option<u64>> {
     let Some(text) = text else { return Ok(None) };
     let number = text.parse().ok().filter(|number| (min..=max).contains(number));
     number.map(Some).ok_or_else(|| Error::invalid(name, "range", format!("{name} must be a whole number from {min} to {max}")))
