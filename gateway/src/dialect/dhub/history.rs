@@ -51,7 +51,7 @@ pub(crate) async fn versions(
             left = 0;
         }
         request.before = Some(oldest.version);
-        versions.extend(answer.versions.into_iter().map(shape));
+        versions.extend(answer.versions.iter().map(shape));
     }
     Ok(Json(versions))
 }
@@ -61,7 +61,7 @@ fn too_many() -> Error {
     Error::invalid("limit", "missing", why)
 }
 
-fn shape(version: TableVersion) -> Value {
+fn shape(version: &TableVersion) -> Value {
     let parameters: Value = serde_json::from_str(&version.parameters).unwrap_or_default();
     json!({
         "version": version.version, "timestamp": wire::iso(version.at), "operation": version.operation,
