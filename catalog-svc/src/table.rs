@@ -1,13 +1,17 @@
 //! Tables: reading pages, resolving versions for engines, committing what runs staged.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use chrono::DateTime;
 use futures::{StreamExt, stream::BoxStream};
-use madang_kit::{Code, Context, Error, Id, Result, check, time};
+use madang_kit::{Code, Context, Error, Id, Result, check, error::FieldProblem, time};
 use madang_lake::{
-    DataFile, Encoder, Filter, FilterOp, Limits, Page, ReadOptions, RowStream, Schema, Snapshot, Sort, TableId, VersionInfo, WriteMode,
+    DataFile, Encoder, Filter, FilterOp, Limits, Page, ROW_ID, ReadOptions, RowStream, Schema, Snapshot, Sort, TableId, VersionInfo,
+    WriteMode,
 };
 use madang_proto::catalog::v1::{
     CommitTablesRequest, CommitTablesResponse, FenceRunRequest, FenceRunResponse, ListTableVersionsRequest, ListTableVersionsResponse,
@@ -62,6 +66,7 @@ pub(crate) async fn read(catalog: &Catalog, context: &Context, request: ReadTabl
         (None, Some(version)) => return Err(Error::new(Code::NotFound, format!("version {version} does not exist"))),
         (None, None) => nothing(&dataset)?,
     };
+    demand_columns(&snapshot.schema, &options)?;
     let total_rows = catalog.lake.count(&snapshot, &options.filters, &QUERY_LIMITS).await.map_err(in_query)?;
     let rows = catalog.lake.read(&snapshot, &options, &QUERY_LIMITS).await.map_err(in_query)?;
     let columns = rows.schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -69,10 +74,42 @@ pub(crate) async fn read(catalog: &Catalog, context: &Context, request: ReadTabl
     Ok(Reading { header, rows: encode(rows)?.boxed() })
 }
 
+/// Refuses columns that the table has not, each told with the parameter that names it, and those that are wanted twice.
+fn demand_columns(schema: &Schema, options: &ReadOptions) -> Result<()> {
+    let wanted = options.columns.as_deref().unwrap_or_default();
+    let filters = options.filters.iter().map(|filter| ("filter", &filter.column));
+    let sort = options.sort.iter().map(|by| ("sort", &by.column));
+    let named = filters.chain(sort).chain(wanted.iter().map(|name| ("columns", name)));
+    let is_unknown = |name: &str| name != ROW_ID && schema.column(name).is_none();
+    let unknown = named.filter(|(_, name)| is_unknown(name)).map(|(field, name)| {
+        let message = format!("{field}: the table has no column '{name}'");
+        FieldProblem { field: field.to_owned(), rule: "unknown_column".to_owned(), message }
+    });
+    let fields: Vec<_> = unknown.collect();
+    if let Some(first) = fields.first() {
+        return Err(Error { code: Code::Invalid, message: first.message.clone(), fields, cause: None });
+    }
+    let mut seen = HashSet::new();
+    match wanted.iter().find(|name| !seen.insert(*name)) {
+        Some(twice) => Err(Error::invalid("columns", "repeated", format!("columns: the column '{twice}' is wanted twice"))),
+        None => Ok(()),
+    }
+}
+
 /// A table before its first upload: the declared columns, so that questions about others are refused as they will be.
 pub(crate) fn nothing(dataset: &Dataset) -> Result<Snapshot> {
     let schema = dataset.declared()?.unwrap_or_default();
     Ok(Snapshot { table: dataset.id.parse().map_err(lake_error)?, version: 0, schema, files: Vec::new() })
+}
+
+/// The same for a statement, which needs columns to ask for.
+fn nothing_named(dataset: &Dataset, name: &str) -> Result<Snapshot> {
+    let snapshot = nothing(dataset)?;
+    if snapshot.schema.columns.is_empty() {
+        let why = format!("the dataset '{name}' has no columns yet: upload a file into it, or give it a schema");
+        return Err(Error::new(Code::Conflict, why));
+    }
+    Ok(snapshot)
 }
 
 fn read_options(request: &ReadTableRequest) -> Result<ReadOptions> {
@@ -110,8 +147,7 @@ pub(crate) async fn query(catalog: &Catalog, context: &Context, request: QueryTa
         };
         let Some(found) = found else { continue }; // the engine refuses the name
         let snapshot = resolve(catalog, &found.id, None).await?;
-        let empty = || Error::new(Code::Conflict, format!("the dataset '{name}' has no data yet"));
-        tables.insert(name.clone(), snapshot.ok_or_else(empty)?);
+        tables.insert(name.clone(), snapshot.map_or_else(|| nothing_named(&found, &name), Ok)?);
     }
     let limits = Limits { rows: request.max_rows.unwrap_or(u64::MAX), ..QUERY_LIMITS };
     let rows = catalog.lake.query(&request.sql, &tables, &limits).await.map_err(in_query)?;

@@ -208,6 +208,7 @@ pub(crate) async fn list(pipelines: &Pipelines, context: &Context, request: List
         run: check::optional_id("run_id", request.run_id.as_deref())?,
         subject,
         before: check::optional_id("token", request.before.as_deref())?,
+        offset: i64::try_from(request.offset).map_err(|_| Error::invalid("offset", "range", "offset is too large"))?,
         limit: i64::from(limit) + 1,
         logs: request.logs,
     };

@@ -45,12 +45,14 @@ const MAX_PATTERN: usize = 200;
 /// Moments that are shown.
 const SLOTS: i64 = 100;
 
-/// Reads a pattern of five fields: numbers, lists, ranges, steps.
+/// Reads a pattern of five fields: numbers, lists, ranges, steps. Sunday is 0 and, as in many a crontab, 7.
 pub(crate) fn parse(field: &str, pattern: &str) -> Result<Cron> {
     let wrong = |why: &str| Error::invalid(field, "cron", format!("{field}: {why}"));
     let plain = pattern.bytes().all(|byte| byte.is_ascii_digit() || b" *,-/".contains(&byte));
     if pattern.len() > MAX_PATTERN || !plain || pattern.split_ascii_whitespace().count() != 5 {
-        return Err(wrong("must be five fields (minute, hour, day, month, weekday 0-6) of numbers, *, lists, ranges and steps"));
+        return Err(wrong(
+            "must be five fields (minute, hour, day, month, weekday 0-7 from Sunday to Sunday) of numbers, *, lists, ranges and steps",
+        ));
     }
     let cron = CronParser::new().parse(pattern).map_err(|error| wrong(&error.to_string()))?;
     cron.find_next_occurrence(&DateTime::UNIX_EPOCH, false).map_err(|_| wrong("names no moment that ever comes"))?;
@@ -226,6 +228,9 @@ mod tests {
             ("0 0 1 * *", "2026-03-12T09:00:00Z", "2026-04-01T00:00:00Z"),
             ("0 9 * * 1-5", "2026-03-13T09:00:00Z", "2026-03-16T09:00:00Z"),
             ("*/15 8-9 * * 0,6", "2026-03-13T09:00:00Z", "2026-03-14T08:00:00Z"),
+            ("0 0 * * 7", "2026-03-12T09:00:00Z", "2026-03-15T00:00:00Z"),
+            ("0 0 * * 6-7", "2026-03-14T09:00:00Z", "2026-03-15T00:00:00Z"),
+            ("0 0 * * 6-7", "2026-03-15T09:00:00Z", "2026-03-21T00:00:00Z"),
             ("0 0 29 2 *", "2026-03-12T09:00:00Z", "2028-02-29T00:00:00Z"),
         ] {
             let found = parse("cron", pattern).expect(pattern).find_next_occurrence(&at(after), false);
@@ -235,7 +240,9 @@ mod tests {
 
     #[test]
     fn other_patterns_are_refused() {
-        for pattern in ["", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "0 0 30 2 *", "@daily", "0 0 * * MON", "0 0 L * *", "x"] {
+        for pattern in
+            ["", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "0 0 30 2 *", "0 0 * * 8", "@daily", "0 0 * * MON", "0 0 L * *", "x"]
+        {
             assert!(parse("cron", pattern).is_err(), "{pattern}");
         }
     }

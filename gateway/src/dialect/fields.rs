@@ -8,6 +8,11 @@ const MAX_PROBLEMS: usize = 100;
 /// Characters of a caller's own key in the path of a problem; the rest is cut off.
 const MAX_KEY_CHARS: usize = 100;
 
+/// A JSON text without the UTF-8 mark that some editors put before it (RFC 8259 lets a reader pass over it).
+pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
 /// An object being read. Problems are collected; [`Fields::finish`] tells them all.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
@@ -20,6 +25,7 @@ pub(crate) struct Fields {
 impl Fields {
     /// Reads a body; an empty one is an empty object.
     pub(crate) fn read(body: &[u8]) -> Result<Self> {
+        let body = without_mark(body);
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }

@@ -95,7 +95,10 @@ fn tables() -> Vec<Operation> {
             .query("filter", list(&text()), "column:op:value; at least one")
             .gives(object(&[("message", text()), ("rows", count())])),
         uploads(new("post", "/{id}/upload", "Upload files into the table")),
-        new("get", "/{id}/versions", "The table's versions, newest first").gives(list(&named("TableVersion"))),
+        new("get", "/{id}/versions", "The table's versions, newest first")
+            .query("limit", whole(1, 10_000), "All if not given; of more than 10,000 a part has to be asked for")
+            .query("before", whole(0, u64::from(u32::MAX)), "Only versions below this one")
+            .gives(list(&named("TableVersion"))),
         new("post", "/{id}/query", "Run one SELECT")
             .query("format", formats(), "")
             .query("limit", whole(1, 10_000), "Rows; more are refused")
@@ -144,10 +147,15 @@ fn traces() -> Vec<Operation> {
         new("", "Runs with their steps and logs, newest first")
             .query("pipeline_id", text(), "")
             .query("batch_id", text(), "")
-            .query("limit", whole(1, 1_000), "")
-            .gives(list(&named("FullTrace"))),
+            .query("limit", whole(1, 1_000), "100 if not given; the header Link leads to the next")
+            .query("offset", whole(0, u64::from(u32::MAX)), "")
+            .gives(list(&named("FullTrace")))
+            .may(413),
         new("/pipelines/{id}", "A pipeline's latest trace").gives(named("Trace")),
-        new("/pipelines/{id}/", "A pipeline's traces, newest first").query("limit", whole(1, 1_000), "").gives(items("Trace")),
+        new("/pipelines/{id}/", "A pipeline's traces, newest first")
+            .query("limit", whole(1, 1_000), "100 if not given; the header Link leads to the next")
+            .query("token", text(), "From the header Link")
+            .gives(items("Trace")),
         new("/pipelines/{id}/{batch}", "The trace of one batch").gives(named("Trace")),
         new("/steps/{batch}", "The steps of one batch").gives(items("TraceStep")),
     ]
@@ -190,11 +198,20 @@ fn events() -> Vec<Operation> {
 /// Documented by the original and not served here.
 fn absent() -> Vec<Operation> {
     let new = |method, path: &'static str| Operation::new("Not served", method, path, "Not served here: 501").only(501);
-    let mut operations = vec![new("get", "/api/v1/knowledges/"), new("post", "/api/v1/knowledges/")];
-    for path in ["/api/v1/knowledges/{rest}", "/api/v1/knowledger/{rest}", "/api/v1/ontologies/{rest}"] {
-        operations.extend(["get", "post", "put", "delete"].map(|method| new(method, path)));
-    }
-    operations.extend([new("post", "/v1/chat/completions"), new("get", "/v1/models")]);
+    let roots = [
+        "/api/v1/knowledges",
+        "/api/v1/knowledges/",
+        "/api/v1/knowledger",
+        "/api/v1/knowledger/",
+        "/api/v1/ontologies",
+        "/api/v1/ontologies/",
+    ];
+    let below = ["/api/v1/knowledges/{rest}", "/api/v1/knowledger/{rest}", "/api/v1/ontologies/{rest}"];
+    let mut operations = Vec::new();
+    operations.extend(roots.iter().flat_map(|path| ["get", "post"].map(|method| new(method, path))));
+    operations.extend(below.iter().flat_map(|path| ["get", "post", "put", "delete"].map(|method| new(method, path))));
+    operations.extend(["/v1/chat/completions", "/v1/chat/completions/"].map(|path| new("post", path)));
+    operations.extend(["/v1/models", "/v1/models/"].map(|path| new("get", path)));
     operations
 }
 

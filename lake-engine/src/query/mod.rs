@@ -11,6 +11,7 @@ mod key;
 mod merge;
 mod output;
 mod pause;
+mod reserved;
 mod run;
 mod select;
 mod session;

@@ -1,23 +1,37 @@
 //! Which statements may run: exactly one SELECT (WITH included) that reads and does nothing else.
 
+use std::collections::VecDeque;
+
 use datafusion::{
     common::{TableReference, tree_node::TreeNodeRecursion},
+    error::Result as EngineResult,
     execution::context::SQLOptions,
     logical_expr::LogicalPlan,
     sql::{
         parser::{DFParserBuilder, Statement},
         resolve::resolve_table_references,
-        sqlparser::ast::{Query, SetExpr, Statement as SqlStatement},
+        sqlparser::{
+            ast::{Query, SetExpr, Statement as SqlStatement},
+            tokenizer::TokenWithSpan,
+        },
     },
 };
 use madang_lake::{Error, Result};
 
-use super::{failure::refused, size};
+use super::{failure::refused, reserved, size};
+
+/// What some editors put before a text in UTF-8.
+const MARK: char = '\u{feff}';
+
+/// Parses tokens.
+pub(super) fn statements(tokens: Vec<TokenWithSpan>) -> EngineResult<VecDeque<Statement>> {
+    DFParserBuilder::new(tokens).build()?.parse_statements()
+}
 
 /// Parses a text that must be one SELECT.
 pub(super) fn parse(sql: &str) -> Result<Statement> {
-    let parser = DFParserBuilder::new(size::tokens(sql)?).build();
-    let mut statements = parser.and_then(|mut parser| parser.parse_statements()).map_err(|error| refused(error, 0))?;
+    let tokens = size::tokens(sql.strip_prefix(MARK).unwrap_or(sql))?;
+    let mut statements = statements(tokens.clone()).map_err(|error| reserved::told(&tokens).unwrap_or_else(|| refused(error, 0)))?;
     let statement = statements.pop_front().ok_or_else(|| Error::invalid("there is no statement"))?;
     if !statements.is_empty() {
         return Err(Error::invalid("only one statement may be given"));

@@ -215,6 +215,8 @@ pub(crate) struct Filter {
     pub(crate) run: Option<Id>,
     pub(crate) subject: Option<Id>,
     pub(crate) before: Option<Id>,
+    /// So many of the newest are passed over.
+    pub(crate) offset: i64,
     pub(crate) limit: i64,
     pub(crate) logs: bool,
 }
@@ -264,15 +266,15 @@ pub(crate) async fn list(db: &Db, reader: &Reader, filter: &Filter) -> Result<Ve
         ("r.id < ", filter.before.map(|id| id.to_string())),
     ];
     let narrowed: Vec<(&str, String)> = narrowed.into_iter().filter_map(|(condition, value)| Some((condition, value?))).collect();
-    let conditions: Vec<String> = narrowed.iter().zip(8..).map(|((condition, _), number)| format!(" AND {condition}${number}")).collect();
+    let conditions: Vec<String> = narrowed.iter().zip(9..).map(|((condition, _), number)| format!(" AND {condition}${number}")).collect();
     let conditions = conditions.concat();
     let text = format!(
         "SELECT r.id, r.subject_id, r.title, r.trigger_kind, r.state, r.attempts, r.queued_at, r.started_at, r.finished_at
          FROM run r JOIN thing t ON t.id = r.subject_id
-         WHERE {} AND r.kind = $6{conditions} ORDER BY r.id DESC LIMIT $7",
+         WHERE {} AND r.kind = $6{conditions} ORDER BY r.id DESC LIMIT $7 OFFSET $8",
         visible(db)
     );
-    let query = reader.query(db, text).bind(Kind::Pipeline.name().to_owned()).bind(filter.limit);
+    let query = reader.query(db, text).bind(Kind::Pipeline.name().to_owned()).bind(filter.limit).bind(filter.offset);
     let rows: Vec<RunRow> = narrowed.into_iter().fold(query, |query, (_, value)| query.bind(value)).all().await?;
     let mut runs: Vec<Run> = rows.into_iter().map(Run::from).collect();
     fill(db, &mut runs, filter.logs).await?;

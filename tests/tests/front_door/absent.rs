@@ -6,21 +6,26 @@ use madang_tests::on_every_hub;
 async fn knowledge_chat_and_ontologies_answer_501() {
     on_every_hub(|hub| async move {
         let admin = hub.admin().await;
-        for (method, target) in [
-            ("GET", "/api/v1/knowledges/"),
-            ("POST", "/api/v1/knowledges/"),
+        for (method, path) in [
+            ("GET", "/api/v1/knowledges"),
+            ("POST", "/api/v1/knowledges"),
             ("GET", "/api/v1/knowledges/knowledge-abc123"),
             ("PUT", "/api/v1/knowledges/knowledge-abc123/documents/x"),
+            ("GET", "/api/v1/knowledger"),
             ("POST", "/api/v1/knowledger/knowledges/k/search"),
             ("DELETE", "/api/v1/knowledger/knowledges/k"),
-            ("POST", "/api/v1/ontologies/entities/"),
+            ("GET", "/api/v1/ontologies"),
+            ("POST", "/api/v1/ontologies/entities"),
             ("POST", "/api/v1/ontologies/relations/r/sink/execute"),
             ("POST", "/v1/chat/completions"),
             ("GET", "/v1/models"),
         ] {
-            let answer = admin.call(method, target).try_send().await.expect("an answer");
-            answer.is_exactly(501, r#"{"detail":"Not Implemented"}"#);
-            hub.visitor().call(method, target).send().await.is_unauthenticated();
+            for end in ["", "/"] {
+                let target = format!("{path}{end}");
+                let answer = admin.call(method, &target).try_send().await.expect("an answer");
+                answer.is_exactly(501, r#"{"detail":"Not Implemented"}"#);
+                hub.visitor().call(method, &target).send().await.is_unauthenticated();
+            }
         }
     })
     .await;

@@ -9,7 +9,7 @@ use serde_json::json;
 const ROUTES: &str = include_str!("../../../gateway/src/dialect/dhub/routes.rs");
 
 /// Every route that needs a credential. An id that exists nowhere: the credential is looked at first.
-pub(crate) const CLOSED: [(&str, &str); 85] = [
+pub(crate) const CLOSED: [(&str, &str); 97] = [
     ("POST", "/api/v1/auth/logout"),
     ("GET", "/api/v1/auth/me"),
     ("GET", "/api/v1/collections"),
@@ -79,22 +79,34 @@ pub(crate) const CLOSED: [(&str, &str); 85] = [
     ("POST", "/api/v1/events/{id}"),
     ("DELETE", "/api/v1/events/{id}"),
     ("POST", "/api/v1/events/topics/{topic}/messages"),
+    ("GET", "/api/v1/knowledges"),
+    ("POST", "/api/v1/knowledges"),
     ("GET", "/api/v1/knowledges/"),
     ("POST", "/api/v1/knowledges/"),
     ("GET", "/api/v1/knowledges/{*rest}"),
     ("POST", "/api/v1/knowledges/{*rest}"),
     ("PUT", "/api/v1/knowledges/{*rest}"),
     ("DELETE", "/api/v1/knowledges/{*rest}"),
+    ("GET", "/api/v1/knowledger"),
+    ("POST", "/api/v1/knowledger"),
+    ("GET", "/api/v1/knowledger/"),
+    ("POST", "/api/v1/knowledger/"),
     ("GET", "/api/v1/knowledger/{*rest}"),
     ("POST", "/api/v1/knowledger/{*rest}"),
     ("PUT", "/api/v1/knowledger/{*rest}"),
     ("DELETE", "/api/v1/knowledger/{*rest}"),
+    ("GET", "/api/v1/ontologies"),
+    ("POST", "/api/v1/ontologies"),
+    ("GET", "/api/v1/ontologies/"),
+    ("POST", "/api/v1/ontologies/"),
     ("GET", "/api/v1/ontologies/{*rest}"),
     ("POST", "/api/v1/ontologies/{*rest}"),
     ("PUT", "/api/v1/ontologies/{*rest}"),
     ("DELETE", "/api/v1/ontologies/{*rest}"),
     ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/chat/completions/"),
     ("GET", "/v1/models"),
+    ("GET", "/v1/models/"),
 ];
 
 /// The route table of Madang's own API.

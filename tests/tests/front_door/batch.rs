@@ -139,6 +139,36 @@ async fn what_is_not_there_is_404() {
     .await;
 }
 
+/// A batch that waits has its words in each vocabulary (dhub.md section 8).
+#[tokio::test]
+async fn a_batch_that_waits_says_so() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let pipeline = slow(&admin).await;
+        let working = admin.post(&format!("/api/v1/batches/{pipeline}")).send().await.is(200).text_of("item");
+        until_running(&admin, &pipeline, &working).await;
+        let started = admin.post(&format!("/api/v1/pipelines/{pipeline}/run")).send().await.is(200);
+        assert_eq!(started.text_of("status"), "running");
+        let batch = started.text_of("batch_id");
+        let seed = get(&admin, &format!("/api/v1/batches/{batch}")).await;
+        let wanted = json!({"id": batch, "pipeline_id": pipeline, "status": "running", "started_at": started.text_of("started_at"), "finished_at": null});
+        assert_eq!(seed, wanted);
+        let state = get(&admin, &format!("/api/v1/batches/{pipeline}/{batch}")).await["state"].clone();
+        assert_eq!(state, json!({"state": "pending", "steps": {"느린": {"state": "pending", "offsets": {}}}}));
+        assert_eq!(get(&admin, &format!("/api/v1/batches/{pipeline}")).await["state"], state, "it is the latest");
+        let list = get(&admin, &format!("/api/v1/batches/{pipeline}/")).await;
+        let listed = list["items"][&batch].as_str().map(|text| serde_json::from_str::<Value>(text).expect("JSON"));
+        assert_eq!(listed.expect("listed")["state"], state);
+        let trace = work::trace(&admin, &batch).await;
+        assert_eq!((&trace["state"]["state"], &trace["state"]["steps"]["느린"]["state"]), (&json!("pending"), &json!("pending")));
+        assert_eq!((&trace["end_time"], &trace["state"]["steps"]["느린"]["start_time"]), (&Value::Null, &Value::Null));
+        for batch in [&batch, &working] {
+            admin.post(&format!("/api/v1/batches/{batch}/cancel")).send().await.is(200);
+        }
+    })
+    .await;
+}
+
 /// A run that works is stopped soon, one that waits at once; both end as the tutorial's client expects it.
 #[tokio::test]
 async fn runs_can_be_stopped() {

@@ -1,6 +1,6 @@
 //! Codes (dhub.md section 10): metadata, scripts in versions, SQL scripts as steps.
 
-use madang_tests::{Client, on_every_hub, work};
+use madang_tests::{Client, FilePart, on_every_hub, work};
 use serde_json::{Value, json};
 
 async fn code(client: &Client, kind: &str) -> String {
@@ -79,6 +79,27 @@ async fn scripts_come_back_byte_for_byte_in_every_version() {
             admin.call("PUT", &format!("/api/v1/codes/{code}/file")).body("text/plain", bytes).send().await.is(422);
         }
         admin.call("PUT", &format!("/api/v1/codes/{code}")).json(&json!({"type": "sql"})).send().await.is(409);
+    })
+    .await;
+}
+
+/// A script is the body itself. A form is refused: with its boundaries it would be no script.
+#[tokio::test]
+async fn a_form_is_no_script() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let code = code(&admin, "python").await;
+        let place = format!("/api/v1/codes/{code}/file");
+        for part in ["file", "files", "script"] {
+            let file = FilePart { part, file: "run.py", media: "text/x-python", bytes: b"def run(options): pass\n" };
+            let refused = admin.call("PUT", &place).form(&[file]).send().await.is(422).json();
+            assert_eq!(refused["detail"][0]["loc"], json!(["header", "content-type"]), "{refused}");
+        }
+        admin.call("PUT", &place).body("Multipart/Mixed; boundary=x", "--x--").send().await.is(422);
+        admin.get(&place).send().await.is(404);
+        // what `curl --data-binary @run.py` says of it
+        admin.call("PUT", &place).body("application/x-www-form-urlencoded", "x = 1\n").send().await.is(200);
+        assert_eq!(admin.get(&place).send().await.is(200).text, "x = 1\n");
     })
     .await;
 }

@@ -131,6 +131,54 @@ async fn columns_may_grow_and_nothing_else() {
     .await;
 }
 
+/// A PUT may send back what a GET gave; another type or collection is refused, and then nothing changes.
+#[tokio::test]
+async fn it_keeps_its_type_and_its_collection() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let (collection, other) = (work::collection(&admin).await, work::collection(&admin).await);
+        let inside = json!({"name": "안", "collection_id": collection});
+        let put = |id: &str, body: &Value| admin.call("PUT", &format!("{ALL}/{id}")).json(body).send();
+        let id = admin.post(ALL).json(&inside).send().await.is(200).text_of("id");
+        let alone = work::dataset(&admin).await;
+        let stream = admin.post(ALL).json(&json!({"name": "흐름", "type": "stream"})).send().await.is(200).text_of("id");
+        for (id, field, value) in [
+            (&id, "type", json!("stream")),
+            (&id, "type", json!("kafka")),
+            (&id, "type", json!("view")),
+            (&id, "collection_id", json!(other)),
+            (&id, "collection_id", json!("x")),
+            (&id, "collection_id", Value::Null),
+            (&alone, "collection_id", json!(collection)),
+            (&stream, "type", json!("table")),
+        ] {
+            let before = admin.get(&format!("{ALL}/{id}")).send().await.is(200).text;
+            let refused = put(id, &json!({"name": "새 이름", field: value})).await.is(422).json();
+            assert_eq!(refused["detail"].as_array().map(Vec::len), Some(1), "{refused}");
+            assert_eq!(refused["detail"][0]["loc"], json!(["body", field]), "{value}");
+            assert_eq!(admin.get(&format!("{ALL}/{id}")).send().await.is(200).text, before);
+        }
+        for id in [&id, &alone, &stream] {
+            let shown = admin.get(&format!("{ALL}/{id}")).send().await.is(200).json();
+            let mut changed = shown.clone();
+            changed["name"] = json!("새 이름");
+            let answer = put(id, &changed).await.is(200).json();
+            assert_eq!((&answer["name"], &answer["type"]), (&json!("새 이름"), &shown["type"]));
+        }
+        put(&id, &json!({"type": "delta"})).await.is(200);
+        for path in ["/api/v1/pipelines", "/api/v1/codes"] {
+            let one = format!("{path}/{}", admin.post(path).json(&inside).send().await.is(200).text_of("id"));
+            let put = |body: &Value| admin.call("PUT", &one).json(body).send();
+            for wrong in [json!(other), Value::Null] {
+                let refused = put(&json!({"collection_id": wrong})).await.is(422).json();
+                assert_eq!(refused["detail"][0]["loc"], json!(["body", "collection_id"]), "{path}");
+            }
+            put(&json!({"name": "새 이름", "collection_id": collection})).await.is(200);
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_stream_has_no_table() {
     on_every_hub(|hub| async move {

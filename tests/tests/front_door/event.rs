@@ -44,6 +44,36 @@ async fn a_message_starts_what_is_registered() {
     .await;
 }
 
+/// A registration may name a version of the pipeline: messages start that one, whatever it becomes later.
+#[tokio::test]
+async fn a_registration_may_pin_a_version() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let (source, target, topic) = (work::dataset(&admin).await, work::dataset(&admin).await, work::unique("orders"));
+        work::upload(&admin, &source, "n\n1\n").await.is(200);
+        let steps = |factor: u32| {
+            let options = json!({"query": format!("SELECT n * {factor} AS n FROM t"), "write_mode": "overwrite"});
+            json!([{"name": "s", "script": "sql", "inputs": {"t": source}, "outputs": {"o": target}, "options": options}])
+        };
+        let body = json!({"name": "사건", "type": "event", "options": {"event": topic}, "steps": steps(10)});
+        let pipeline = admin.post("/api/v1/pipelines").json(&body).send().await.is(200).text_of("id");
+        let one = format!("/api/v1/pipelines/{pipeline}");
+        admin.call("PUT", &one).json(&json!({"steps": steps(20)})).send().await.is(200);
+        for (version, wanted) in [("?pipeline_version=v1", 10), ("", 20), ("?pipeline_version=1", 10), ("?pipeline_version=v2", 20)] {
+            admin.post(&format!("/api/v1/events/{pipeline}{version}")).send().await.is(200);
+            let sent = admin.post(&format!("/api/v1/events/topics/{topic}/messages")).json(&json!({})).send().await.is(200).json();
+            let batch = sent["batches"][0].as_str().expect("a batch").to_owned();
+            assert_eq!(work::ended(&admin, &batch).await.text_of("status"), "completed");
+            assert_eq!(work::rows(&admin, &target).await, [[json!(wanted)]], "{version}");
+        }
+        for (version, status) in [("v3", 404), ("x", 422), ("v0", 422), ("", 422)] {
+            admin.post(&format!("/api/v1/events/{pipeline}?pipeline_version={version}")).send().await.is(status);
+        }
+        assert_eq!(admin.get(&format!("/api/v1/events/{pipeline}")).send().await.is(200).json(), json!({"ready": true}), "as it was");
+    })
+    .await;
+}
+
 /// A topic that a pipeline no longer has starts it no more.
 #[tokio::test]
 async fn a_changed_topic_ends_the_registration() {

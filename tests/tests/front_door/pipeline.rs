@@ -148,6 +148,33 @@ async fn every_change_is_a_version() {
     .await;
 }
 
+/// Sunday is 0 and 7, as in many a crontab; there is no 8.
+#[tokio::test]
+async fn sunday_has_two_numbers() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let pipeline = work::pipeline(&admin, json!([])).await;
+        let place = format!("/api/v1/pipelines/{pipeline}");
+        let next = async |weekdays: &str| {
+            let cron = format!("30 3 * * {weekdays}");
+            let options = json!({"options": {"schedule": {"cron": cron}}});
+            admin.call("PUT", &place).json(&options).send().await.is(200);
+            let schedule = admin.get(&format!("{place}/schedule")).send().await.is(200);
+            assert_eq!(schedule.text_of("cron"), cron, "as it was written");
+            schedule.text_of("next")
+        };
+        assert_eq!(next("7").await, next("0").await);
+        assert_eq!(next("5-7").await, next("0,5,6").await);
+        assert_eq!(next("0-7").await, next("*").await);
+        for wrong in ["8", "6-8", "-1"] {
+            let options = json!({"options": {"schedule": {"cron": format!("30 3 * * {wrong}")}}});
+            let refused = admin.call("PUT", &place).json(&options).send().await.is(422).json();
+            assert_eq!(refused["detail"][0]["loc"], json!(["body", "options", "schedule", "cron"]), "{wrong}");
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn wrong_fields_are_named() {
     on_every_hub(|hub| async move {

@@ -133,6 +133,83 @@ async fn all_else_is_refused() {
     .await;
 }
 
+/// A word of SQL as a table's name: the refusal says which word to quote.
+#[tokio::test]
+async fn a_reserved_word_is_named() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let dataset = titled(&admin, "측정", ROWS).await;
+        for (sql, word) in [
+            ("SELECT * FROM table", "\"table\""),
+            ("SELECT count(*) AS n FROM TABLE WHERE id > 1", "\"TABLE\""),
+            ("SELECT id FROM\n  table t ORDER BY id", "\"table\""),
+            ("SELECT * FROM \"table\" t JOIN table u ON t.id = u.id", "\"table\""),
+            ("SELECT * FROM \"table\" t, table u", "\"table\""),
+            ("SELECT * FROM table t JOIN table u ON t.id = u.id", "\"table\""),
+            ("WITH w AS (SELECT id FROM table) SELECT * FROM w", "\"table\""),
+        ] {
+            let refused = ask(&admin, &dataset, sql).await.is(400).text_of("detail");
+            assert!(refused.contains("in double quotes") && refused.ends_with(word), "{sql}: {refused}");
+        }
+        for sql in ["SELECT * FROM table WHERE", "SELEC * FROM table", "SELECT * FROM", "SELECT FROM WHERE"] {
+            let refused = ask(&admin, &dataset, sql).await.is(400).text_of("detail");
+            assert!(!refused.contains("in double quotes"), "something else is wrong, too: {sql}: {refused}");
+        }
+        ask(&admin, &dataset, "SELECT 'FROM table' AS x FROM \"table\" LIMIT 1").await.is(200);
+    })
+    .await;
+}
+
+/// A table that was declared and has no rows yet is asked like any other; one without columns can't be.
+#[tokio::test]
+async fn a_declared_table_is_asked_before_its_first_row() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let title = work::unique("선언");
+        let fields = json!([{"name": "id", "type": "long"}, {"name": "이름", "type": "string"}]);
+        let body = json!({"name": title, "schema": {"type": "struct", "fields": fields}});
+        let declared = admin.post("/api/v1/datasets").json(&body).send().await.is(200).text_of("id");
+        let all = ask(&admin, &declared, "SELECT * FROM \"table\"").await;
+        all.is_exactly(200, r#"{"columns":["id","이름"],"data":[],"total_rows":0}"#);
+        let count = ask(&admin, &declared, &format!("SELECT count(*) AS n, max(\"이름\") AS m FROM \"{declared}\"")).await;
+        count.is_exactly(200, r#"{"columns":["n","m"],"data":[[0,null]],"total_rows":1}"#);
+        let csv = admin.post(&format!("/api/v1/tables/{declared}/query?format=csv"));
+        assert_eq!(csv.json(&json!({"query": "SELECT id FROM \"table\""})).send().await.is(200).text.trim_end(), "id");
+        ask(&admin, &declared, "SELECT none FROM \"table\"").await.is(400);
+        let filled = titled(&admin, "측정", ROWS).await;
+        let joined = format!("SELECT t.id FROM \"table\" t LEFT JOIN \"{title}\" d ON t.id = d.id ORDER BY t.id");
+        assert_eq!(ask(&admin, &filled, &joined).await.is(200).json()["data"], json!([[1], [2], [3]]));
+        let bare = work::dataset(&admin).await;
+        let refused = ask(&admin, &bare, "SELECT * FROM \"table\"").await.is(409).text_of("detail");
+        assert!(refused.contains("no columns yet"), "{refused}");
+        assert_eq!(ask(&admin, &bare, "SELECT 1 AS a").await.is(200).json()["data"], json!([[1]]));
+    })
+    .await;
+}
+
+/// The UTF-8 mark that editors put before a text is passed over, in JSON and in SQL.
+#[tokio::test]
+async fn a_mark_before_the_text_does_no_harm() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let dataset = titled(&admin, "측정", ROWS).await;
+        let target = format!("/api/v1/tables/{dataset}/query");
+        let wanted = r#"{"columns":["id"],"data":[[1]],"total_rows":1}"#;
+        let sql = "SELECT id FROM \"table\" WHERE id = 1";
+        admin.post(&target).body("text/plain", format!("\u{feff}{sql}")).send().await.is_exactly(200, wanted);
+        let body = format!("\u{feff}{}", json!({"query": sql}));
+        admin.post(&target).body("application/json", body).send().await.is_exactly(200, wanted);
+        let named = |text: &'static str| admin.post("/api/v1/collections").body("application/json", text).send();
+        assert_eq!(named("\u{feff}{\"name\": \"표시\"}").await.is(200).text_of("name"), "표시");
+        for wrong in ["\u{feff}{\"name\": ", "\u{feff}\u{feff}{\"name\": \"x\"}", "\u{feff}"] {
+            assert!(named(wrong).await.is(422).json()["detail"][0]["msg"].is_string(), "{wrong:?}");
+        }
+        let topic = format!("/api/v1/events/topics/{}/messages", work::unique("t"));
+        admin.post(&topic).body("application/json", "\u{feff}{\"n\": 1}").send().await.is(200);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn the_number_of_rows_has_a_limit() {
     on_every_hub(|hub| async move {

@@ -147,6 +147,43 @@ async fn order_and_columns_are_as_wished() {
     .await;
 }
 
+/// What is wrong with a column is told with the parameter that names it.
+#[tokio::test]
+async fn unknown_columns_are_told_where_they_stand() {
+    on_every_hub(|hub| async move {
+        let admin = hub.admin().await;
+        let fields = json!([{"name": "id", "type": "long"}, {"name": "이름", "type": "string"}]);
+        let declared = json!({"name": "빈", "schema": {"type": "struct", "fields": fields}});
+        let declared = admin.post("/api/v1/datasets").json(&declared).send().await.is(200).text_of("id");
+        for dataset in [&declared, &filled(&admin, SMALL).await] {
+            for (query, wanted) in [
+                ("sort=-없는", vec![("sort", "없는")]),
+                ("sort=id,none", vec![("sort", "none")]),
+                ("filter=none:eq:1", vec![("filter", "none")]),
+                ("filter=id:eq:1&filter=none:isnull", vec![("filter", "none")]),
+                ("columns=id,none", vec![("columns", "none")]),
+                ("columns=id,id", vec![("columns", "id")]),
+                ("filter=a:eq:1&sort=b,id&columns=c", vec![("filter", "a"), ("sort", "b"), ("columns", "c")]),
+                ("filter=id:eq:x", vec![("filter", "id")]),
+            ] {
+                for format in ["", "&format=csv"] {
+                    let refused = get(&admin, dataset, &format!("{query}{format}")).await.is(422).json();
+                    let problems = refused["detail"].as_array().expect("a list");
+                    assert_eq!(problems.len(), wanted.len(), "{query}: {refused}");
+                    for (problem, (parameter, column)) in problems.iter().zip(&wanted) {
+                        assert_eq!(problem["loc"], json!(["query", parameter]), "{query}");
+                        assert!(problem["msg"].as_str().is_some_and(|text| text.contains(&format!("'{column}'"))), "{query}: {problem}");
+                    }
+                }
+            }
+            let refused = admin.call("DELETE", &format!("/api/v1/tables/{dataset}?filter=none:eq:1")).send().await.is(422).json();
+            assert_eq!(refused["detail"][0]["loc"], json!(["query", "filter"]));
+            assert!(refused["detail"][0]["msg"].as_str().is_some_and(|text| text.contains("'none'")), "{refused}");
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn every_version_stays_readable() {
     on_every_hub(|hub| async move {

@@ -94,7 +94,8 @@ pub(super) async fn list(
     before: Option<String>,
     logs: bool,
 ) -> Result<ListRunsResponse, DhubError> {
-    let request = ListRunsRequest { pipeline_id: Some(pipeline.to_string()), run_id: None, limit, before, demand_pipeline: true, logs };
+    let pipeline_id = Some(pipeline.to_string());
+    let request = ListRunsRequest { pipeline_id, limit, before, demand_pipeline: true, logs, ..ListRunsRequest::default() };
     Ok(gateway.pipelines.clone().list_runs(rpc::request(&call.context, request)).await?.into_inner())
 }
 
@@ -104,9 +105,9 @@ pub(super) async fn find(gateway: &Gateway, call: &Call, pipeline: &str, batch: 
         pipeline_id: Some(pipeline::read_id(pipeline)?.to_string()),
         run_id: Some(read_id(batch)?.to_string()),
         limit: 1,
-        before: None,
         demand_pipeline: true,
         logs,
+        ..ListRunsRequest::default()
     };
     let found = gateway.pipelines.clone().list_runs(rpc::request(&call.context, request)).await?.into_inner().runs;
     found.into_iter().next().ok_or_else(|| Error::not_found("batch", batch.escape_debug()).into())

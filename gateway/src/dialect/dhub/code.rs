@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::header::CONTENT_TYPE,
+    http::{HeaderMap, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use madang_kit::{Error, Id, Result, rpc};
@@ -84,6 +84,11 @@ pub(crate) async fn show(
 pub(crate) async fn update(State(gateway): State<Gateway>, Path(id): Path<String>, call: JsonCall) -> Result<Json<Value>, DhubError> {
     let id = read_id(&id)?;
     let mut fields = call.fields;
+    if fields.has("collection_id") {
+        let request = GetRequest { id: id.to_string(), revision: None };
+        let found = gateway.codes.clone().get_code(rpc::request(&call.context, request)).await?.into_inner();
+        wire::keep_collection(&mut fields, found.card.unwrap_or_default().organization_id.as_deref())?;
+    }
     let request = UpdateCodeRequest {
         id: id.to_string(),
         card: Some(read_card_change(&mut fields)),
@@ -129,8 +134,17 @@ async fn fetch(gateway: &Gateway, call: &Call, request: ListRequest) -> Result<(
     Ok((answer.codes, answer.next))
 }
 
-/// `PUT /codes/{id}/file`: the raw text; each makes a version.
-pub(crate) async fn put_file(State(gateway): State<Gateway>, Path(id): Path<String>, call: BytesCall) -> Result<Json<Value>, DhubError> {
+/// `PUT /codes/{id}/file`: the raw text; each makes a version. A form would become a script with its boundaries in it.
+pub(crate) async fn put_file(
+    State(gateway): State<Gateway>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    call: BytesCall,
+) -> Result<Json<Value>, DhubError> {
+    if headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"multipart/")) {
+        let why = "content-type: the body is the script itself, as text/plain or application/octet-stream, not a form";
+        return Err(DhubError::in_header(Error::invalid("content-type", "choice", why)));
+    }
     let text = String::from_utf8(call.body.to_vec()).map_err(|_| Error::invalid("file", "encoding", "a script is UTF-8 text"))?;
     let request = PutScriptRequest { code_id: read_id(&id)?.to_string(), text };
     let made = gateway.codes.clone().put_script(rpc::request(&call.context, request)).await?.into_inner();

@@ -1,7 +1,7 @@
 //! Datasets (dhub.md section 6).
 
 use axum::{Json, extract::State};
-use madang_kit::{Id, Result, check, rpc};
+use madang_kit::{Context, Id, Result, check, rpc};
 use madang_lake::ColumnType;
 use madang_proto::catalog::v1::{
     CreateDatasetRequest, Dataset, DatasetKind, DeleteRequest, GetRequest, ListRequest, TableColumn, UpdateDatasetRequest,
@@ -44,7 +44,7 @@ async fn make(gateway: &Gateway, call: JsonCall, unique_title: bool) -> Result<D
         description: description(&mut fields),
         organization_id: fields.optional_id("collection_id", "col").map(|id| id.to_string()),
         alias: fields.optional_text("alias"),
-        kind: read_kind(&mut fields).into(),
+        kind: read_kind(&mut fields).unwrap_or(DatasetKind::Table).into(),
         columns: read_schema(&mut fields),
         options: options(&mut fields).unwrap_or_default(),
         groups: fields.texts("groups", check::NAMES).unwrap_or_default(),
@@ -67,10 +67,13 @@ pub(crate) async fn show(
     Ok(Json(shape(found, wire::Times::Iso)?))
 }
 
-/// `PUT /datasets/{id}`
+/// `PUT /datasets/{id}`: a dataset stays of its type and in its collection.
 pub(crate) async fn update(State(gateway): State<Gateway>, Path(id): Path<String>, call: JsonCall) -> Result<Json<Value>, DhubError> {
     let id = read_id(&id)?;
     let mut fields = call.fields;
+    if fields.has("type") || fields.has("collection_id") {
+        demand_unchanged(&gateway, &call.context, id, &mut fields).await?;
+    }
     let request = UpdateDatasetRequest {
         id: id.to_string(),
         title: fields.optional_text("name"),
@@ -84,6 +87,16 @@ pub(crate) async fn update(State(gateway): State<Gateway>, Path(id): Path<String
     fields.finish()?;
     let changed = gateway.catalog.clone().update_dataset(rpc::request(&call.context, request)).await?.into_inner();
     Ok(Json(shape(changed, wire::Times::Iso)?))
+}
+
+/// What the body says of the type and the collection must be so already.
+async fn demand_unchanged(gateway: &Gateway, context: &Context, id: Id, fields: &mut Fields) -> Result<(), DhubError> {
+    let request = GetRequest { id: id.to_string(), revision: None };
+    let found = gateway.catalog.clone().get_dataset(rpc::request(context, request)).await?.into_inner();
+    if read_kind(fields).is_some_and(|kind| kind != found.kind()) {
+        fields.problem("type", "read_only", "a dataset keeps the type that it was made with");
+    }
+    Ok(wire::keep_collection(fields, found.organization_id.as_deref())?)
 }
 
 /// `DELETE /datasets/{id}`
@@ -124,13 +137,13 @@ fn read_id(text: &str) -> Result<Id, DhubError> {
 }
 
 /// `table` and `delta` are one kind, `stream` and `kafka` the other.
-fn read_kind(fields: &mut Fields) -> DatasetKind {
-    match fields.optional_text("type").as_deref() {
-        None | Some("table" | "delta") => DatasetKind::Table,
-        Some("stream" | "kafka") => DatasetKind::Stream,
-        Some(_) => {
+fn read_kind(fields: &mut Fields) -> Option<DatasetKind> {
+    match fields.optional_text("type")?.as_str() {
+        "table" | "delta" => Some(DatasetKind::Table),
+        "stream" | "kafka" => Some(DatasetKind::Stream),
+        _ => {
             fields.problem("type", "choice", "must be table, delta, stream or kafka");
-            DatasetKind::Table
+            None
         }
     }
 }

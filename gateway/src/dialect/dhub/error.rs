@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 pub(crate) struct DhubError {
     error: Error,
-    /// Where the fields at fault stand: `body`, `query` or `path`.
+    /// Where the fields at fault stand: `body`, `query`, `path` or `header`.
     place: &'static str,
     /// Instead of 422.
     bad_request: bool,
@@ -45,6 +45,11 @@ impl DhubError {
     /// The fields at fault stand in the path.
     pub(crate) fn in_path(error: Error) -> Self {
         Self { error, place: "path", bad_request: false }
+    }
+
+    /// The fields at fault are headers.
+    pub(crate) fn in_header(error: Error) -> Self {
+        Self { error, place: "header", bad_request: false }
     }
 
     /// The fields at fault stand in the query string.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     call::{BytesCall, Call, JsonCall, Path, Query},
     error::DhubError,
+    fields::without_mark,
     pipeline::read_id,
     version::VersionQuery,
     wire,
@@ -45,8 +46,9 @@ pub(crate) async fn delete(State(gateway): State<Gateway>, Path(id): Path<String
 
 /// `POST /events/topics/{topic}/messages`: a JSON object; the batches that it started.
 pub(crate) async fn send(State(gateway): State<Gateway>, Path(topic): Path<String>, call: BytesCall) -> Result<Json<Value>, DhubError> {
-    let body = if call.body.iter().all(u8::is_ascii_whitespace) { "{}".into() } else { call.body };
-    let message = std::str::from_utf8(&body).map_err(|_| Error::invalid("0", "encoding", "a message is UTF-8 text"))?.to_owned();
+    let body = without_mark(&call.body);
+    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
+    let message = std::str::from_utf8(body).map_err(|_| Error::invalid("0", "encoding", "a message is UTF-8 text"))?.to_owned();
     let request = SendMessageRequest { topic, message };
     let sent = gateway.pipelines.clone().send_message(rpc::request(&call.context, request)).await?.into_inner();
     let batches = sent.run_ids.iter().map(|id| wire::id("batch", id)).collect::<Result<Vec<_>>>()?;

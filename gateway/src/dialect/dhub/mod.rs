@@ -9,6 +9,7 @@ mod collection;
 mod dataset;
 pub(super) mod error;
 mod event;
+mod history;
 mod list;
 mod pipeline;
 pub(super) mod routes;

@@ -23,7 +23,7 @@ use crate::Gateway;
 /// Entries of a pipeline's options, metadata or parameters.
 const ENTRIES: usize = 1_000;
 /// What a pipeline shows and nobody can set.
-const READ_ONLY: [&str; 4] = ["id", "collection_id", "created_at", "updated_at"];
+const READ_ONLY: [&str; 3] = ["id", "created_at", "updated_at"];
 
 /// `POST /pipelines`: the object.
 pub(crate) async fn create(State(gateway): State<Gateway>, call: JsonCall) -> Result<Json<Value>, DhubError> {
@@ -131,6 +131,11 @@ pub(crate) async fn show(
 pub(crate) async fn update(State(gateway): State<Gateway>, Path(id): Path<String>, call: JsonCall) -> Result<Json<Value>, DhubError> {
     let id = read_id(&id)?;
     let mut fields = call.fields;
+    if fields.has("collection_id") {
+        let request = GetRequest { id: id.to_string(), revision: None };
+        let found = gateway.pipelines.clone().get_pipeline(rpc::request(&call.context, request)).await?.into_inner();
+        wire::keep_collection(&mut fields, found.card.unwrap_or_default().organization_id.as_deref())?;
+    }
     let request = UpdatePipelineRequest {
         id: id.to_string(),
         card: Some(read_card_change(&mut fields)),

@@ -6,7 +6,9 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{absent::not_implemented, auth, batch, code, collection, dataset, event, pipeline, table, trace, upload, user, version};
+use super::{
+    absent::not_implemented, auth, batch, code, collection, dataset, event, history, pipeline, table, trace, upload, user, version,
+};
 use crate::Gateway;
 
 pub(crate) fn routes() -> Router<Gateway> {
@@ -35,7 +37,7 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route("/api/v1/tables/schema", post(upload::schema))
         .route("/api/v1/tables/{id}", get(table::show).delete(table::delete))
         .route("/api/v1/tables/{id}/upload", post(upload::upload))
-        .route("/api/v1/tables/{id}/versions", get(table::versions))
+        .route("/api/v1/tables/{id}/versions", get(history::versions))
         .route("/api/v1/tables/{id}/query", post(table::query))
         // pipelines
         .route("/api/v1/pipelines", get(pipeline::list).post(pipeline::create))
@@ -65,13 +67,20 @@ pub(crate) fn routes() -> Router<Gateway> {
         // events
         .route("/api/v1/events/{id}", get(event::show).post(event::start).delete(event::delete))
         .route("/api/v1/events/topics/{topic}/messages", post(event::send))
-        // documented and absent: 501
+        // documented and absent: 501, with and without a slash at the end
+        .route("/api/v1/knowledges", get(not_implemented).post(not_implemented))
         .route("/api/v1/knowledges/", get(not_implemented).post(not_implemented))
         .route("/api/v1/knowledges/{*rest}", get(not_implemented).post(not_implemented).put(not_implemented).delete(not_implemented))
+        .route("/api/v1/knowledger", get(not_implemented).post(not_implemented))
+        .route("/api/v1/knowledger/", get(not_implemented).post(not_implemented))
         .route("/api/v1/knowledger/{*rest}", get(not_implemented).post(not_implemented).put(not_implemented).delete(not_implemented))
+        .route("/api/v1/ontologies", get(not_implemented).post(not_implemented))
+        .route("/api/v1/ontologies/", get(not_implemented).post(not_implemented))
         .route("/api/v1/ontologies/{*rest}", get(not_implemented).post(not_implemented).put(not_implemented).delete(not_implemented))
         .route("/v1/chat/completions", post(not_implemented))
+        .route("/v1/chat/completions/", post(not_implemented))
         .route("/v1/models", get(not_implemented))
+        .route("/v1/models/", get(not_implemented))
         // each handler has its own limit; uploads are streamed
         .layer(DefaultBodyLimit::disable())
 }

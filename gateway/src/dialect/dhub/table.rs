@@ -1,4 +1,4 @@
-//! Tables (dhub.md section 7): pages, whole tables in four formats, versions, SQL.
+//! Tables (dhub.md section 7): pages, whole tables in four formats, SQL.
 
 use arrow::array::RecordBatch;
 use axum::{
@@ -15,9 +15,7 @@ use futures::{
 };
 use madang_kit::{Code, Context, Error, rpc};
 use madang_lake::{ExportFormat, FilterOp, RowStream, export, write_json_rows};
-use madang_proto::catalog::v1::{
-    DeleteRowsRequest, ListTableVersionsRequest, QueryTableRequest, ReadTableHeader, ReadTableRequest, TableFilter, TableSort,
-};
+use madang_proto::catalog::v1::{DeleteRowsRequest, QueryTableRequest, ReadTableHeader, ReadTableRequest, TableFilter, TableSort};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,7 +24,6 @@ use super::{
     error::DhubError,
     fields::Fields,
     rows::{Rows, read},
-    wire,
 };
 use crate::{Gateway, dialect::request};
 
@@ -253,19 +250,4 @@ fn read_statement(body: &[u8]) -> Result<String, Error> {
     let sql = if sql.is_some() { sql.unwrap_or_default() } else { fields.text("query") };
     fields.finish()?;
     Ok(sql)
-}
-
-/// `GET /tables/{id}/versions`: newest first.
-pub(crate) async fn versions(State(gateway): State<Gateway>, call: Call, Path(id): Path<String>) -> Result<Json<Vec<Value>>, DhubError> {
-    let dataset = path_id("dataset", "ds", &id)?;
-    let request = ListTableVersionsRequest { dataset_id: dataset.to_string(), before: None, limit: 1_000 };
-    let answer = gateway.catalog.clone().list_table_versions(rpc::request(&call.context, request)).await?.into_inner();
-    let shape = |version: madang_proto::catalog::v1::TableVersion| {
-        let parameters: Value = serde_json::from_str(&version.parameters).unwrap_or_default();
-        json!({
-            "version": version.version, "timestamp": wire::iso(version.at), "operation": version.operation,
-            "operationParameters": parameters, "readVersion": version.read_version,
-        })
-    };
-    Ok(Json(answer.versions.into_iter().map(shape).collect()))
 }

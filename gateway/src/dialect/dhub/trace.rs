@@ -1,7 +1,12 @@
 //! Traces (dhub.md section 9): runs with their steps and logs.
 
-use axum::{Json, extract::State};
-use madang_kit::{Error, Id, Result, rpc};
+use axum::{
+    Json,
+    extract::State,
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse, Response},
+};
+use madang_kit::{Code, Error, Id, Result, rpc};
 use madang_proto::pipeline::v1::{GetRunRequest, ListRunsRequest, LogLine, Run, RunState, StepRun};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -10,34 +15,66 @@ use super::{
     batch,
     call::{Call, Path, Query},
     error::DhubError,
-    list::ListQuery,
+    list::{DEFAULT_LIMIT, ListQuery, MAX_LIMIT, MAX_OFFSET, NextPage, next_page, number, token},
     pipeline, wire,
 };
 use crate::Gateway;
 
-/// Filters; both are optional.
+/// Runs that are asked for at once, with all their logs.
+const AT_ONCE: u64 = 50;
+/// What traces may have in one list, in bytes.
+const LIST_BYTES: usize = 64 << 20;
+
+/// What the list of all traces is narrowed to; everything is optional.
 #[derive(Debug, Deserialize)]
 pub(crate) struct TraceQuery {
     pipeline_id: Option<String>,
     batch_id: Option<String>,
+    limit: Option<String>,
+    offset: Option<String>,
 }
 
-/// `GET /traces?pipeline_id&batch_id`: newest first; unknown ids give an empty list.
-pub(crate) async fn list(
-    State(gateway): State<Gateway>,
-    call: Call,
-    Query(query): Query<TraceQuery>,
-) -> Result<Json<Vec<Value>>, DhubError> {
-    let (Ok(pipeline_id), Ok(run_id)) = (filter("pl", query.pipeline_id), filter("batch", query.batch_id)) else {
-        return Ok(Json(Vec::new()));
+/// `GET /traces?pipeline_id&batch_id&limit&offset`: newest first; unknown ids give an empty list. If there are more than `limit`, the
+/// header `Link` leads to them.
+pub(crate) async fn list(State(gateway): State<Gateway>, call: Call, Query(query): Query<TraceQuery>) -> Result<Response, DhubError> {
+    let limit = number("limit", query.limit.as_deref(), 1, MAX_LIMIT).map_err(DhubError::in_query)?.unwrap_or(DEFAULT_LIMIT);
+    let offset = number("offset", query.offset.as_deref(), 0, MAX_OFFSET).map_err(DhubError::in_query)?.unwrap_or_default();
+    let (Ok(pipeline_id), Ok(run_id)) = (filter("pl", query.pipeline_id.as_deref()), filter("batch", query.batch_id.as_deref())) else {
+        return Ok(Json(Vec::<Value>::new()).into_response());
     };
-    let request = ListRunsRequest { pipeline_id, run_id, logs: true, ..ListRunsRequest::default() };
-    let runs = gateway.pipelines.clone().list_runs(rpc::request(&call.context, request)).await?.into_inner().runs;
-    Ok(Json(runs.into_iter().map(full).collect::<Result<_>>()?))
+    let request = ListRunsRequest { pipeline_id, run_id, logs: true, offset, ..ListRunsRequest::default() };
+    let (text, is_cut) = fetch(&gateway, &call, request, limit).await?;
+    let of_pipeline = query.pipeline_id.map(|id| format!("pipeline_id={id}&")).unwrap_or_default(); // one batch is never cut
+    let rest = is_cut.then(|| next_page(&format!("/api/v1/traces?{of_pipeline}limit={limit}&offset={}", offset + limit)));
+    Ok((rest, [(CONTENT_TYPE, "application/json")], text).into_response())
 }
 
-fn filter(prefix: &str, id: Option<String>) -> std::result::Result<Option<String>, madang_kit::id::NotAnId> {
-    id.map(|id| Id::parse_prefixed(prefix, &id).map(|id| id.to_string())).transpose()
+/// So many runs as a JSON array, and whether there are more.
+async fn fetch(gateway: &Gateway, call: &Call, mut request: ListRunsRequest, limit: u64) -> Result<(String, bool), DhubError> {
+    let (mut text, mut left) = (String::from("["), limit);
+    loop {
+        request.limit = u32::try_from(left.min(AT_ONCE)).unwrap_or_default();
+        let answer = gateway.pipelines.clone().list_runs(rpc::request(&call.context, request.clone())).await?.into_inner();
+        left = left.saturating_sub(answer.runs.len() as u64);
+        for run in answer.runs {
+            let comma = if text.len() > 1 { "," } else { "" };
+            text.extend([comma, &full(run)?.to_string()]);
+            if text.len() > LIST_BYTES {
+                let why = format!("these traces have more than {LIST_BYTES} bytes; ask for fewer with limit");
+                return Err(Error::new(Code::TooLarge, why).into());
+            }
+        }
+        request.offset = 0;
+        request.before = answer.next;
+        if left == 0 || request.before.is_none() {
+            text.push(']');
+            return Ok((text, request.before.is_some()));
+        }
+    }
+}
+
+fn filter(prefix: &str, id: Option<&str>) -> std::result::Result<Option<String>, madang_kit::id::NotAnId> {
+    id.map(|id| Id::parse_prefixed(prefix, id).map(|id| id.to_string())).transpose()
 }
 
 /// `GET /traces/pipelines/{pipeline}`: the latest.
@@ -46,17 +83,21 @@ pub(crate) async fn latest(State(gateway): State<Gateway>, Path(id): Path<String
     Ok(Json(short(&found.ok_or_else(|| Error::not_found("trace of", &id))?)?))
 }
 
-/// `GET /traces/pipelines/{pipeline}/`: the history, newest first.
+/// `GET /traces/pipelines/{pipeline}/`: the history, newest first. The header `Link` leads to what is older.
 pub(crate) async fn history(
     State(gateway): State<Gateway>,
     Path(id): Path<String>,
     call: Call,
     Query(query): Query<ListQuery>,
-) -> Result<Json<Value>, DhubError> {
+) -> Result<(Option<NextPage>, Json<Value>), DhubError> {
     let (limit, before) = query.runs()?;
-    let found = batch::list(&gateway, &call, pipeline::read_id(&id)?, limit, before, false).await?;
+    let pipeline = pipeline::read_id(&id)?;
+    let found = batch::list(&gateway, &call, pipeline, limit, before, false).await?;
     let item = |run: &Run| Ok((wire::id("batch", &run.id)?, short(run)?));
-    Ok(Json(json!({"items": found.runs.iter().map(item).collect::<Result<Map<_, _>>>()?})))
+    let items = found.runs.iter().map(item).collect::<Result<Map<_, _>>>()?;
+    let place = format!("/api/v1/traces/pipelines/{}/?limit={limit}", pipeline.prefixed("pl"));
+    let rest = token(found.next)?.map(|token| next_page(&format!("{place}&token={token}")));
+    Ok((rest, Json(json!({"items": items}))))
 }
 
 /// `GET /traces/pipelines/{pipeline}/{batch}`

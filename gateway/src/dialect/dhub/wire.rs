@@ -11,7 +11,7 @@ use prost_types::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::identity::store::User;
+use crate::{dialect::fields::Fields, identity::store::User};
 
 /// A new collection: exactly four keys.
 #[derive(Debug, Serialize)]
@@ -41,6 +41,15 @@ pub(crate) struct NewBatch {
 /// An id from a service in D.Hub's spelling.
 pub(crate) fn id(prefix: &str, uuid: &str) -> Result<String> {
     Ok(uuid.parse::<Id>().map_err(Error::internal)?.prefixed(prefix))
+}
+
+/// `collection_id` of a change: what is in a collection stays there, so it may only be said where that is.
+pub(crate) fn keep_collection(fields: &mut Fields, collection: Option<&str>) -> Result<()> {
+    let Some(said) = fields.take("collection_id") else { return Ok(()) };
+    if said != Value::from(collection.map(|own| id("col", own)).transpose()?) {
+        fields.problem("collection_id", "read_only", "it stays in the collection that it was made in");
+    }
+    Ok(())
 }
 
 /// ISO 8601 in UTC with `Z` and without fraction.
