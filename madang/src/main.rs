@@ -60,12 +60,16 @@ struct Settings {
     /// Where HTTPS is served [default: 127.0.0.1:8443].
     #[arg(long, value_name = "ADDR|off", global = true)]
     https: Option<String>,
+    /// A JSON file with options of CKAN's face, by CKAN's names.
+    #[arg(long, value_name = "FILE", global = true)]
+    ckan_config: Option<PathBuf>,
 }
 
 impl Settings {
     fn load(&self) -> anyhow::Result<Loaded> {
         let data_dir = self.data_dir.as_ref().map(|path| path.display().to_string());
-        let given = [("data_dir", data_dir), ("http", self.http.clone()), ("https", self.https.clone())];
+        let ckan_config = self.ckan_config.as_ref().map(|path| path.display().to_string());
+        let given = [("data_dir", data_dir), ("http", self.http.clone()), ("https", self.https.clone()), ("ckan_config", ckan_config)];
         let flags: Vec<_> = given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         Ok(Loaded::load(self.config.as_deref(), &flags)?)
     }

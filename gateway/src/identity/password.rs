@@ -23,6 +23,11 @@ pub(crate) async fn hash(password: String) -> Result<String> {
     turn().await?.work(move || hash_now(&password)).await?
 }
 
+/// Whether a text is the hash of a password, as they are kept here.
+pub(crate) fn is_hash(text: &str) -> bool {
+    PasswordHash::new(text).is_ok_and(|hash| hash.algorithm.as_str().starts_with("argon2"))
+}
+
 /// The permission to hash once. It goes with the work: a caller who gives up does not make room while his hash is still computed.
 pub(crate) struct Turn {
     _place: OwnedSemaphorePermit,
