@@ -201,7 +201,8 @@ impl Cast {
             let wanted = self.filled(wanted);
             return (wanted != answer.text).then(|| format!("\n  expected {wanted}\n  got      {}", answer.text));
         }
-        let parts = [(&step.answer, "", false), (&step.result, "/result", false), (&step.has, "/result", true), (&step.error, "/error", false)];
+        let parts =
+            [(&step.answer, "", false), (&step.result, "/result", false), (&step.has, "/result", true), (&step.error, "/error", false)];
         for (wanted, place, partly) in parts {
             let Some(wanted) = wanted else { continue };
             let wanted = self.filled(wanted);

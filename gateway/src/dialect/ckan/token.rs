@@ -56,8 +56,8 @@ fn read_lifetime(dict: &Dict, problems: &mut Problems) -> Option<i64> {
         }
         None
     };
-    let (expires_in, unit) = (read("expires_in", expires_in)?, read("unit", unit)?);
-    Some(expires_in.saturating_mul(unit))
+    let (expires_in, unit) = (read("expires_in", expires_in), read("unit", unit)); // both, so that both are told
+    Some(expires_in?.saturating_mul(unit?))
 }
 
 /// Makes a token and gives its text.

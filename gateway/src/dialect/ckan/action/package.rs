@@ -99,7 +99,7 @@ pub(super) const ACTIONS: &[Action] = &[
     ),
     write(
         "package_create",
-        Who::User,
+        Who::Editor,
         "Create a new dataset.\n\nYou must be authorized to create datasets in its organization, and to edit its groups.",
         FIELDS,
         "the new dataset, a dictionary",
