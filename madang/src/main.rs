@@ -3,6 +3,7 @@
 mod config;
 mod demo;
 mod explain;
+mod import;
 mod init;
 mod key;
 mod parts;
@@ -41,6 +42,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Administer access keys and their usage plans.
     Key(key::Arguments),
+    /// Bring another system's things over.
+    Import(import::Arguments),
     /// Print every setting with its origin.
     Config(Settings),
 }
@@ -101,6 +104,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Sign(arguments) => sign::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Key(arguments) => runtime()?.block_on(key::run(&arguments)),
+        Command::Import(arguments) => runtime()?.block_on(import::run(&arguments)),
         Command::Config(settings) => config::run(&settings),
     }
 }

@@ -11,7 +11,7 @@ use crate::dialect::ckan::action::{self, Action};
 pub(super) fn operations() -> Vec<Operation> {
     let beside = [
         ("/api", "What speaks here"),
-        ("/api/{version}", "The same by its number"),
+        ("/api/3", "The same by its number"),
         ("/api/i18n/{language}", "Translations of the web pages, which are not here"),
     ];
     let beside = beside.into_iter().map(|(path, summary)| Operation::ckan("CKAN", "get", path, summary).gives(map()));

@@ -159,7 +159,7 @@ fn groups_value(act: &Act, mut groups: Vec<Group>) -> Value {
     groups.sort_by(|a, b| group::display_name(a).cmp(group::display_name(b)));
     let shown = |found: &Group| {
         json!({
-            "description": found.description, "display_name": group::display_name(found), "id": found.id,
+            "description": found.description.clone().unwrap_or_default(), "display_name": group::display_name(found), "id": found.id,
             "image_display_url": group::image_url(act, found), "name": found.name, "title": found.title,
         })
     };

@@ -291,7 +291,7 @@ fn read_password(call: &Call<'_>, given: &Dict, user: &mut User, old: Option<&Us
         if password::is_hash(&hash) {
             user.password_hash = Some(hash);
         } else {
-            problems.add("password_hash", "Only Argon2 hashes are understood here");
+            problems.add("password_hash", "Only hashes of the kinds argon2 and pbkdf2-sha512 are understood");
         }
         return None;
     }

@@ -15,12 +15,17 @@ pub(crate) fn routes(gateway: &Gateway) -> Router<Gateway> {
         .route("/api/action/{name}", any(call::action))
         .route("/api/3/action/{name}", any(call::action))
         // what speaks here
-        .route("/api", get(util::version))
-        .route("/api/", get(util::version))
-        .route("/api/{version}", get(util::version_of))
-        .route("/api/{version}/", get(util::version_of))
-        .route("/api/i18n/{language}", get(util::translations))
-        .route("/api/{version}/i18n/{language}", get(util::translations_of));
+        .route("/api", get(util::version_1))
+        .route("/api/", get(util::version_1))
+        .route("/api/1", get(util::version_1))
+        .route("/api/1/", get(util::version_1))
+        .route("/api/2", get(util::version_2))
+        .route("/api/2/", get(util::version_2))
+        .route("/api/3", get(util::version_3))
+        .route("/api/3/", get(util::version_3));
+    for start in ["/api", "/api/1", "/api/2", "/api/3"] {
+        router = router.route(&format!("{start}/i18n/{{language}}"), get(util::translations));
+    }
     // for whoever is typing
     for start in ["/api/util", "/api/1/util", "/api/2/util"] {
         router = router

@@ -18,24 +18,30 @@ use super::{
 use crate::{
     Gateway,
     credential::{Credential, ncp_signature},
-    dialect::{family::Family, request},
+    dialect::request,
 };
 
 /// Languages that CKAN has; what it says in them is its web pages', which are not here.
 const LANGUAGES: [&str; 16] =
     ["en", "en_AU", "en_GB", "ko", "ko_KR", "ja", "zh_CN", "zh_Hans_CN", "zh_Hant_TW", "zh_TW", "de", "fr", "es", "it", "pt_BR", "ru"];
 
-/// `GET /api`
-pub(super) async fn version() -> Response {
-    answer::bare(StatusCode::OK, &json!({"version": 1}))
+/// `GET /api`, `GET /api/1`
+pub(super) async fn version_1() -> Response {
+    version(1)
 }
 
-/// `GET /api/{version}`
-pub(super) async fn version_of(Path(version): Path<String>) -> Response {
-    match version.parse() {
-        Ok(number @ 1..=3) => answer::bare(StatusCode::OK, &json!({"version": number})),
-        Ok(_) | Err(_) => answer::bare(StatusCode::NOT_FOUND, &Family::Ckan.not_found()),
-    }
+/// `GET /api/2`
+pub(super) async fn version_2() -> Response {
+    version(2)
+}
+
+/// `GET /api/3`
+pub(super) async fn version_3() -> Response {
+    version(3)
+}
+
+fn version(number: u8) -> Response {
+    answer::bare(StatusCode::OK, &json!({"version": number}))
 }
 
 /// `GET /api/i18n/{language}`
@@ -44,14 +50,6 @@ pub(super) async fn translations(Path(language): Path<String>) -> Response {
         return answer::bare(StatusCode::OK, &json!({}));
     }
     answer::bad_request(&format!("Unknown locale: {language}"))
-}
-
-/// `GET /api/{version}/i18n/{language}`
-pub(super) async fn translations_of(Path((version, language)): Path<(String, String)>) -> Response {
-    if !matches!(version.as_str(), "1" | "2" | "3") {
-        return answer::bare(StatusCode::NOT_FOUND, &Family::Ckan.not_found());
-    }
-    translations(Path(language)).await
 }
 
 /// `GET /api/util/dataset/autocomplete`
