@@ -50,7 +50,7 @@ pub(super) async fn create(act: &mut Act, draft: Draft) -> Outcome<Dict> {
     }
     let resources = numbered(0, resources.unwrap_or_default());
     if !resources.is_empty() {
-        resources::insert(&mut act.source, &package.id, &resources).await?;
+        add(act, &package.id, &resources).await?;
         for resource in &resources {
             view::add_defaults(act, resource).await?;
         }
@@ -138,15 +138,22 @@ async fn save_resources(act: &mut Act, package: &str, wanted: Vec<Resource>, bef
     }
     let any = !(gone.is_empty() && fresh.is_empty() && changed.is_empty());
     if !gone.is_empty() {
-        resources::delete(&mut act.source, gone).await?;
+        resources::delete(&mut act.source, gone, act.now).await?;
     }
     if !changed.is_empty() {
         resources::update(&mut act.source, &changed).await?;
     }
     if !fresh.is_empty() {
-        resources::insert(&mut act.source, package, &fresh).await?;
+        add(act, package, &fresh).await?;
     }
     Ok(any)
+}
+
+async fn add(act: &mut Act, package: &str, resources: &[Resource]) -> Outcome<()> {
+    if resources::insert(&mut act.source, package, resources).await? {
+        return Ok(());
+    }
+    Err(Refusal::invalid("resources", "Resource id already exists."))
 }
 
 fn numbered(first: i64, mut resources: Vec<Resource>) -> Vec<Resource> {

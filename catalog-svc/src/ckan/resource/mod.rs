@@ -41,7 +41,9 @@ pub(super) async fn create(act: &mut Act) -> Outcome {
     problems.finish()?;
     let position = store::next_position(&mut act.source, &package.id).await?;
     let resource = Resource { dataset_id: package.id.clone(), position, ..resource };
-    store::insert(&mut act.source, &package.id, std::slice::from_ref(&resource)).await?;
+    if !store::insert(&mut act.source, &package.id, std::slice::from_ref(&resource)).await? {
+        return Err(Refusal::invalid("id", "Resource id already exists."));
+    }
     view::add_defaults(act, &resource).await?;
     written(act, &package, &resource).await
 }
@@ -69,7 +71,7 @@ pub(super) async fn patch(act: &mut Act) -> Outcome {
 pub(super) async fn delete(act: &mut Act) -> Outcome {
     let id = act.required("id")?;
     let (package, old) = editable(act, &id).await?;
-    store::delete(&mut act.source, vec![old.id.clone()]).await?;
+    store::delete(&mut act.source, vec![old.id.clone()], act.now).await?;
     packages::touch(&mut act.source, &package.id, act.now).await?;
     activity::of_resource(act, &package, None).await?;
     Ok(Value::Null)

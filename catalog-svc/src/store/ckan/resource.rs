@@ -95,8 +95,8 @@ fn written(resources: &[Resource]) -> Json<Vec<Written>> {
     Json(resources.iter().map(Written::from).collect())
 }
 
-/// Adds resources of one dataset. A deleted one with the same id in the same dataset comes back.
-pub(crate) async fn insert(source: &mut Source, dataset: &str, resources: &[Resource]) -> sqlx::Result<()> {
+/// Adds resources of one dataset. A deleted one with the same id in the same dataset comes back; false if another has the id of one.
+pub(crate) async fn insert(source: &mut Source, dataset: &str, resources: &[Resource]) -> Result<bool> {
     let from = elements(source);
     let (number, time, fields) = (
         source.pick("e.value ->> 'position'", "CAST(e.value ->> 'position' AS BIGINT)"),
@@ -108,10 +108,11 @@ pub(crate) async fn insert(source: &mut Source, dataset: &str, resources: &[Reso
          SELECT e.value ->> 'id', $2, {number}, e.value ->> 'name', e.value ->> 'format', 'active', (e.value ->> 'created_at'){time},
              (e.value ->> 'modified_at'){time}, {fields} FROM {from} WHERE true
          ON CONFLICT (id) DO UPDATE SET position = excluded.position, name = excluded.name, format = excluded.format, state = 'active',
-             created_at = excluded.created_at, modified_at = excluded.modified_at, fields = excluded.fields"
+             created_at = excluded.created_at, modified_at = excluded.modified_at, fields = excluded.fields
+             WHERE resource.dataset_id = excluded.dataset_id AND resource.state = 'deleted'"
     );
-    source.query(sqlx::AssertSqlSafe(text)).bind(written(resources)).bind(dataset.to_owned()).run().await?;
-    Ok(())
+    let written = source.query(sqlx::AssertSqlSafe(text)).bind(written(resources)).bind(dataset.to_owned()).run().await?;
+    Ok(usize::try_from(written).is_ok_and(|written| written == resources.len()))
 }
 
 /// Writes changed resources.
@@ -129,14 +130,12 @@ pub(crate) async fn update(source: &mut Source, resources: &[Resource]) -> Resul
 }
 
 /// Marks resources as deleted; their views go.
-pub(crate) async fn delete(source: &mut Source, ids: Vec<String>) -> Result<()> {
+pub(crate) async fn delete(source: &mut Source, ids: Vec<String>, now: DateTime<Utc>) -> Result<()> {
     let list = listed(source);
-    for text in [
-        format!("DELETE FROM resource_view WHERE resource_id IN ({list})"),
-        format!("UPDATE resource SET state = 'deleted' WHERE id IN ({list})"),
-    ] {
-        source.query(sqlx::AssertSqlSafe(text)).bind(Json(ids.clone())).run().await?;
-    }
+    let views = format!("DELETE FROM resource_view WHERE resource_id IN ({list})");
+    source.query(sqlx::AssertSqlSafe(views)).bind(Json(ids.clone())).run().await?;
+    let text = format!("UPDATE resource SET state = 'deleted', modified_at = $2 WHERE id IN ({list})");
+    source.query(sqlx::AssertSqlSafe(text)).bind(Json(ids)).bind(now).run().await?;
     Ok(())
 }
 
