@@ -194,7 +194,7 @@ pub(super) async fn create(act: &mut Act) -> Outcome {
 }
 
 /// `send_email_notifications`: the hub sends no e-mail.
-pub(super) async fn send(act: &mut Act) -> Outcome {
+pub(super) fn send(act: &Act) -> Outcome {
     act.demand_sysadmin()?;
     if !act.site.email_notifications {
         return Err(Refusal::bare("message", "ckan.activity_streams_email_notifications is not enabled in config"));

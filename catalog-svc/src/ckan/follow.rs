@@ -92,12 +92,12 @@ async fn followees(act: &mut Act, own: bool) -> Outcome<Vec<Value>> {
     if wants("user") {
         let ids = store::followees(&mut act.source, "user", &person).await?;
         let people = users::with_words(&mut act.source, ids).await?;
-        shown.extend(user::dicts(act, people).await?.into_iter().map(|dict| followee("user", dict)));
+        shown.extend(user::dicts(act, people).await?.into_iter().map(|dict| followee("user", &dict)));
     }
     if wants("dataset") {
         let ids = store::followees(&mut act.source, "dataset", &person).await?;
         let found = packages::with_ids(&mut act.source, ids).await?;
-        shown.extend(package::dicts(act, found).await?.into_iter().map(|dict| followee("dataset", dict)));
+        shown.extend(package::dicts(act, found).await?.into_iter().map(|dict| followee("dataset", &dict)));
     }
     if wants("group") || wants("organization") {
         let ids = store::followees(&mut act.source, "group", &person).await?;
@@ -105,14 +105,14 @@ async fn followees(act: &mut Act, own: bool) -> Outcome<Vec<Value>> {
         let found = found.into_iter().filter(|group| wants(if group.is_organization { "organization" } else { "group" })).collect();
         for dict in group::dicts(act, found, group::With::default()).await? {
             let kind = if dict.get("is_organization") == Some(&Value::Bool(true)) { "organization" } else { "group" };
-            shown.push(followee(kind, dict));
+            shown.push(followee(kind, &dict));
         }
     }
     Ok(shown)
 }
 
-fn followee(kind: &str, dict: madang_kit::ckan::Dict) -> Value {
-    let name = ["display_name", "title", "name"].iter().find_map(|name| text(&dict, name)).unwrap_or_default();
+fn followee(kind: &str, dict: &madang_kit::ckan::Dict) -> Value {
+    let name = ["display_name", "title", "name"].iter().find_map(|name| text(dict, name)).unwrap_or_default();
     json!({"type": kind, "display_name": name, "dict": dict})
 }
 

@@ -1,9 +1,7 @@
 //! Licenses (ckan.md 4.9).
 
-use madang_kit::ckan::{Dict, Outcome};
+use madang_kit::ckan::Dict;
 use serde_json::{Value, json};
-
-use super::Act;
 
 /// A built-in license.
 struct License {
@@ -75,8 +73,8 @@ impl License {
 }
 
 /// `license_list`
-pub(super) async fn list(_: &mut Act) -> Outcome {
-    Ok(LICENSES.iter().map(License::dict).collect())
+pub(super) fn list() -> Value {
+    LICENSES.iter().map(License::dict).collect()
 }
 
 /// Writes what a package's license makes of it: `isopen`, `license_title`, and `license_url` where there is one.

@@ -50,10 +50,10 @@ pub(super) async fn list(act: &mut Act) -> Outcome {
 }
 
 /// `member_roles_list`
-pub(super) async fn roles(act: &mut Act) -> Outcome {
+pub(super) fn roles(act: &Act) -> Value {
     let of_groups = act.text("group_type").is_some_and(|kind| kind == "group");
     let roles = ROLES.iter().filter(|role| !(of_groups && role.0 == "editor"));
-    Ok(roles.map(|(value, text)| json!({"text": text, "value": value})).collect())
+    roles.map(|(value, text)| json!({"text": text, "value": value})).collect()
 }
 
 /// `member_create`

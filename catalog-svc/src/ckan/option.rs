@@ -34,7 +34,7 @@ pub(super) async fn changed(act: &mut Act) -> Outcome<BTreeMap<String, String>> 
 }
 
 /// `config_option_list`
-pub(super) async fn list(act: &mut Act) -> Outcome {
+pub(super) fn list(act: &Act) -> Outcome {
     act.demand_sysadmin()?;
     Ok(json!(CHANGEABLE.map(|(name, _)| name)))
 }

@@ -1,7 +1,7 @@
-//! What the site is: `status_show`, `site_read`.
+//! What the site is: `status_show`.
 
 use madang_kit::ckan::Outcome;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Act, option};
 
@@ -24,9 +24,4 @@ pub(super) async fn show(act: &mut Act) -> Outcome {
         answer["ckan_version"] = CKAN_VERSION.into();
     }
     Ok(answer)
-}
-
-/// `site_read`
-pub(super) async fn site_read(_: &mut Act) -> Outcome {
-    Ok(Value::Bool(true))
 }

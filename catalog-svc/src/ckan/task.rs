@@ -14,19 +14,18 @@ const MANY: usize = 1_000;
 
 /// `task_status_show`
 pub(super) async fn show(act: &mut Act) -> Outcome {
-    let found = match act.text("id") {
-        Some(id) => store::task(&mut act.source, &id).await?,
-        None => {
-            let mut problems = Problems::default();
-            for name in ["entity_id", "task_type", "key"] {
-                if act.text(name).is_none() {
-                    problems.add(name, "Missing value");
-                }
+    let found = if let Some(id) = act.text("id") {
+        store::task(&mut act.source, &id).await?
+    } else {
+        let mut problems = Problems::default();
+        for name in ["entity_id", "task_type", "key"] {
+            if act.text(name).is_none() {
+                problems.add(name, "Missing value");
             }
-            problems.finish()?;
-            let (entity, kind, key) = (act.required("entity_id")?, act.required("task_type")?, act.required("key")?);
-            store::task_of(&mut act.source, &entity, &kind, &key).await?
         }
+        problems.finish()?;
+        let (entity, kind, key) = (act.required("entity_id")?, act.required("task_type")?, act.required("key")?);
+        store::task_of(&mut act.source, &entity, &kind, &key).await?
     };
     Ok(serde_json::to_value(found.ok_or_else(Refusal::not_found)?)?)
 }
@@ -35,7 +34,7 @@ pub(super) async fn show(act: &mut Act) -> Outcome {
 pub(super) async fn update(act: &mut Act) -> Outcome {
     act.demand_sysadmin()?;
     let dict = act.dict.clone();
-    Ok(put(act, &dict).await?)
+    put(act, &dict).await
 }
 
 /// `task_status_update_many`

@@ -14,6 +14,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations { sqlite: &SQLITE, postgre
 
 /// A user, or a space's own principal.
 #[derive(Clone, Debug, sqlx::FromRow)]
+#[expect(clippy::struct_field_names, reason = "CKAN's names")]
 pub(crate) struct User {
     pub(crate) id: String,
     pub(crate) name: String,

@@ -29,8 +29,8 @@ impl Problems {
 
     /// The problems of a list of dictionaries: as long as the last bad one, `{}` for good ones.
     pub fn nested(&mut self, field: &str, items: Vec<Self>) {
-        let Some(last) = items.iter().rposition(|item| !item.0.is_empty()) else { return };
-        let list: Vec<Value> = items.into_iter().take(last + 1).map(|item| Value::Object(item.0)).collect();
+        let Some(worst) = items.iter().rposition(|item| !item.0.is_empty()) else { return };
+        let list: Vec<Value> = items.into_iter().take(worst + 1).map(|item| Value::Object(item.0)).collect();
         self.0.insert(field.to_owned(), json!(list));
     }
 

@@ -8,7 +8,7 @@ use reqwest::{Client, Url, redirect::Policy};
 use serde_json::{Map, Value, json};
 
 /// How long one answer may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 /// The largest answer that is read.
 const ANSWER_BYTES: usize = 256 << 20;
 /// How often a site that is away is asked again, and how long that waits at first.

@@ -45,11 +45,8 @@ pub(crate) fn test(guard: &Guard, arguments: &[String]) -> Result<ExitCode> {
     let runner = Runner::find();
     let plans: Vec<&Plan> = PLANS.iter().filter(|plan| !(options.sqlite_only && plan.needs_postgres())).collect();
     // Looked for first: what is missing should be told before the long build, not after it.
-    let programs = if options.sqlite_only {
-        None
-    } else {
-        Some((postgres::find_or_install(guard)?, mariadb::Programs::find_or_install(guard)?))
-    };
+    let programs =
+        if options.sqlite_only { None } else { Some((postgres::find_or_install(guard)?, mariadb::Programs::find_or_install(guard)?)) };
 
     debian::bring(guard, LANGUAGES)?;
 

@@ -27,6 +27,7 @@ use crate::{
 
 /// What is shown of a group beside its own row.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a parameter of the contract")]
 pub(super) struct With {
     pub(super) count: bool,
     pub(super) extras: bool,
@@ -219,7 +220,7 @@ async fn add_users(act: &mut Act, shown: &mut [Dict], ids: &[String], with: With
         members.entry(&row.organization_id).or_default().push(person);
     }
     for list in members.values_mut() {
-        list.sort_by(|a, b| text(a, "name").cmp(&text(b, "name")));
+        list.sort_by_key(|person| text(person, "name"));
     }
     if with.members {
         put(shown, ids, "member_count", |id| members.get(id).map_or(0, Vec::len).into());

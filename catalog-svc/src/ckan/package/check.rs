@@ -133,7 +133,7 @@ pub(super) async fn check(act: &mut Act, given: &Dict, current: Option<&Current>
     let name = read_name(act, given, old, &id, &mut problems).await?;
     let owner = read_owner(act, given, old, &mut problems).await?;
     let visibility = read_visibility(given, old, owner.is_some(), &mut problems);
-    let tags = read_tags(act, given, &mut problems).await?;
+    let tags = read_tags(act, given, current.map_or(&[], |current| &current.tags), &mut problems).await?;
     let resources = read_resources(act, given, &id, current, &mut problems).await?;
     let (title, extras, fields) =
         (read_title(given, old, &name), read_extras(given, &mut problems), read_fields(given, old, &mut problems));
@@ -269,12 +269,13 @@ fn read_visibility(given: &Dict, old: Option<&Package>, owned: bool, problems: &
     if private { "private".to_owned() } else { "public".to_owned() }
 }
 
-async fn read_tags(act: &mut Act, given: &Dict, problems: &mut Problems) -> Outcome<Vec<Tag>> {
+/// The tags that a package has stay as they are: D.Hub's have other rules.
+async fn read_tags(act: &mut Act, given: &Dict, before: &[Tag], problems: &mut Problems) -> Outcome<Vec<Tag>> {
     let mut tags = Vec::new();
     let mut wrong: Vec<Value> = Vec::new();
     for dict in list_of(given, "tags").unwrap_or_default() {
         let read = Tag { name: text(dict, "name").unwrap_or_default(), vocabulary_id: text(dict, "vocabulary_id").unwrap_or_default() };
-        let messages = tag::broken_rules(&read.name);
+        let messages = if before.contains(&read) { Vec::new() } else { tag::broken_rules(&read.name) };
         if messages.is_empty() {
             tags.push(read);
         } else {
@@ -326,9 +327,10 @@ fn read_extras(given: &Dict, problems: &mut Problems) -> BTreeMap<String, String
 fn read_fields(given: &Dict, old: Option<&Package>, problems: &mut Problems) -> Dict {
     let mut fields = Dict::new();
     for name in TEXTS {
-        let Some(mut value) = text(given, name) else { continue };
-        if name.ends_with("_email") {
-            value = value.trim().to_owned();
+        let Some(value) = text(given, name) else { continue };
+        let is_email = name.ends_with("_email");
+        let value = if is_email { value.trim().to_owned() } else { value };
+        if is_email {
             problems.extend(name, Some(value.as_str()).filter(|value| !value.is_empty()).and_then(check_email));
         }
         if name == "version" && value.chars().count() > VERSION_MAX {

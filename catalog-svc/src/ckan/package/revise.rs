@@ -159,8 +159,9 @@ fn place(list: &[Value], part: &str) -> Option<usize> {
     if let Ok(number) = part.parse::<i64>()
         && (part.len() < PREFIX_MIN || list.iter().all(|item| !begins(item, part)))
     {
-        let from_end = if number < 0 { list.len() as i64 + number } else { number };
-        return usize::try_from(from_end).ok().filter(|place| *place < list.len());
+        let length = i64::try_from(list.len()).ok()?;
+        let from_start = if number < 0 { length + number } else { number };
+        return usize::try_from(from_start).ok().filter(|place| *place < list.len());
     }
     (part.len() >= PREFIX_MIN).then(|| list.iter().position(|item| begins(item, part))).flatten()
 }

@@ -7,6 +7,7 @@ use super::listed;
 
 /// What a background task says of itself.
 #[derive(Clone, Debug, sqlx::FromRow, serde::Serialize)]
+#[expect(clippy::struct_field_names, reason = "CKAN's names")]
 pub(crate) struct Task {
     pub(crate) id: String,
     pub(crate) entity_id: String,
@@ -54,6 +55,7 @@ pub(crate) async fn delete_task(source: &mut Source, id: &str) -> Result<()> {
 
 /// A term in another language.
 #[derive(Clone, Debug, sqlx::FromRow, serde::Serialize)]
+#[expect(clippy::struct_field_names, reason = "CKAN's names")]
 pub(crate) struct Translation {
     pub(crate) term: String,
     pub(crate) term_translation: String,

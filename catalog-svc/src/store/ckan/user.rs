@@ -8,6 +8,7 @@ use super::listed;
 
 /// A person.
 #[derive(Clone, Debug, sqlx::FromRow)]
+#[expect(clippy::struct_field_names, reason = "CKAN's names")]
 pub(crate) struct User {
     pub(crate) id: String,
     pub(crate) name: String,

@@ -5,6 +5,7 @@ use sqlx::types::Json;
 
 /// A view.
 #[derive(Clone, Debug, sqlx::FromRow)]
+#[expect(clippy::struct_field_names, reason = "CKAN's names")]
 pub(crate) struct View {
     pub(crate) id: String,
     pub(crate) resource_id: String,

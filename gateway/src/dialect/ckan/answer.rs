@@ -80,11 +80,10 @@ fn fault(action: &str, failed: &Error) -> (StatusCode, Value) {
         tracing::error!(action, code = failed.code.name(), error = %chain(cause.as_ref()), "action failed");
     }
     let (status, kind) = match failed.code {
-        Code::Invalid => (StatusCode::CONFLICT, "Validation Error"),
         Code::Unauthenticated => (StatusCode::UNAUTHORIZED, "Authorization Error"),
         Code::Denied => (StatusCode::FORBIDDEN, "Authorization Error"),
         Code::NotFound | Code::NotVisible => (StatusCode::NOT_FOUND, "Not Found Error"),
-        Code::AlreadyExists | Code::Conflict => (StatusCode::CONFLICT, "Validation Error"),
+        Code::Invalid | Code::AlreadyExists | Code::Conflict => (StatusCode::CONFLICT, "Validation Error"),
         Code::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Validation Error"),
         Code::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Rate Limit Error"),
         Code::TimedOut => (StatusCode::REQUEST_TIMEOUT, "Internal Server Error"),

@@ -18,11 +18,11 @@ use tokio::process::{Child, Command};
 
 use super::{BEGIN, Client, HOUR, SECOND, chain, iso};
 use crate::{
-    dice::Dice,
-    proof::tell,
     databases::Databases,
+    dice::Dice,
     hub::{Place, value},
     program::madang,
+    proof::tell,
     watch::Yard,
 };
 
