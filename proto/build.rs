@@ -3,6 +3,7 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let files = [
+        "madang/catalog/v1/action.proto",
         "madang/catalog/v1/catalog.proto",
         "madang/common/v1/failure.proto",
         "madang/pipeline/v1/job.proto",

@@ -1,9 +1,10 @@
 //! Datasets (CKAN: packages).
 
 use madang_kit::{
-    Context, Error, Id, Result, Tx,
+    Clock, Context, Error, Id, Result, Tx,
     audit::{self, Record},
     check,
+    db::Source,
     idempotency::{self, Claim},
     time,
 };
@@ -32,7 +33,7 @@ pub(crate) async fn create(catalog: &Catalog, context: &Context, request: Create
         Some(id) => Some(organization::readable(catalog, context, id).await?.id),
         None => None,
     };
-    demand(&catalog.db, &context.principal, Action::CreateDataset { organization: owner.as_deref() }).await?;
+    demand(catalog, &context.principal, Action::CreateDataset { organization: owner.as_deref() }).await?;
     let (id, now) = (Id::generate(), catalog.clock.now());
     let kind = if request.kind() == DatasetKind::Stream { store::STREAM } else { "table" };
     let columns = column::read(&request.columns)?;
@@ -107,7 +108,7 @@ pub(crate) async fn readable(catalog: &Catalog, context: &Context, id: Id) -> Re
 pub(crate) async fn writable(catalog: &Catalog, context: &Context, id: Id) -> Result<store::Dataset> {
     let reader = reader(&catalog.db, &context.principal).await?;
     let dataset = visible(catalog, &reader, id).await?;
-    demand_as(&catalog.db, &reader, Action::WriteDataset(&dataset)).await?;
+    demand_as(catalog, &reader, Action::WriteDataset((&dataset).into())).await?;
     Ok(dataset)
 }
 
@@ -214,11 +215,23 @@ async fn keep(
     Ok(answer)
 }
 
+/// Keeps the version of a dataset that another face has changed, as this one shows it; nothing if it is no longer active.
+pub(crate) async fn keep_changed(source: &mut Source, clock: &Clock, id: &str) -> Result<()> {
+    let Some(row) = store::find_in(source, id).await? else { return Ok(()) };
+    let mut groups = names::names_of(source, Names::Groups, vec![row.id.clone()]).await?;
+    let mut tags = names::names_of(source, Names::Tags, vec![row.id.clone()]).await?;
+    let (groups, tags) = (groups.remove(id).unwrap_or_default(), tags.remove(id).unwrap_or_default());
+    let answer = wire(row, groups, tags)?;
+    let Source::Tx(tx) = source else { return Ok(()) };
+    names::keep_version(tx, &answer.id, answer.revision, clock.now(), answer.encode_to_vec()).await
+}
+
 /// Rows with their names, in two statements whatever their number.
 async fn wires(catalog: &Catalog, rows: Vec<store::Dataset>) -> Result<Vec<Dataset>> {
+    let mut source = Source::from(&catalog.db);
     let ids: Vec<_> = rows.iter().map(|row| row.id.clone()).collect();
-    let mut groups = names::names_of(&catalog.db, Names::Groups, ids.clone()).await?;
-    let mut tags = names::names_of(&catalog.db, Names::Tags, ids).await?;
+    let mut groups = names::names_of(&mut source, Names::Groups, ids.clone()).await?;
+    let mut tags = names::names_of(&mut source, Names::Tags, ids).await?;
     let mut named = |row: store::Dataset| {
         let (groups, tags) = (groups.remove(&row.id).unwrap_or_default(), tags.remove(&row.id).unwrap_or_default());
         wire(row, groups, tags)

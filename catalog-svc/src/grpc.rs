@@ -3,21 +3,24 @@
 use futures::{StreamExt, stream::BoxStream};
 use madang_kit::rpc;
 use madang_proto::catalog::v1::{
-    CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset, DeleteRequest, DeleteResponse,
-    DeleteRowsRequest, DeleteRowsResponse, DemandOrganizationRequest, DemandOrganizationResponse, DescribeReaderRequest,
-    DescribeReaderResponse, FenceRunRequest, FenceRunResponse, FindTableRequest, FindTableResponse, GetRequest, InspectFilesResponse,
-    ListDatasetsResponse, ListObjectVersionsRequest, ListObjectVersionsResponse, ListOrganizationsResponse, ListRequest,
-    ListTableVersionsRequest, ListTableVersionsResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest,
+    ActRequest, ActResponse, CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset,
+    DeleteRequest, DeleteResponse, DeleteRowsRequest, DeleteRowsResponse, DemandOrganizationRequest, DemandOrganizationResponse,
+    DescribeReaderRequest, DescribeReaderResponse, FenceRunRequest, FenceRunResponse, FindTableRequest, FindTableResponse, GetRequest,
+    InspectFilesResponse, ListDatasetsResponse, ListObjectVersionsRequest, ListObjectVersionsResponse, ListOrganizationsResponse,
+    ListRequest, ListTableVersionsRequest, ListTableVersionsResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest,
     PutUserResponse, QueryTableRequest, ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse,
-    UpdateDatasetRequest, UpdateOrganizationRequest, UploadTableRequest, UploadTableResponse, catalog_server, permissions_server,
-    read_table_response::Part, table_commits_server, users_server,
+    UpdateDatasetRequest, UpdateOrganizationRequest, UploadTableRequest, UploadTableResponse, actions_server, catalog_server,
+    permissions_server, read_table_response::Part, table_commits_server, users_server,
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{Catalog, dataset, delete, find, organization, reader, table, thing, upload, user};
+use crate::{Catalog, ckan, dataset, delete, find, organization, reader, table, thing, upload, user};
 
 /// The largest commit: a table of some 100,000 files.
 pub(crate) const COMMIT_BYTES: usize = 32 << 20;
+
+/// The largest dictionary of an action: a package with some thousand resources.
+pub(crate) const ACTION_BYTES: usize = 16 << 20;
 
 type Answer<M> = std::result::Result<Response<M>, Status>;
 
@@ -157,6 +160,14 @@ impl permissions_server::Permissions for Catalog {
     async fn describe_reader(&self, request: Request<DescribeReaderRequest>) -> Answer<DescribeReaderResponse> {
         let context = rpc::context(&request)?;
         Ok(Response::new(reader::describe(self, &context, request.into_inner()).await?))
+    }
+}
+
+#[tonic::async_trait]
+impl actions_server::Actions for Catalog {
+    async fn act(&self, request: Request<ActRequest>) -> Answer<ActResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(ckan::act(self, context, request.into_inner()).await?))
     }
 }
 

@@ -1,9 +1,10 @@
 //! The catalogue: organizations, datasets, resources and their tables; the only committer of table versions.
 //!
 //! [`grpc`] is the contract's face: it reads a request, calls one function of [`organization`], [`dataset`] or [`table`], and shapes
-//! the answer. SQL lives in [`store`], one file per thing. [`permission`] holds the only permission function. [`publish`] is the
+//! the answer. [`ckan`] is CKAN's face of the same rows. SQL lives in [`store`], one file per thing. [`permission`] holds the only permission function. [`publish`] is the
 //! journal through which every table version comes to be. [`compact`] and [`vacuum`] keep tables small behind everybody's back.
 
+mod ckan;
 mod column;
 mod compact;
 mod dataset;
@@ -31,11 +32,11 @@ mod widen;
 
 use std::{path::PathBuf, sync::Arc};
 
-use madang_kit::{Clock, Db, Drain, Error, Result, assertion::AllowList, housekeeping, rpc::Served};
+use madang_kit::{Clock, Db, Drain, Error, Result, assertion::AllowList, ckan::SiteOptions, housekeeping, rpc::Served};
 use madang_lake::{Lake, Limits};
 use madang_proto::catalog::v1::{
-    catalog_server::CatalogServer, permissions_server::PermissionsServer, table_commits_server::TableCommitsServer,
-    users_server::UsersServer,
+    actions_server::ActionsServer, catalog_server::CatalogServer, permissions_server::PermissionsServer,
+    table_commits_server::TableCommitsServer, users_server::UsersServer,
 };
 use tonic::service::Routes;
 
@@ -53,6 +54,8 @@ pub struct Options {
     pub unpacked_bytes: u64,
     /// The time.
     pub clock: Clock,
+    /// The options of CKAN's face.
+    pub site: SiteOptions,
 }
 
 /// What every part of the service works with.
@@ -64,6 +67,7 @@ struct Catalog {
     /// On each uploaded file.
     limits: Limits,
     clock: Clock,
+    site: Arc<SiteOptions>,
     rewriting: rewriting::Rewriting,
 }
 
@@ -71,7 +75,7 @@ struct Catalog {
 pub fn allow_list() -> AllowList {
     let calls = |patterns: &[&str]| patterns.iter().map(|&pattern| pattern.to_owned()).collect();
     AllowList::from([
-        ("gateway".to_owned(), calls(&["/madang.catalog.v1.Catalog/*", "/madang.catalog.v1.Users/*"])),
+        ("gateway".to_owned(), calls(&["/madang.catalog.v1.Catalog/*", "/madang.catalog.v1.Users/*", "/madang.catalog.v1.Actions/*"])),
         ("pipeline".to_owned(), calls(&["/madang.catalog.v1.TableCommits/*", "/madang.catalog.v1.Permissions/*"])),
     ])
 }
@@ -85,6 +89,7 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
         spool: spool::Spool::open(options.spool_dir, options.upload_bytes, options.unpacked_bytes).await?,
         limits: Limits { decoded_bytes: options.unpacked_bytes, ..Limits::STEP },
         clock: options.clock,
+        site: Arc::new(options.site),
         rewriting: rewriting::Rewriting::default(),
     };
     publish::roll_forward_all(&catalog).await?;
@@ -95,6 +100,7 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
     let routes = Routes::new(CatalogServer::new(catalog.clone()))
         .add_service(TableCommitsServer::new(catalog.clone()).max_decoding_message_size(grpc::COMMIT_BYTES))
         .add_service(PermissionsServer::new(catalog.clone()))
+        .add_service(ActionsServer::new(catalog.clone()).max_decoding_message_size(grpc::ACTION_BYTES))
         .add_service(UsersServer::new(catalog.clone()));
     Ok(Served { name: "catalog", routes, database: catalog.db })
 }

@@ -1,9 +1,10 @@
 //! Organizations (D.Hub: collections).
 
 use madang_kit::{
-    Code, Context, Error, Id, Result, Tx,
+    Clock, Code, Context, Error, Id, Result, Tx,
     audit::{self, Record},
     check,
+    db::Source,
     idempotency::{self, Claim},
     time,
 };
@@ -26,7 +27,7 @@ use crate::{
 
 /// Makes an organization; its creator becomes its admin. Its CKAN name is its id text (design: "Names").
 pub(crate) async fn create(catalog: &Catalog, context: &Context, request: CreateOrganizationRequest) -> Result<Organization> {
-    demand(&catalog.db, &context.principal, Action::CreateOrganization).await?;
+    demand(catalog, &context.principal, Action::CreateOrganization).await?;
     let (id, now) = (Id::generate(), catalog.clock.now());
     let row = store::Organization {
         id: id.to_string(),
@@ -71,7 +72,7 @@ pub(crate) async fn get(catalog: &Catalog, context: &Context, request: GetReques
 pub(crate) async fn update(catalog: &Catalog, context: &Context, request: UpdateOrganizationRequest) -> Result<Organization> {
     let id = check::id("id", &request.id)?;
     let row = readable(catalog, context, id).await?;
-    demand(&catalog.db, &context.principal, Action::ManageOrganization { organization: &row.id }).await?;
+    demand(catalog, &context.principal, Action::ManageOrganization { organization: &row.id }).await?;
     let old = wires(catalog, vec![row.clone()]).await?.remove(0);
     let title = request.title.map(|title| check::title("name", &title)).transpose()?;
     let row = store::Organization {
@@ -97,7 +98,7 @@ pub(crate) async fn update(catalog: &Catalog, context: &Context, request: Update
 /// Deletes an organization; with `force` its datasets too.
 pub(crate) async fn delete(catalog: &Catalog, context: &Context, request: DeleteRequest) -> Result<DeleteResponse> {
     let row = readable(catalog, context, check::id("id", &request.id)?).await?;
-    demand(&catalog.db, &context.principal, Action::ManageOrganization { organization: &row.id }).await?;
+    demand(catalog, &context.principal, Action::ManageOrganization { organization: &row.id }).await?;
     let mut tx = catalog.db.begin().await?;
     if store::lock_and_has_datasets(&mut tx, &row.id).await? && !request.force {
         return Err(Error::new(Code::Conflict, "the collection is not empty; delete its datasets first, or use force=true"));
@@ -128,10 +129,10 @@ pub(crate) async fn check_access(
     match request.access() {
         OrganizationAccess::Read => {}
         OrganizationAccess::Write => {
-            demand(&catalog.db, &context.principal, Action::CreateDataset { organization: Some(&id) }).await?;
+            demand(catalog, &context.principal, Action::CreateDataset { organization: Some(&id) }).await?;
         }
         OrganizationAccess::Manage => {
-            demand(&catalog.db, &context.principal, Action::ManageOrganization { organization: &id }).await?;
+            demand(catalog, &context.principal, Action::ManageOrganization { organization: &id }).await?;
         }
         OrganizationAccess::Unspecified => return Err(Error::invalid("access", "missing", "access is missing")),
     }
@@ -168,11 +169,22 @@ async fn keep(
     Ok(answer)
 }
 
+/// Keeps the version of an organization that another face has changed, as this one shows it; nothing for a group.
+pub(crate) async fn keep_changed(source: &mut Source, clock: &Clock, id: &str) -> Result<()> {
+    let Some(row) = store::find_in(source, id).await? else { return Ok(()) };
+    let mut groups = names::names_of(source, Names::Groups, vec![row.id.clone()]).await?;
+    let mut tags = names::names_of(source, Names::Tags, vec![row.id.clone()]).await?;
+    let answer = wire(row, groups.remove(id).unwrap_or_default(), tags.remove(id).unwrap_or_default());
+    let Source::Tx(tx) = source else { return Ok(()) };
+    names::keep_version(tx, &answer.id, answer.revision, clock.now(), answer.encode_to_vec()).await
+}
+
 /// Rows with their names, in two statements whatever their number.
 async fn wires(catalog: &Catalog, rows: Vec<store::Organization>) -> Result<Vec<Organization>> {
+    let mut source = Source::from(&catalog.db);
     let ids: Vec<_> = rows.iter().map(|row| row.id.clone()).collect();
-    let mut groups = names::names_of(&catalog.db, Names::Groups, ids.clone()).await?;
-    let mut tags = names::names_of(&catalog.db, Names::Tags, ids).await?;
+    let mut groups = names::names_of(&mut source, Names::Groups, ids.clone()).await?;
+    let mut tags = names::names_of(&mut source, Names::Tags, ids).await?;
     let mut named = |row: store::Organization| {
         let (groups, tags) = (groups.remove(&row.id).unwrap_or_default(), tags.remove(&row.id).unwrap_or_default());
         wire(row, groups, tags)

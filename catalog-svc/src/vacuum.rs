@@ -69,7 +69,7 @@ async fn clean(catalog: &Catalog, table: &TableId) -> Result<()> {
         return sweep(catalog, table, 0).await.map(drop); // staged for a table that never came to be
     };
     let retention = options::file_retention(&kept.options);
-    if kept.state != "active" {
+    if matches!(kept.state.as_str(), "deleted" | "purged") {
         if now.signed_duration_since(kept.modified_at) >= retention.unwrap_or(DELETED_FOR).max(GRACE) {
             let files = catalog.lake.remove(table).await.map_err(lake_error)?;
             tracing::info!(table = %table, files, "removed the table of a deleted dataset");

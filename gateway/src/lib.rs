@@ -24,6 +24,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use madang_kit::{
     Clock, Context, Db, Drain, Error, Principal, Result,
+    ckan::SiteOptions,
     config::{Config, Replay},
     error::chain,
     housekeeping,
@@ -31,7 +32,7 @@ use madang_kit::{
     secrets::Secrets,
 };
 use madang_proto::{
-    catalog::v1::catalog_client::CatalogClient,
+    catalog::v1::{actions_client::ActionsClient, catalog_client::CatalogClient},
     pipeline::v1::{
         IntroduceRequest, buckets_client::BucketsClient, codes_client::CodesClient, connections_client::ConnectionsClient,
         executions_client::ExecutionsClient, jobs_client::JobsClient, pipelines_client::PipelinesClient, triggers_client::TriggersClient,
@@ -51,6 +52,8 @@ use shared_state::SharedState;
 
 /// The largest message from a service: a page of rows comes in pieces of 1 MiB.
 const MESSAGE_BYTES: usize = 16 << 20;
+/// The largest answer of an action of CKAN: as many packages as a list may have.
+const ACTION_BYTES: usize = 256 << 20;
 /// How often pipeline-svc is told of the first space until it was heard.
 const INTRODUCE_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
@@ -69,6 +72,8 @@ pub struct Options {
     pub pipeline: Channel,
     /// The time.
     pub clock: Clock,
+    /// The options of CKAN's face.
+    pub site: SiteOptions,
     /// Counts for `/metrics`, if they are collected.
     pub metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
 }
@@ -93,6 +98,10 @@ pub(crate) struct House {
     shared: Arc<dyn shared_state::SharedState>,
     refusals: Refusals,
     catalog: CatalogClient<Channel>,
+    actions: ActionsClient<Channel>,
+    site: SiteOptions,
+    /// What links of CKAN's face begin with, without a slash at the end.
+    site_url: String,
     pipelines: PipelinesClient<Channel>,
     codes: CodesClient<Channel>,
     jobs: JobsClient<Channel>,
@@ -135,6 +144,9 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
         users,
         shared,
         catalog: CatalogClient::new(options.catalog.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        actions: ActionsClient::new(options.catalog.clone()).max_decoding_message_size(ACTION_BYTES),
+        site_url: site_url(&options.site, &listeners)?,
+        site: options.site,
         pipelines: PipelinesClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         codes: CodesClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         jobs: JobsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
@@ -151,6 +163,16 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
     let router = edge::wrap(dialect::router(gateway.clone()), &gateway);
     listeners.serve(router, drain);
     Ok(())
+}
+
+/// What the site calls itself, or the address at which it is served.
+fn site_url(site: &SiteOptions, listeners: &Listeners) -> Result<String> {
+    if !site.site_url.is_empty() {
+        return Ok(site.site_url.trim_end_matches('/').to_owned());
+    }
+    let Addresses { http, https } = listeners.addresses().map_err(Error::internal)?;
+    let plain = http.map(|address| format!("http://{address}"));
+    Ok(plain.or_else(|| https.map(|address| format!("https://{address}"))).unwrap_or_default())
 }
 
 /// Tells pipeline-svc which space has the buckets that were put there by hand: at once if it is there already, else as soon as it is.
@@ -181,7 +203,10 @@ async fn told_first_space(gateway: &Gateway) -> bool {
 
 impl Gateway {
     fn authenticator(&self) -> Arc<Authenticator> {
-        Arc::new(Authenticator { identity: self.identity.clone(), tokens: self.tokens.clone(), refusals: self.refusals.clone() })
+        let named = [&self.site.key_header, &self.site.token_header];
+        let token_headers = named.into_iter().map(|name| name.to_lowercase()).filter(|name| name != "authorization").collect();
+        let (identity, tokens, refusals) = (self.identity.clone(), self.tokens.clone(), self.refusals.clone());
+        Arc::new(Authenticator { identity, tokens, refusals, token_headers })
     }
 
     fn keys(&self) -> Keys {

@@ -4,6 +4,7 @@
 //! `catalog.database_url`.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -74,6 +75,10 @@ pub struct Config {
     pub tokens: TokenConfig,
     /// Limits on password logins.
     pub logins: LoginConfig,
+    /// A JSON file with further options of CKAN's face, over those of `ckan`.
+    pub ckan_config: Option<PathBuf>,
+    /// Options of CKAN's face by CKAN's own names (docs/ckan.md).
+    pub ckan: BTreeMap<String, serde_json::Value>,
 }
 
 /// What the gateway alone needs.
@@ -188,6 +193,8 @@ impl Default for Config {
             },
             tokens: TokenConfig { access_seconds: 30 * 60, refresh_seconds: 7 * 24 * 3600 },
             logins: LoginConfig { failures: 10, window_seconds: 300 },
+            ckan_config: None,
+            ckan: BTreeMap::new(),
         }
     }
 }
@@ -288,7 +295,8 @@ impl Loaded {
         for (key, value) in flags {
             figment = figment.merge(Serialized::default(key, value));
         }
-        let config: Config = figment.extract().map_err(|error| Error(error.to_string()))?;
+        let mut config: Config = figment.extract().map_err(|error| Error(error.to_string()))?;
+        config.read_ckan()?;
         config.check()?;
         Ok(Self { config, figment })
     }
@@ -306,6 +314,16 @@ impl Loaded {
 }
 
 impl Config {
+    /// Adds the options of the file that `ckan_config` names.
+    fn read_ckan(&mut self) -> Result<(), Error> {
+        let Some(path) = &self.ckan_config else { return Ok(()) };
+        let wrong = |reason: String| Error(format!("ckan_config: {}: {reason}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let options: BTreeMap<String, serde_json::Value> = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        self.ckan.extend(options);
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), Error> {
         if self.environment == Environment::Production && self.clock_offset_file.is_some() {
             return Err(Error("clock_offset_file is for tests and refused in production".to_owned()));

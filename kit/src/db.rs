@@ -72,6 +72,39 @@ pub enum Tx {
     Postgres(Transaction<'static, Postgres>),
 }
 
+/// Where a function that only reads is to read: the database as it is, or an open transaction with what it has changed so far.
+#[derive(Debug)]
+pub enum Source {
+    /// What is committed.
+    Db(Db),
+    /// What a transaction sees.
+    Tx(Tx),
+}
+
+impl Source {
+    /// A statement.
+    pub fn query(&mut self, sql: impl SqlSafeStr) -> Query<'_> {
+        match self {
+            Self::Db(db) => db.query(sql),
+            Self::Tx(tx) => tx.query(sql),
+        }
+    }
+
+    /// One of two texts, for the few statements that can't be shared.
+    pub fn pick(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        match self {
+            Self::Db(db) => db.pick(sqlite, postgres),
+            Self::Tx(tx) => tx.pick(sqlite, postgres),
+        }
+    }
+}
+
+impl From<&Db> for Source {
+    fn from(db: &Db) -> Self {
+        Self::Db(db.clone())
+    }
+}
+
 /// The migrations of one service, a folder per back end, the same file names in both.
 #[derive(Debug)]
 pub struct Migrations {

@@ -6,6 +6,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use ulid::Ulid;
 use uuid::Uuid;
 
@@ -49,6 +50,18 @@ impl Id {
     /// A new id; later ones of one process sort after earlier ones.
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// The id of what is known by its parts alone, such as a tag by its name: equal parts give equal ids.
+    pub fn named(parts: &[&str]) -> Self {
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part.as_bytes());
+        }
+        let mut bytes = [0_u8; 16];
+        bytes.iter_mut().zip(digest.finalize()).for_each(|(to, from)| *to = from);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 
     /// Prefix, `-`, 26 characters of lowercase ULID text: `ds-01h…` (dhub.md section 2).

@@ -5,6 +5,7 @@ pub mod assertion;
 pub mod audit;
 pub mod bell;
 pub mod check;
+pub mod ckan;
 pub mod clock;
 pub mod config;
 pub mod db;

@@ -29,6 +29,9 @@ pub enum Scheme {
     /// `Auth-Token` RS256 JWT (spec-store.md 1.4).
     #[serde(rename = "auth-token")]
     AuthToken,
+    /// No credential: whom CKAN lets read what is public (ckan.md 2).
+    #[serde(rename = "anonymous")]
+    Anonymous,
     /// A service of ours acting for itself.
     #[serde(rename = "service")]
     Service,
@@ -58,6 +61,11 @@ impl Principal {
         Self { user: SERVICE_USER, name: name.to_owned(), space: None, roles: Vec::new(), scheme: Scheme::Service }
     }
 
+    /// A caller without a credential, where a dialect lets such callers in.
+    pub fn anonymous() -> Self {
+        Self { user: Id::NIL, name: String::new(), space: None, roles: Vec::new(), scheme: Scheme::Anonymous }
+    }
+
     /// Whether it passes every check.
     pub fn is_admin(&self) -> bool {
         self.roles.iter().any(|role| role == ADMIN)
@@ -70,7 +78,7 @@ impl fmt::Display for Principal {
     }
 }
 
-/// The id that services act under: all zero, which no user has.
+/// The id that services and callers without a credential act under: all zero, which no user has.
 const SERVICE_USER: Id = Id::NIL;
 
 /// One value that goes through every call: the gateway makes it, gRPC carries it, stores check it.

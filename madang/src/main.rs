@@ -3,6 +3,7 @@
 mod config;
 mod demo;
 mod explain;
+mod import;
 mod init;
 mod key;
 mod parts;
@@ -45,6 +46,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Administer access keys and their usage plans.
     Key(key::Arguments),
+    /// Bring another system's things over.
+    Import(import::Arguments),
     /// Print every setting with its origin.
     Config(Settings),
 }
@@ -64,12 +67,16 @@ struct Settings {
     /// Where HTTPS is served [default: 127.0.0.1:8443].
     #[arg(long, value_name = "ADDR|off", global = true)]
     https: Option<String>,
+    /// A JSON file with options of CKAN's face, by CKAN's names.
+    #[arg(long, value_name = "FILE", global = true)]
+    ckan_config: Option<PathBuf>,
 }
 
 impl Settings {
     fn load(&self) -> anyhow::Result<Loaded> {
         let data_dir = self.data_dir.as_ref().map(|path| path.display().to_string());
-        let given = [("data_dir", data_dir), ("http", self.http.clone()), ("https", self.https.clone())];
+        let ckan_config = self.ckan_config.as_ref().map(|path| path.display().to_string());
+        let given = [("data_dir", data_dir), ("http", self.http.clone()), ("https", self.https.clone()), ("ckan_config", ckan_config)];
         let flags: Vec<_> = given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         Ok(Loaded::load(self.config.as_deref(), &flags)?)
     }
@@ -101,6 +108,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Sign(arguments) => sign::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Key(arguments) => runtime()?.block_on(key::run(&arguments)),
+        Command::Import(arguments) => runtime()?.block_on(import::run(&arguments)),
         Command::Config(settings) => config::run(&settings),
     }
 }

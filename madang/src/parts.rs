@@ -5,6 +5,7 @@ use std::sync::Arc;
 use madang_kit::{
     Db, Result,
     assertion::AllowList,
+    ckan::SiteOptions,
     config::Listen,
     db::Durability,
     error::Error,
@@ -31,6 +32,7 @@ pub(crate) async fn catalog(process: &Process) -> Result<Part> {
         upload_bytes: process.config.upload_bytes,
         unpacked_bytes: process.config.unpacked_bytes,
         clock: process.clock.clone(),
+        site: SiteOptions::load(&process.config.ckan),
     };
     Ok((madang_catalog::service(options, &process.drain).await?, madang_catalog::allow_list()))
 }
@@ -78,8 +80,8 @@ pub(crate) async fn gateway(
     let addresses = listeners.addresses().map_err(Error::internal)?;
     let metrics =
         telemetry::start_metrics(&process.drain).map(|handle| Arc::new(move || handle.render()) as Arc<dyn Fn() -> String + Send + Sync>);
-    let options =
-        madang_gateway::Options { database, secrets: process.secrets.clone(), catalog, pipeline, clock: process.clock.clone(), metrics };
+    let (secrets, clock, site) = (process.secrets.clone(), process.clock.clone(), SiteOptions::load(&process.config.ckan));
+    let options = madang_gateway::Options { database, secrets, catalog, pipeline, clock, site, metrics };
     madang_gateway::start(options, process.config.clone(), listeners, &process.drain).await?;
     Ok(addresses)
 }

@@ -18,6 +18,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a panic here is a failed test")]
 
 mod call;
+pub mod ckan;
 mod client;
 pub mod delimited;
 mod form;

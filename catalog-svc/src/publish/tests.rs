@@ -27,6 +27,7 @@ async fn open(folder: &Path) -> Catalog {
         spool: Spool::open(folder.join("spool"), 1 << 20, 1 << 20).await.expect("a spool"),
         limits: Limits::STEP,
         clock: Clock::default(),
+        site: Arc::default(),
         rewriting: Rewriting::default(),
     }
 }

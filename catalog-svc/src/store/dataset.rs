@@ -1,7 +1,7 @@
 //! Datasets and their resources.
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Code, Db, Error, Id, Result, Tx};
+use madang_kit::{Code, Db, Error, Id, Result, Tx, db::Source};
 use madang_lake::Schema;
 use sqlx::types::Json;
 
@@ -130,6 +130,12 @@ const SELECT: &str = "SELECT t.id, t.name, t.title, t.description, t.alias, t.ki
 pub(crate) async fn find(db: &Db, id: Id) -> Result<Option<Dataset>> {
     let text = sqlx::AssertSqlSafe(format!("{SELECT} t.id = $1"));
     Ok(db.query(text).bind(id.to_string()).opt().await?)
+}
+
+/// An active dataset, as a transaction sees it.
+pub(crate) async fn find_in(source: &mut Source, id: &str) -> Result<Option<Dataset>> {
+    let text = sqlx::AssertSqlSafe(format!("{SELECT} t.id = $1"));
+    Ok(source.query(text).bind(id.to_owned()).opt().await?)
 }
 
 /// An active dataset, if the reader sees it.

@@ -1,5 +1,6 @@
 //! The catalogue's tables in its own database: one file per thing, nothing but SQL.
 
+pub(crate) mod ckan;
 pub(crate) mod dataset;
 pub(crate) mod organization;
 pub(crate) mod publish;

@@ -1,7 +1,7 @@
 //! Organizations and memberships.
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Db, Id, Result, Tx};
+use madang_kit::{Db, Id, Result, Tx, db::Source};
 use sqlx::types::Json;
 
 use super::thing::{self, Filter, Reader, visible};
@@ -45,7 +45,7 @@ impl Capacity {
 }
 
 const SELECT: &str = "SELECT t.id, t.name, t.title, t.description, t.alias, t.kind, t.revision, t.created_by, t.created_at, t.modified_at
-    FROM (SELECT o.*, o.id AS owner, 'signed-in' AS visibility FROM organization o WHERE o.state = 'active') t WHERE ";
+    FROM (SELECT o.*, o.id AS owner, 'signed-in' AS visibility FROM organization o WHERE o.state = 'active' AND o.is_organization) t WHERE ";
 
 /// Adds an organization.
 pub(crate) async fn insert(tx: &mut Tx, organization: &Organization) -> Result<()> {
@@ -136,6 +136,12 @@ pub(crate) async fn find(db: &Db, id: Id) -> Result<Option<Organization>> {
     Ok(db.query(text).bind(id.to_string()).opt().await?)
 }
 
+/// An active organization, as a transaction sees it.
+pub(crate) async fn find_in(source: &mut Source, id: &str) -> Result<Option<Organization>> {
+    let text = sqlx::AssertSqlSafe(format!("{SELECT} t.id = $1"));
+    Ok(source.query(text).bind(id.to_owned()).opt().await?)
+}
+
 /// An active organization, if the reader sees it.
 pub(crate) async fn find_visible(db: &Db, reader: &Reader, id: Id) -> Result<Option<Organization>> {
     let text = sqlx::AssertSqlSafe(format!("{SELECT} t.id = $3 AND {}", visible!()));
@@ -171,15 +177,21 @@ pub(crate) async fn insert_member(tx: &mut Tx, organization: &str, user: Id, cap
     Ok(())
 }
 
-/// The role of a user in an organization.
-pub(crate) async fn capacity(db: &Db, organization: &str, user: &str) -> Result<Option<Capacity>> {
-    let row: Option<(String,)> = db
-        .query("SELECT capacity FROM membership WHERE organization_id = $1 AND user_id = $2")
-        .bind(organization.to_owned())
-        .bind(user.to_owned())
-        .opt()
-        .await?;
-    Ok(row.and_then(|(name,)| Capacity::parse(&name)))
+/// The role of a user in an organization: his own, or that of an admin of one above it (ckan.md 2.3).
+pub(crate) async fn capacity(source: &mut Source, organization: &str, user: &str) -> Result<Option<Capacity>> {
+    let text = "SELECT m.capacity FROM membership m WHERE m.user_id = $2 AND (m.organization_id = $1
+        OR (m.capacity = 'admin' AND EXISTS (SELECT 1 FROM organization_ancestor a
+                                             WHERE a.organization_id = $1 AND a.ancestor_id = m.organization_id)))";
+    let rows: Vec<(String,)> = source.query(text).bind(organization.to_owned()).bind(user.to_owned()).all().await?;
+    Ok(rows.iter().filter_map(|(name,)| Capacity::parse(name)).max())
+}
+
+/// The highest role that a user has in any organization or group of one kind.
+pub(crate) async fn highest_capacity(source: &mut Source, user: &str, organizations: bool) -> Result<Option<Capacity>> {
+    let text = "SELECT DISTINCT m.capacity FROM membership m JOIN organization o ON o.id = m.organization_id
+        WHERE m.user_id = $1 AND o.state = 'active' AND o.is_organization = $2";
+    let rows: Vec<(String,)> = source.query(text).bind(user.to_owned()).bind(organizations).all().await?;
+    Ok(rows.iter().filter_map(|(name,)| Capacity::parse(name)).max())
 }
 
 /// An organization that a reader sees.
@@ -195,7 +207,7 @@ pub(crate) async fn standings(db: &Db, reader: &Reader, ids: Vec<String>) -> Res
     let listed = db.pick("SELECT value FROM json_each($3)", "SELECT jsonb_array_elements_text($3)");
     let text = format!(
         "SELECT t.id, EXISTS (SELECT 1 FROM membership m WHERE m.organization_id = t.id AND m.user_id = $1) AS member
-         FROM (SELECT o.*, o.id AS owner, 'signed-in' AS visibility FROM organization o WHERE o.state = 'active') t
+         FROM (SELECT o.*, o.id AS owner, 'signed-in' AS visibility FROM organization o WHERE o.state = 'active' AND o.is_organization) t
          WHERE {} AND t.id IN ({listed})",
         visible!()
     );

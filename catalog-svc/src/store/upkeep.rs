@@ -16,7 +16,7 @@ pub(crate) struct Grown {
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct Upkeep {
     pub(crate) id: String,
-    /// The dataset's state, options and last change; that of a deleted one is its deletion.
+    /// State, options and last change of its dataset; of a resource that was deleted alone its own state and deletion.
     pub(crate) state: String,
     pub(crate) options: String,
     pub(crate) modified_at: DateTime<Utc>,
@@ -50,7 +50,9 @@ pub(crate) async fn look_again(tx: &mut Tx, id: &str) -> Result<()> {
 
 /// A table with its dataset, deleted ones included.
 pub(crate) async fn kept(db: &Db, id: &str) -> Result<Option<Upkeep>> {
-    let text = "SELECT t.id, d.state, d.options, d.modified_at, t.swept_to, t.kept_from, t.kept_since, t.expired_to
+    let text = "SELECT t.id, CASE WHEN r.state = 'deleted' THEN r.state ELSE d.state END AS state, d.options,
+            CASE WHEN r.state = 'deleted' THEN COALESCE(r.modified_at, d.modified_at) ELSE d.modified_at END AS modified_at,
+            t.swept_to, t.kept_from, t.kept_since, t.expired_to
         FROM lake_table t JOIN resource r ON r.id = t.id JOIN dataset d ON d.id = r.dataset_id WHERE t.id = $1";
     Ok(db.query(text).bind(id.to_owned()).opt().await?)
 }

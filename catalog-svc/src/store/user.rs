@@ -1,29 +1,48 @@
 //! The read-only copy of the gateway's users.
 
-use madang_kit::{Db, Id, Result, Tx};
+use madang_kit::{Db, Id, Result, Tx, time};
 use madang_proto::catalog::v1::PutUserRequest;
 
 /// Writes a user unless a newer revision is there.
 pub(crate) async fn put(tx: &mut Tx, user: PutUserRequest) -> Result<()> {
     let written = tx
         .query(
-            "INSERT INTO user_account (id, name, full_name, email, state, sysadmin, service, revision)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            "INSERT INTO user_account (id, name, full_name, email, state, sysadmin, service, revision, created_at, about, image_url, site_user)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
              ON CONFLICT (id) DO UPDATE SET name = excluded.name, full_name = excluded.full_name, email = excluded.email,
-                 state = excluded.state, sysadmin = excluded.sysadmin, service = excluded.service, revision = excluded.revision
+                 state = excluded.state, sysadmin = excluded.sysadmin, service = excluded.service, revision = excluded.revision,
+                 created_at = excluded.created_at, about = excluded.about, image_url = excluded.image_url, site_user = excluded.site_user
              WHERE user_account.revision < excluded.revision",
         )
         .bind(user.id.clone())
         .bind(user.name)
         .bind(user.full_name)
         .bind(user.email)
-        .bind(user.state)
+        .bind(user.state.clone())
         .bind(user.sysadmin)
         .bind(user.service)
         .bind(user.revision)
+        .bind(user.created_at.and_then(time::read))
+        .bind(user.about)
+        .bind(user.image_url)
+        .bind(user.site_user)
         .run()
         .await?;
-    if written == 1 { set_groups(tx, &user.id, user.groups).await } else { Ok(()) }
+    if written != 1 {
+        return Ok(());
+    }
+    if user.state == "deleted" {
+        leave_everything(tx, &user.id).await?;
+    }
+    set_groups(tx, &user.id, user.groups).await
+}
+
+/// Takes a deleted user out of organizations, groups and datasets (ckan.md 2.6).
+async fn leave_everything(tx: &mut Tx, user: &str) -> Result<()> {
+    for text in ["DELETE FROM membership WHERE user_id = $1", "DELETE FROM collaborator WHERE user_id = $1"] {
+        tx.query(text).bind(user.to_owned()).run().await?;
+    }
+    Ok(())
 }
 
 async fn set_groups(tx: &mut Tx, user: &str, groups: Vec<String>) -> Result<()> {

@@ -64,6 +64,8 @@ pub(crate) struct Authenticator {
     pub(crate) identity: Identity,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) refusals: Refusals,
+    /// Headers beside `X-CKAN-API-Key` and `Authorization` in which the site looks for CKAN's token.
+    pub(crate) token_headers: Vec<String>,
 }
 
 /// The request target exactly as it came, before any routing.
@@ -127,7 +129,7 @@ impl Authenticator {
     async fn check_unsigned(&self, headers: &HeaderMap) -> Result<Credential> {
         let checked = if let Some(token) = text(headers, "auth-token") {
             auth_token::check(self, token).await?
-        } else if let Some(token) = text(headers, "x-ckan-api-key") {
+        } else if let Some(token) = self.ckan_token(headers) {
             ckan_token::check(self, token).await?
         } else {
             match headers.get(AUTHORIZATION) {
@@ -139,6 +141,11 @@ impl Authenticator {
             Ok(principal) => Credential::Principal(principal),
             Err(refusal) => Credential::Refused(refusal),
         })
+    }
+
+    /// CKAN's token in a header of its own.
+    fn ckan_token<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        text(headers, "x-ckan-api-key").or_else(|| self.token_headers.iter().find_map(|name| text(headers, name)))
     }
 
     /// The `Authorization` header: `Basic …`, `Bearer …`, or a bare CKAN token.

@@ -1,5 +1,6 @@
 //! The dialects: one folder per API. Each has its routes in a table, its JSON types and one error table.
 
+pub(crate) mod ckan;
 mod dataflow;
 mod dhub;
 pub(crate) mod family;
@@ -18,6 +19,7 @@ pub(crate) use fields::Fields;
 /// Every route of every dialect, and what a path that none of them knows answers.
 pub(crate) fn router(gateway: Gateway) -> Router {
     Router::new()
+        .merge(ckan::routes::routes(&gateway))
         .merge(dataflow::routes::routes())
         .merge(dhub::routes::routes())
         .merge(madang::routes::routes())

@@ -14,7 +14,7 @@ use super::{
     Identity, bound_to,
     key_store::{self, AccessKeyRow},
     password,
-    store::{self, SpaceRow, User},
+    store::{self, ApiToken, SpaceRow, User},
     token::{CkanClaims, SpecStoreClaims, Tokens, random_jti},
 };
 
@@ -86,7 +86,8 @@ pub(crate) async fn bootstrap(
     store::insert_space(&mut tx, &space).await?;
     store::insert_space_member(&mut tx, &space.id, &person.id, "admin").await?;
     key_store::insert(&mut tx, &access_key(identity, &credentials, &person, &space.id)?).await?;
-    store::insert_api_token(&mut tx, &jti, "first", &person.id, now).await?;
+    let (name, user_id) = ("first".to_owned(), person.id.clone());
+    store::add_api_token(&mut tx, &ApiToken { id: jti, name, user_id, created_at: now, expires_at: None, last_access: None }).await?;
     let context = Context::new(Principal::service("gateway"));
     let record = Record { action: "hub.bootstrap", thing: person.id.clone(), detail: json!({"space": &space.id}) };
     audit::write(&mut tx, &identity.clock, &context, record).await?;
@@ -119,6 +120,10 @@ fn person(id: Id, credentials: &Credentials, password_hash: String, now: chrono:
         state: "active".to_owned(),
         sysadmin: true,
         service: false,
+        site_user: true,
+        about: None,
+        image_url: None,
+        plugin_extras: None,
         alias: None,
         groups: Json(Vec::new()),
         tags: Json(Vec::new()),
@@ -162,6 +167,10 @@ fn service_principal(space: Id, now: chrono::DateTime<chrono::Utc>) -> User {
         state: "active".to_owned(),
         sysadmin: false,
         service: true,
+        site_user: false,
+        about: None,
+        image_url: None,
+        plugin_extras: None,
         alias: None,
         groups: Json(Vec::new()),
         tags: Json(Vec::new()),

@@ -7,6 +7,7 @@ use madang_kit::{
     error::chain,
     housekeeping,
     rpc::{self, Channel},
+    time,
 };
 use madang_proto::catalog::v1::{PutUserRequest, users_client::UsersClient};
 
@@ -79,5 +80,9 @@ fn wire(user: store::User) -> PutUserRequest {
         service: user.service,
         revision: user.revision,
         groups: user.groups.0,
+        created_at: Some(time::wire(user.created_at)),
+        about: user.about,
+        image_url: user.image_url,
+        site_user: user.site_user,
     }
 }

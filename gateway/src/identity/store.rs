@@ -14,6 +14,7 @@ pub(crate) static MIGRATIONS: Migrations = Migrations { sqlite: &SQLITE, postgre
 
 /// A user, or a space's own principal.
 #[derive(Clone, Debug, sqlx::FromRow)]
+#[expect(clippy::struct_field_names, reason = "CKAN's names")]
 pub(crate) struct User {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -32,6 +33,14 @@ pub(crate) struct User {
     pub(crate) revision: i64,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
+    /// What he says of himself.
+    pub(crate) about: Option<String>,
+    /// The address of his picture.
+    pub(crate) image_url: Option<String>,
+    /// What plugins of CKAN keep with him: a JSON object.
+    pub(crate) plugin_extras: Option<Json<serde_json::Value>>,
+    /// The administrator that the hub was started with (ckan.md: the site user).
+    pub(crate) site_user: bool,
 }
 
 impl User {
@@ -52,7 +61,7 @@ pub(crate) struct SpaceRow {
 }
 
 const USER: &str = "SELECT u.id, u.name, u.email, u.full_name, u.password_hash, u.owner_id, u.state, u.sysadmin, u.service,
-    u.alias, u.groups, u.tags, u.revision, u.created_at, u.updated_at FROM user_account u";
+    u.alias, u.groups, u.tags, u.revision, u.created_at, u.updated_at, u.about, u.image_url, u.plugin_extras, u.site_user FROM user_account u";
 
 fn user_where(condition: &'static str) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!("{USER} WHERE {condition}"))
@@ -67,6 +76,18 @@ pub(crate) async fn user(db: &Db, id: &str) -> Result<Option<User>> {
 pub(crate) async fn user_by_login(db: &Db, login: &str) -> Result<Option<User>> {
     let text = user_where("(u.name = $1 OR u.email = $1) AND NOT u.service");
     Ok(db.query(text).bind(login.to_owned()).opt().await?)
+}
+
+/// A person by id or name, in any state.
+pub(crate) async fn person_by_word(db: &Db, word: &str) -> Result<Option<User>> {
+    let text = user_where("(u.id = $1 OR u.name = $1) AND NOT u.service ORDER BY CASE WHEN u.id = $1 THEN 0 ELSE 1 END LIMIT 1");
+    Ok(db.query(text).bind(word.to_owned()).opt().await?)
+}
+
+/// Whether any user, a space's own principal included, has this name.
+pub(crate) async fn is_taken(db: &Db, name: &str) -> Result<bool> {
+    let row: Option<(String,)> = db.query("SELECT id FROM user_account WHERE name = $1").bind(name.to_owned()).opt().await?;
+    Ok(row.is_some())
 }
 
 /// A user by the Spec Store's user id.
@@ -95,8 +116,8 @@ pub(crate) async fn has_users(db: &Db) -> Result<bool> {
 pub(crate) async fn insert_user(tx: &mut Tx, user: &User) -> Result<(), sqlx::Error> {
     tx.query(
         "INSERT INTO user_account (id, name, email, full_name, password_hash, owner_id, state, sysadmin, service, alias, groups, tags,
-             revision, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+             revision, created_at, updated_at, about, image_url, plugin_extras, site_user)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
     )
     .bind(user.id.clone())
     .bind(user.name.clone())
@@ -113,6 +134,10 @@ pub(crate) async fn insert_user(tx: &mut Tx, user: &User) -> Result<(), sqlx::Er
     .bind(user.revision)
     .bind(user.created_at)
     .bind(user.updated_at)
+    .bind(user.about.clone())
+    .bind(user.image_url.clone())
+    .bind(user.plugin_extras.clone())
+    .bind(user.site_user)
     .run()
     .await?;
     send_to_catalogue(tx, user).await
@@ -124,7 +149,8 @@ pub(crate) async fn update_user(tx: &mut Tx, user: &User) -> Result<bool, sqlx::
     let changed = tx
         .query(
             "UPDATE user_account SET email = $2, full_name = $3, password_hash = $4, state = $5, alias = $6, groups = $7, tags = $8,
-                 revision = $9, updated_at = $10, owner_id = $11, name = $12, sysadmin = $13
+                 revision = $9, updated_at = $10, owner_id = $11, name = $12, sysadmin = $13, about = $14, image_url = $15,
+                 plugin_extras = $16
              WHERE id = $1 AND revision = $9 - 1",
         )
         .bind(user.id.clone())
@@ -140,6 +166,9 @@ pub(crate) async fn update_user(tx: &mut Tx, user: &User) -> Result<bool, sqlx::
         .bind(user.owner_id.clone())
         .bind(user.name.clone())
         .bind(user.sysadmin)
+        .bind(user.about.clone())
+        .bind(user.image_url.clone())
+        .bind(user.plugin_extras.clone())
         .run()
         .await?;
     send_to_catalogue(tx, user).await?;
@@ -277,16 +306,55 @@ pub(crate) async fn insert_space_member(tx: &mut Tx, space: &str, user: &str, ro
     Ok(())
 }
 
-/// Adds an API token by its `jti`.
-pub(crate) async fn insert_api_token(tx: &mut Tx, jti: &str, name: &str, user: &str, now: DateTime<Utc>) -> Result<()> {
-    tx.query("INSERT INTO api_token (id, name, user_id, created_at) VALUES ($1, $2, $3, $4)")
-        .bind(jti.to_owned())
-        .bind(name.to_owned())
-        .bind(user.to_owned())
-        .bind(now)
+/// An API token; its text is kept nowhere.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct ApiToken {
+    /// Its `jti`.
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) user_id: String,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+    pub(crate) last_access: Option<DateTime<Utc>>,
+}
+
+/// Adds an API token.
+pub(crate) async fn add_api_token(tx: &mut Tx, token: &ApiToken) -> Result<()> {
+    tx.query("INSERT INTO api_token (id, name, user_id, created_at, expires_at, last_access) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(token.id.clone())
+        .bind(token.name.clone())
+        .bind(token.user_id.clone())
+        .bind(token.created_at)
+        .bind(token.expires_at)
+        .bind(token.last_access)
         .run()
         .await?;
     Ok(())
+}
+
+/// An API token by its `jti`.
+pub(crate) async fn api_token(db: &Db, jti: &str) -> Result<Option<ApiToken>> {
+    let text = "SELECT id, name, user_id, created_at, expires_at, last_access FROM api_token WHERE id = $1";
+    Ok(db.query(text).bind(jti.to_owned()).opt().await?)
+}
+
+/// The API tokens of a user, oldest first.
+pub(crate) async fn api_tokens(db: &Db, user: &str) -> Result<Vec<ApiToken>> {
+    let text = "SELECT id, name, user_id, created_at, expires_at, last_access FROM api_token WHERE user_id = $1 ORDER BY created_at, id";
+    Ok(db.query(text).bind(user.to_owned()).all().await?)
+}
+
+/// Ends an API token, everywhere as soon as gateways look.
+pub(crate) async fn delete_api_token(tx: &mut Tx, jti: &str) -> Result<()> {
+    tx.query("DELETE FROM api_token WHERE id = $1").bind(jti.to_owned()).run().await?;
+    Ok(key_store::note_change(tx).await?)
+}
+
+/// When a user last showed a token, as far as that was noted.
+pub(crate) async fn last_active(db: &Db, user: &str) -> Result<Option<DateTime<Utc>>> {
+    let text = "SELECT last_access FROM api_token WHERE user_id = $1 AND last_access IS NOT NULL ORDER BY last_access DESC LIMIT 1";
+    let row: Option<(DateTime<Utc>,)> = db.query(text).bind(user.to_owned()).opt().await?;
+    Ok(row.map(|(at,)| at))
 }
 
 /// Notes that an API token was used, unless that was noted since `not_since`.

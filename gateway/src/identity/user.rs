@@ -50,6 +50,10 @@ pub(crate) async fn create(identity: &Identity, context: &Context, wanted: Wante
         state: state(wanted.active.unwrap_or(true)),
         sysadmin: wanted.sysadmin.unwrap_or(false),
         service: false,
+        site_user: false,
+        about: None,
+        image_url: None,
+        plugin_extras: None,
         alias: check::description("alias", wanted.alias)?,
         groups: Json(check::names("groups", wanted.groups.unwrap_or_default())?),
         tags: Json(check::names("tags", wanted.tags.unwrap_or_default())?),
@@ -61,11 +65,21 @@ pub(crate) async fn create(identity: &Identity, context: &Context, wanted: Wante
     if user.name.is_empty() {
         user.name = free_name(&mut tx, &user.email).await?;
     }
-    store::insert_user(&mut tx, &user).await.map_err(taken)?;
-    keep(identity, context, &mut tx, &user, "user.create", shape(&user)).await?;
+    insert(identity, context, tx, &user, shape(&user)).await?;
+    Ok(user)
+}
+
+/// Adds a person that was checked elsewhere.
+pub(crate) async fn add(identity: &Identity, context: &Context, user: &User, body: Value) -> Result<()> {
+    insert(identity, context, identity.db.begin().await?, user, body).await
+}
+
+async fn insert(identity: &Identity, context: &Context, mut tx: madang_kit::Tx, user: &User, body: Value) -> Result<()> {
+    store::insert_user(&mut tx, user).await.map_err(taken)?;
+    keep(identity, context, &mut tx, user, "user.create", body).await?;
     tx.commit().await?;
     identity.forget();
-    Ok(user)
+    Ok(())
 }
 
 /// Changes what is given.
@@ -131,7 +145,8 @@ pub(crate) async fn person(identity: &Identity, id: Id) -> Result<User> {
     user.ok_or_else(|| Error::not_found("user", id.prefixed("user")))
 }
 
-async fn write(identity: &Identity, context: &Context, user: &User, action: &str, body: Value) -> Result<()> {
+/// Writes a person that was checked over the earlier revision.
+pub(crate) async fn write(identity: &Identity, context: &Context, user: &User, action: &str, body: Value) -> Result<()> {
     let mut tx = identity.db.begin().await?;
     if !store::update_user(&mut tx, user).await.map_err(taken)? {
         return Err(changed_meanwhile());

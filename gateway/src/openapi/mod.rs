@@ -2,6 +2,7 @@
 //! viewer at `/docs`. The operations stand in one list per API, beside the schemas of their bodies; a test walks the route tables and
 //! demands that each route is described and each description is a route.
 
+mod ckan;
 mod dataflow;
 mod dataflow_schemas;
 mod dhub;
@@ -30,7 +31,8 @@ async fn show() -> impl IntoResponse {
 
 fn document() -> Value {
     let mut paths: Map<String, Value> = Map::new();
-    let operations: Vec<_> = dhub::operations().into_iter().chain(dataflow::operations()).chain(madang::operations()).collect();
+    let operations: Vec<_> =
+        dhub::operations().into_iter().chain(dataflow::operations()).chain(ckan::operations()).chain(madang::operations()).collect();
     for operation in &operations {
         paths.entry(&operation.path).or_insert_with(|| json!({}))[operation.method] = operation.describe(&operations);
     }
@@ -45,7 +47,7 @@ fn document() -> Value {
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": dhub_schemas::all().into_iter().chain(dataflow_schemas::all()).collect::<Map<_, _>>(),
+            "schemas": dhub_schemas::all().into_iter().chain(dataflow_schemas::all()).chain(ckan::schemas()).collect::<Map<_, _>>(),
             "responses": Operation::refusals(),
             "securitySchemes": security(),
         },
@@ -60,6 +62,7 @@ fn security() -> Value {
         "ncpAccessKey": header("x-ncp-iam-access-key", "The access key."),
         "ncpSignature": header("x-ncp-apigw-signature-v2", "Base64 of HMAC-SHA256 over method, target, timestamp and access key."),
         "basic": {"type": "http", "scheme": "basic", "description": "Space ID and API key."},
+        "ckanToken": header("authorization", "CKAN's API token, alone."),
         "authToken": header("auth-token", "The Spec Store's token."),
     })
 }

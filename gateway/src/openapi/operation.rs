@@ -40,6 +40,20 @@ const OF_WRITES: [u16; 4] = [403, 408, 409, 413];
 /// Refusals of every operation of Data Flow.
 const OF_FLOW: [u16; 4] = [400, 401, 404, 503];
 
+/// The same for CKAN.
+const CKAN_REFUSALS: [(u16, &str); 10] = [
+    (400, "There is no dictionary, or it is nested wrongly."),
+    (401, "The signature does not hold."),
+    (403, "The caller may not do this."),
+    (404, "There is no such thing."),
+    (408, "A limit on time was reached."),
+    (409, "Fields break rules; each is named."),
+    (413, "The body is larger than it may be."),
+    (429, "Too many requests; try later."),
+    (500, "A fault of the hub."),
+    (503, "A part that is needed is away; try later."),
+];
+
 /// An operation in the making.
 pub(super) struct Operation {
     pub(super) method: &'static str,
@@ -55,6 +69,8 @@ pub(super) struct Operation {
     family: char,
     /// Paths that the answer's id leads to, and the key that it stands under.
     leads_to: Option<(&'static [&'static str], &'static str)>,
+    /// A member of ours beside OpenAPI's.
+    extension: Option<(&'static str, &'static str)>,
 }
 
 impl Operation {
@@ -78,6 +94,7 @@ impl Operation {
             security: vec![json!({"bearer": []}), signature()],
             family: 'R',
             leads_to: None,
+            extension: None,
         }
     }
 
@@ -88,6 +105,22 @@ impl Operation {
             refusals.extend([413, 429]);
         }
         Self { refusals, security: vec![signature()], family: 'F', ..Self::new(group, method, path, summary) }
+    }
+
+    /// One of CKAN, which a token or a signature opens, and which lets callers in that have neither.
+    pub(super) fn ckan(group: &'static str, method: &'static str, path: &str, summary: &'static str) -> Self {
+        let mut refusals = vec![400, 401, 403, 404, 409, 429, 503];
+        if method != "get" {
+            refusals.extend([408, 413]);
+        }
+        let security = vec![json!({}), json!({"ckanToken": []}), signature()];
+        Self { refusals, security, family: 'K', ..Self::new(group, method, path, summary) }
+    }
+
+    /// A member of ours beside OpenAPI's.
+    pub(super) fn extension(mut self, name: &'static str, value: &'static str) -> Self {
+        self.extension = Some((name, value));
+        self
     }
 
     /// It needs no credential.
@@ -198,6 +231,9 @@ impl Operation {
             "operationId": self.id(), "tags": [self.group], "summary": self.summary, "parameters": self.parameters,
             "responses": answers, "security": self.security,
         });
+        if let Some((name, value)) = self.extension {
+            operation[name] = value.into();
+        }
         if let Some(body) = &self.body {
             operation["requestBody"] = body.clone();
         }
@@ -217,8 +253,10 @@ impl Operation {
             let types = [("application/problem+json", schema::named("FlowProblem")), ("application/json", schema::named("FlowRefusal"))];
             json!({"description": about, "content": contents(&types)})
         };
+        let ckan = |about: &str| json!({"description": about, "content": {"application/json": {"schema": schema::named("CkanRefusal")}}});
+        let ckan = CKAN_REFUSALS.iter().map(|(status, about)| (format!("K{status}"), ckan(about)));
         let ours = REFUSALS.iter().map(|(status, about)| (format!("R{status}"), shape(about)));
-        ours.chain(FLOW_REFUSALS.iter().map(|(status, about)| (format!("F{status}"), flow(about)))).collect()
+        ours.chain(FLOW_REFUSALS.iter().map(|(status, about)| (format!("F{status}"), flow(about)))).chain(ckan).collect()
     }
 }
 

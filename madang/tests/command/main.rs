@@ -1,6 +1,7 @@
 //! Tests of the `madang` command: each starts the program itself, in a folder of its own, as a person would.
 
 mod bomb;
+mod ckan;
 mod clock;
 mod config;
 mod crash;

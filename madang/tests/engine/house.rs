@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use madang_kit::{
     Clock, Context, Db, Drain, Id, Principal,
+    ckan::SiteOptions,
     config::{Config, PipelineConfig},
     db::Durability,
     principal::Scheme,
@@ -115,6 +116,7 @@ impl House {
             upload_bytes: 1 << 20,
             unpacked_bytes: 1 << 20,
             clock: clock.clone(),
+            site: SiteOptions::default(),
         };
         let served = madang_catalog::service(options, &drain).await.unwrap();
         let verifier = secrets.verifier(madang_catalog::allow_list(), clock.clone()).unwrap();

@@ -3,6 +3,7 @@
 mod absent;
 mod authorization;
 mod batch;
+mod ckan;
 mod code;
 mod collection;
 mod compaction;

@@ -21,6 +21,14 @@ fn described(document: &Value) -> BTreeSet<(String, String)> {
     all.filter(|(_, path)| path != "/api/v1/openapi.json" && (path.starts_with("/api/v1/") || path.starts_with("/v1/"))).collect()
 }
 
+/// CKAN's actions that the document describes.
+fn actions(document: &Value) -> Vec<(&str, &Value)> {
+    let paths = document["paths"].as_object().expect("paths");
+    let actions: Vec<_> = paths.iter().filter_map(|(path, operations)| Some((path.strip_prefix("/api/3/action/")?, operations))).collect();
+    assert!(actions.len() > 130, "{}", actions.len());
+    actions
+}
+
 #[tokio::test]
 async fn every_route_is_described() {
     on_every_hub(|hub| async move {
@@ -37,6 +45,14 @@ async fn every_route_is_described() {
         for (method, path) in OWN.iter().chain(&FOR_ADMINISTRATORS).chain(&[("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")]) {
             let operation = &document["paths"][path.replace('*', "")][method.to_lowercase()];
             assert!(operation.is_object(), "{method} {path}");
+        }
+        for (name, operations) in actions(&document) {
+            let reads = operations["get"].is_object();
+            let unknown = hub.visitor().get(&format!("/api/3/action/{name}")).send().await;
+            assert_eq!(unknown.status == 400, !reads, "{unknown}"); // a known action that GET will do for, or one that wants POST
+            assert!(!unknown.text.contains("not known"), "{unknown}");
+            let help = hub.visitor().get(&format!("/api/3/action/help_show?name={name}")).send().await.is(200).json();
+            assert!(help["result"].as_str().is_some_and(|help| help.contains(":returns:")), "{help}");
         }
         assert_eq!(hub.visitor().get("/api/v1/openapi.json").send().await.is(200).text, answer.text);
     })

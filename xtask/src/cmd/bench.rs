@@ -57,6 +57,14 @@ const BENCHES: &[Bench] = &[
         programs: &[],
     },
     Bench {
+        name: "ckan",
+        title: "CKAN's catalogue: 50,000 datasets made through the API, read, and changed resource by resource",
+        packages: &["requests==2.34.2"],
+        postgres: false,
+        examples: &[],
+        programs: &[],
+    },
+    Bench {
         name: "start",
         title: "From the call to ready",
         packages: &["requests==2.34.2"],

@@ -75,6 +75,15 @@ const PROOFS: &[Proof] = &[
         },
     },
     Proof {
+        name: "ckanapi",
+        title: "CKAN's own client, library and command line: actions, errors, dump of one hub and load into another, both ways",
+        check: Check::Program {
+            text: include_str!("prove/ckanapi.py"),
+            packages: &["ckanapi==4.11", "requests==2.34.2"],
+            more: More::DataFolder,
+        },
+    },
+    Proof {
         name: "lake",
         title: "Killed at 200 random moments of concurrent uploads: no acknowledged row missing, none doubled, no half version",
         check: Check::Tests { tests: &[("command", "crash::")], variables: &[("CRASH_ROUNDS", "100")], databases: "SQLite and PostgreSQL" },
@@ -157,6 +166,7 @@ fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &s
         .args([value("http"), value("credentials")])
         .arg(more)
         .args(databases.map(|databases| databases.logins()))
+        .env("MADANG_BIN", &madang)
         .output()?;
     let findings = String::from_utf8_lossy(&output.stdout).into_owned();
     print!("{findings}");

@@ -18,7 +18,7 @@ mod step;
 mod table;
 mod trace;
 mod upload;
-mod user;
+pub(super) mod user;
 mod version;
 pub(super) mod wire;
 

@@ -169,7 +169,8 @@ fn read_id(text: &str) -> Result<Id, DhubError> {
     path_id("user", "user", text)
 }
 
-fn shape(user: &User) -> Value {
+/// A person as D.Hub shows and keeps one.
+pub(crate) fn shape(user: &User) -> Value {
     json!({
         "id": wire::id("user", &user.id).unwrap_or_default(), "email": user.email, "name": user.full_name, "alias": user.alias,
         "type": "user", "groups": user.groups.0, "tags": user.tags.0, "provider": "local", "is_active": user.is_active(),

@@ -1,0 +1,183 @@
+//! One call of one action.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use madang_kit::{
+    Context, Error, Id, Result,
+    audit::{self, Record},
+    ckan::{Dict, Outcome, Refusal, SiteOptions, required, text},
+    db::Source,
+    idempotency::{self, Claim, Ticket},
+};
+use madang_proto::catalog::v1::{ActRequest, ActResponse, act_response};
+use serde_json::{Value, json};
+
+use super::actions;
+use crate::{
+    Catalog,
+    permission::{self, Action},
+    store::{organization::Capacity, thing::Reader},
+};
+
+/// What an action works with.
+pub(crate) struct Act {
+    pub(crate) catalog: Catalog,
+    pub(crate) context: Context,
+    pub(crate) site: Arc<SiteOptions>,
+    /// The action's name.
+    pub(crate) action: String,
+    pub(crate) dict: Dict,
+    /// What links begin with.
+    pub(crate) site_url: String,
+    pub(crate) source: Source,
+    pub(crate) reader: Reader,
+    /// The caller's name; empty without a credential. Refusals show it.
+    pub(crate) user: String,
+    pub(crate) now: DateTime<Utc>,
+    reads: bool,
+}
+
+/// Does what a request says.
+pub(crate) async fn act(catalog: &Catalog, context: Context, request: ActRequest) -> Result<ActResponse> {
+    let reader = permission::reader(&catalog.db, &context.principal).await?;
+    let (source, ticket) = if request.reads {
+        (Source::from(&catalog.db), None)
+    } else {
+        let mut tx = catalog.db.begin().await?;
+        match idempotency::claim(&mut tx, &catalog.clock, &context, &format!("Act:{}", request.action)).await? {
+            Claim::Done(answer) => return Ok(answer),
+            Claim::New(ticket) => (Source::Tx(tx), Some(ticket)),
+        }
+    };
+    let mut act = Act {
+        site: catalog.site.clone(),
+        user: context.principal.name.clone(),
+        now: catalog.clock.now(),
+        catalog: catalog.clone(),
+        action: request.action,
+        dict: serde_json::from_slice(&request.dict).map_err(Error::internal)?,
+        site_url: request.site_url,
+        reads: request.reads,
+        context,
+        source,
+        reader,
+    };
+    let outcome = match actions::handler(&mut act) {
+        Some(handler) => handler.await,
+        None => Err(Refusal::Unknown),
+    };
+    match outcome {
+        Ok(value) => act.end(value, ticket).await,
+        Err(refusal) => {
+            if let Source::Tx(tx) = &act.source {
+                tx.settled().await?; // it may tell of what others did
+            }
+            Ok(ActResponse { outcome: Some(act_response::Outcome::Refusal(refusal.wire()?)) })
+        }
+    }
+}
+
+impl Act {
+    /// Writes the audit record, keeps the answer for repetitions, makes all of it durable.
+    async fn end(mut self, value: Value, ticket: Option<Ticket>) -> Result<ActResponse> {
+        let bytes = serde_json::to_vec(&value).map_err(Error::internal)?;
+        let answer = ActResponse { outcome: Some(act_response::Outcome::Result(bytes.into())) };
+        let thing = value["id"].as_str().map(str::to_owned).or_else(|| text(&self.dict, "id")).unwrap_or_default();
+        if let (Source::Tx(tx), Some(ticket)) = (&mut self.source, ticket) {
+            let record = Record { action: &format!("ckan.{}", self.action), thing, detail: json!({}) };
+            audit::write(tx, &self.catalog.clock, &self.context, record).await?;
+            ticket.record(tx, &answer).await?;
+        }
+        if let Source::Tx(tx) = self.source {
+            tx.commit().await?;
+        }
+        Ok(answer)
+    }
+
+    /// Whether the caller may do something.
+    pub(crate) async fn may(&mut self, action: Action<'_>) -> Outcome<bool> {
+        Ok(permission::may(&mut self.source, &self.site, &self.reader, action).await?)
+    }
+
+    /// Whether the caller has at least a role in a group.
+    pub(crate) async fn has_role(&mut self, group: &str, needed: Capacity) -> Outcome<bool> {
+        self.may(Action::InOrganization { organization: group, needed }).await
+    }
+
+    /// Whether nobody asks.
+    pub(crate) fn is_nobody(&self) -> bool {
+        self.reader.is_nobody()
+    }
+
+    /// Whether an administrator asks.
+    pub(crate) fn is_sysadmin(&self) -> bool {
+        self.reader.admin
+    }
+
+    /// Refuses callers without a credential, as actions that write do (ckan.md 2.4).
+    pub(crate) fn demand_login(&self) -> Outcome<()> {
+        if self.is_nobody() {
+            return Err(Refusal::Denied(format!("Action {} requires an authenticated user", self.action)));
+        }
+        Ok(())
+    }
+
+    /// Refuses everybody but administrators.
+    pub(crate) fn demand_sysadmin(&self) -> Outcome<()> {
+        if !self.reads {
+            self.demand_login()?;
+        }
+        if self.is_sysadmin() { Ok(()) } else { Err(Refusal::denied()) }
+    }
+
+    /// `User X not authorized to …`
+    pub(crate) fn not_authorized(&self, to: &str) -> Refusal {
+        Refusal::Denied(format!("User {} not authorized to {to}", self.user))
+    }
+
+    /// A required text of the dictionary.
+    pub(crate) fn required(&self, name: &str) -> Outcome<String> {
+        required(&self.dict, name)
+    }
+
+    /// A text of the dictionary.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        text(&self.dict, name)
+    }
+
+    /// A parameter that is true or false.
+    pub(crate) fn flag(&self, name: &str, default: bool) -> Outcome<bool> {
+        madang_kit::ckan::flag(&self.dict, name, default)
+    }
+
+    /// A parameter that counts something, at most `limit`.
+    pub(crate) fn natural(&self, name: &str, default: i64, limit: i64) -> Outcome<i64> {
+        Ok(madang_kit::ckan::natural(&self.dict, name)?.unwrap_or(default).min(limit))
+    }
+
+    /// The id that a new thing gets: a given one is for administrators.
+    ///
+    /// # Errors
+    /// What `id` breaks, as a message.
+    pub(crate) fn new_id(&self, dict: &Dict) -> std::result::Result<String, &'static str> {
+        match text(dict, "id").filter(|id| !id.is_empty()) {
+            None => Ok(Id::generate().to_string()),
+            Some(_) if !self.is_sysadmin() => Err("The input field id was not expected."),
+            Some(id) => id.parse::<Id>().map(|id| id.to_string()).map_err(|_| "Invalid id provided"),
+        }
+    }
+}
+
+/// Texts of a parameter that is a list, one text, or a text of JSON.
+pub(crate) fn texts(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::Array(list)) => list.iter().filter_map(madang_kit::ckan::text_of).collect(),
+        Some(Value::String(text)) if text.starts_with('[') => match serde_json::from_str::<Vec<String>>(text) {
+            Ok(list) => list,
+            Err(_) => vec![text.clone()],
+        },
+        Some(Value::String(text)) if !text.is_empty() => vec![text.clone()],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,151 @@
+//! One call of an action: who asks, which dictionary, who answers it.
+
+use axum::{
+    extract::{Path, Request, State},
+    http::{Method, StatusCode, header::ALLOW},
+    response::{IntoResponse, Response},
+};
+use madang_kit::{
+    Code, Context, Error, Principal,
+    ckan::{Dict, Outcome, Refusal, required},
+    principal::Scheme,
+    rpc,
+};
+use madang_proto::catalog::v1::{ActRequest, act_response};
+use serde_json::Value;
+
+use super::{
+    action::{self, Action, Home},
+    answer, body, person, token,
+};
+use crate::{
+    Gateway,
+    credential::{Credential, ncp_signature},
+    dialect::request,
+};
+
+/// Schemes that open CKAN's API; a caller with another one is nobody.
+const ACCEPTED: [Scheme; 2] = [Scheme::CkanToken, Scheme::NcpSignature];
+
+/// An action on its way.
+pub(super) struct Call<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) context: Context,
+    pub(super) action: &'static str,
+    pub(super) dict: Dict,
+}
+
+/// `GET` or `POST /api/3/action/{name}`
+pub(super) async fn action(State(gateway): State<Gateway>, Path(name): Path<String>, request: Request) -> Response {
+    let gets = request.method() == Method::GET || request.method() == Method::HEAD;
+    if !gets && request.method() != Method::POST {
+        return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD, OPTIONS, POST")], "Method Not Allowed").into_response();
+    }
+    let Some(action) = action::find(&name) else { return answer::bad_request(&format!("Action name not known: {name}")) };
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let (extensions, headers, body) = request::split(request);
+    if gets && !action.reads {
+        return answer::bad_request("JSON Error: Invalid request. Please use POST method for your request");
+    }
+    let mut dict = if action.reads { body::query(&query) } else { Dict::new() };
+    let callback = if gets { dict.remove("callback").and_then(|callback| callback.as_str().map(str::to_owned)) } else { None };
+    if !gets {
+        match body::read(&headers, body).await {
+            Ok(given) => dict.extend(given),
+            Err(body::Unreadable::Json(message)) => return answer::bad_request(&format!("JSON Error: {message}")),
+            Err(body::Unreadable::Refused(refusal)) => return answer::enveloped(&gateway.site_url, action, &dict, Err(refusal), None),
+        }
+    }
+    let signed = ncp_signature::is_present(&headers);
+    let outcome = match principal(extensions.get::<Credential>(), signed, callback.is_some()) {
+        Ok(principal) => {
+            let key = if action.reads || !gateway.remembers_writes() {
+                None
+            } else {
+                let whole = serde_json::to_vec(&dict).unwrap_or_default();
+                request::idempotency_key(&principal, &headers, &extensions, &whole)
+            };
+            let context = Context { idempotency_key: key, ..request::context(&extensions, principal) };
+            Call { gateway: &gateway, context, action: action.name, dict: dict.clone() }.answer(action).await
+        }
+        Err(error) => Err(error.into()),
+    };
+    answer::enveloped(&gateway.site_url, action, &dict, outcome, callback.as_deref())
+}
+
+/// Who asks. A token that does not hold is nobody's (ckan.md 2.1); a signature that does not hold is refused. With a callback
+/// everybody is nobody, because any page may make a browser ask (1.6).
+pub(super) fn principal(credential: Option<&Credential>, signed: bool, has_callback: bool) -> Result<Principal, Error> {
+    match credential {
+        Some(Credential::Unavailable) => Err(Error::new(Code::Unavailable, "credentials can't be checked now")),
+        Some(Credential::Refused(_)) if signed => Err(Error::new(Code::Unauthenticated, "Access denied")),
+        Some(Credential::Principal(principal)) if ACCEPTED.contains(&principal.scheme) && !has_callback => Ok(principal.clone()),
+        _ => Ok(Principal::anonymous()),
+    }
+}
+
+impl Call<'_> {
+    async fn answer(&self, action: &Action) -> Outcome {
+        match action.home {
+            Home::Catalogue => self.ask(self.action, self.dict.clone()).await,
+            Home::Gateway => self.answer_here().await,
+        }
+    }
+
+    async fn answer_here(&self) -> Outcome {
+        match self.action {
+            "help_show" => self.help(),
+            "user_show" => person::show(self).await,
+            "user_create" => person::create(self).await,
+            "user_update" => person::update(self).await,
+            "user_patch" => person::patch(self).await,
+            "user_delete" => person::delete(self).await,
+            "user_invite" => person::invite(self).await,
+            "api_token_create" => token::create(self).await,
+            "api_token_list" => token::list(self).await,
+            "api_token_revoke" => token::revoke(self).await,
+            _ => Err(Refusal::Unknown),
+        }
+    }
+
+    /// What the catalogue answers to an action, as this caller.
+    pub(super) async fn ask(&self, name: &str, dict: Dict) -> Outcome {
+        let request = ActRequest {
+            action: name.to_owned(),
+            dict: serde_json::to_vec(&dict)?.into(),
+            site_url: self.gateway.site_url.clone(),
+            reads: action::find(name).is_some_and(|action| action.reads),
+        };
+        let answer = self.gateway.actions.clone().act(rpc::request(&self.context, request)).await.map_err(Error::from)?.into_inner();
+        match answer.outcome {
+            Some(act_response::Outcome::Result(bytes)) => Ok(serde_json::from_slice(&bytes)?),
+            Some(act_response::Outcome::Refusal(refusal)) => Err(Refusal::read(&refusal)),
+            None => Err(Error::internal("an answer without an outcome").into()),
+        }
+    }
+
+    /// `help_show`
+    fn help(&self) -> Outcome {
+        let name = required(&self.dict, "name")?;
+        let action = action::find(&name).ok_or_else(|| Refusal::NotFound("Action function not found".to_owned()))?;
+        Ok(Value::from(action.help()))
+    }
+
+    /// Whether nobody asks.
+    pub(super) fn is_nobody(&self) -> bool {
+        self.context.principal.scheme == Scheme::Anonymous
+    }
+
+    /// Whether an administrator asks.
+    pub(super) fn is_sysadmin(&self) -> bool {
+        self.context.principal.is_admin()
+    }
+
+    /// Refuses callers without a credential.
+    pub(super) fn demand_login(&self) -> Outcome<()> {
+        if self.is_nobody() {
+            return Err(Refusal::Denied(format!("Action {} requires an authenticated user", self.action)));
+        }
+        Ok(())
+    }
+}

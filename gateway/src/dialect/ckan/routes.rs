@@ -1,0 +1,43 @@
+//! CKAN's routes (ckan.md 1.1). Which actions there are stands in [`super::action`].
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{any, get},
+};
+
+use super::{call, cors, util};
+use crate::Gateway;
+
+pub(crate) fn routes(gateway: &Gateway) -> Router<Gateway> {
+    let mut router = Router::new()
+        .route("/api/action/{name}", any(call::action))
+        .route("/api/3/action/{name}", any(call::action))
+        // what speaks here
+        .route("/api", get(util::version_1))
+        .route("/api/", get(util::version_1))
+        .route("/api/1", get(util::version_1))
+        .route("/api/1/", get(util::version_1))
+        .route("/api/2", get(util::version_2))
+        .route("/api/2/", get(util::version_2))
+        .route("/api/3", get(util::version_3))
+        .route("/api/3/", get(util::version_3));
+    for start in ["/api", "/api/1", "/api/2", "/api/3"] {
+        router = router.route(&format!("{start}/i18n/{{language}}"), get(util::translations));
+    }
+    // for whoever is typing
+    for start in ["/api/util", "/api/1/util", "/api/2/util"] {
+        router = router
+            .route(&format!("{start}/dataset/autocomplete"), get(util::datasets))
+            .route(&format!("{start}/tag/autocomplete"), get(util::tags))
+            .route(&format!("{start}/resource/format_autocomplete"), get(util::formats))
+            .route(&format!("{start}/user/autocomplete"), get(util::users))
+            .route(&format!("{start}/group/autocomplete"), get(util::groups))
+            .route(&format!("{start}/organization/autocomplete"), get(util::organizations));
+    }
+    router
+        .layer(middleware::from_fn_with_state(gateway.clone(), cors::answer))
+        // bodies are bounded where they are read
+        .layer(DefaultBodyLimit::disable())
+}

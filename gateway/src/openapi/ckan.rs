@@ -1,0 +1,63 @@
+//! CKAN's API: one operation per action and method, made from the table of actions; and what is beside the actions.
+
+use serde_json::{Value, json};
+
+use super::{
+    operation::Operation,
+    schema::{map, named, text},
+};
+use crate::dialect::ckan::action::{self, Action};
+
+pub(super) fn operations() -> Vec<Operation> {
+    let beside = [
+        ("/api", "What speaks here"),
+        ("/api/3", "The same by its number"),
+        ("/api/i18n/{language}", "Translations of the web pages, which are not here"),
+    ];
+    let beside = beside.into_iter().map(|(path, summary)| Operation::ckan("CKAN", "get", path, summary).gives(map()));
+    let typing = [("dataset", "incomplete"), ("tag", "incomplete"), ("user", "q"), ("group", "q"), ("organization", "q")];
+    let typing = typing.into_iter().map(|(kind, word)| {
+        let path = format!("/api/util/{kind}/autocomplete");
+        Operation::ckan("CKAN", "get", &path, "For whoever is typing").query(word, text(), "What has been typed").gives(json!({}))
+    });
+    let actions = action::all().flat_map(|action| {
+        let get = action.reads.then(|| described(action, "get"));
+        get.into_iter().chain([described(action, "post")])
+    });
+    beside.chain(typing).chain(actions).collect()
+}
+
+fn described(action: &Action, method: &'static str) -> Operation {
+    let path = format!("/api/3/action/{}", action.name);
+    let operation = Operation::ckan("CKAN actions", method, &path, action.summary()).extension("x-permission", action.who.name());
+    let operation = if method == "get" {
+        action.parameters().fold(operation, |operation, (name, meaning)| operation.query(name, text(), meaning))
+    } else {
+        operation.json_of(body(action))
+    };
+    operation.gives(named("CkanSuccess"))
+}
+
+/// Values may be of any kind: CKAN takes texts for truths and numbers.
+fn body(action: &Action) -> Value {
+    let properties: serde_json::Map<String, Value> =
+        action.parameters().map(|(name, meaning)| (name.to_owned(), json!({"description": meaning}))).collect();
+    json!({"type": "object", "properties": properties})
+}
+
+/// The envelope.
+pub(super) fn schemas() -> Vec<(String, Value)> {
+    let refused = json!({
+        "type": "object",
+        "required": ["help", "success", "error"],
+        "properties": {"help": text(), "success": {"const": false}, "error": {"type": "object", "required": ["__type"]}},
+    });
+    let success = json!({
+        "type": "object",
+        "required": ["help", "success", "result"],
+        "properties": {"help": text(), "success": {"const": true}, "result": {}},
+    });
+    let bad_request = json!({"type": "string", "description": "Where there is no action, or no dictionary for it."});
+    let refused = json!({"anyOf": [refused, bad_request]});
+    vec![("CkanSuccess".to_owned(), success), ("CkanRefusal".to_owned(), refused)]
+}

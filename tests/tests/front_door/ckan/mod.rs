@@ -1,0 +1,6 @@
+//! CKAN's API (ckan.md): stories, permissions, other dialects, many at once.
+
+mod across;
+mod many;
+mod permission;
+mod stories;
