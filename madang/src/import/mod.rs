@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
 enum From {
     /// Organizations, groups, users and datasets of a CKAN site.
     Ckan {
-        /// The site's address: https://data.example.org
+        /// The site's address, `https://data.example.org`
         url: String,
         /// A token of an administrator of that site: then e-mails and passwords of users, and private datasets, come too.
         #[arg(long, env = "MADANG_IMPORT_TOKEN", hide_env_values = true)]
