@@ -11,6 +11,7 @@ import hmac
 import json
 import math
 import sys
+import tempfile
 import time
 from urllib.parse import quote
 
@@ -114,8 +115,10 @@ ended = timed("CSV objects to a Parquet object, request to completed", lambda: r
 read = next(stats for stats in ended["nodeStats"] if stats["rowsOut"] == 336776)
 print(f"rows read: {read['rowsOut']}, bad values: {read['badValues']} (the cells that say NA)")
 key = call("GET", "/madang/v1/buckets/flights/objects?prefix=sums/").json()["objects"][0]["key"]
-open("/tmp/madang-sums.parquet", "wb").write(call("GET", "/madang/v1/buckets/flights/objects/" + quote(key)).content)
-compare("Parquet object", database.execute("SELECT * FROM '/tmp/madang-sums.parquet' ORDER BY carrier").fetchall(), theirs)
+with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+    file.write(call("GET", "/madang/v1/buckets/flights/objects/" + quote(key)).content)
+    file.flush()
+    compare("Parquet object", database.execute("SELECT * FROM read_parquet(?) ORDER BY carrier", [file.name]).fetchall(), theirs)
 
 postgres, mariadb = DATABASES["postgresql"], DATABASES["mysql"]
 source = pg8000.dbapi.connect(host=postgres["host"], port=postgres["port"], user=postgres["username"], database=postgres["database"])
