@@ -35,12 +35,27 @@ const ATTEMPTS: usize = 1_000;
 /// How long staged files may wait for their publish; the vacuum takes what is a day old.
 const STAGED_FOR: Duration = Duration::from_hours(20);
 
+/// A change whose commit record is written.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    table: TableId,
+    number: i64,
+    /// Whether nothing that was decided before waits to be applied.
+    is_next: bool,
+}
+
 /// Writes the commit record into the caller's transaction.
 ///
 /// # Errors
 /// [`Code::Conflict`] if a table is no longer what the files were made for.
-pub(crate) async fn decide(catalog: &Catalog, tx: &mut Tx, context: &Context, changes: &[Change], run: Option<&RunStep>) -> Result<()> {
-    record(catalog, tx, changes, run).await?;
+pub(crate) async fn decide(
+    catalog: &Catalog,
+    tx: &mut Tx,
+    context: &Context,
+    changes: &[Change],
+    run: Option<&RunStep>,
+) -> Result<Vec<Decided>> {
+    let decided = record(catalog, tx, changes, run).await?;
     let now = catalog.clock.now();
     for change in changes {
         let columns = serde_json::to_string(&change.schema).map_err(Error::internal)?;
@@ -50,39 +65,39 @@ pub(crate) async fn decide(catalog: &Catalog, tx: &mut Tx, context: &Context, ch
         let record = Record { action: "table.publish", thing: change.dataset.to_string(), detail };
         audit::write(tx, &catalog.clock, context, record).await?;
     }
-    Ok(())
+    Ok(decided)
 }
 
 /// The commit record alone: for upkeep, which nobody asked for and which changes nothing that anybody sees.
 ///
 /// # Errors
 /// As [`decide`].
-pub(crate) async fn record(catalog: &Catalog, tx: &mut Tx, changes: &[Change], run: Option<&RunStep>) -> Result<()> {
+pub(crate) async fn record(catalog: &Catalog, tx: &mut Tx, changes: &[Change], run: Option<&RunStep>) -> Result<Vec<Decided>> {
     let publish = Id::generate().to_string();
     store::insert(tx, &publish, run, catalog.clock.now()).await?;
     let mut ordered: Vec<_> = changes.iter().collect();
     ordered.sort_by_key(|change| change.dataset); // one order for all, so that two publishes can't wait for each other
+    let mut all = Vec::with_capacity(changes.len());
     for change in ordered {
-        let number = decide_table(catalog, tx, change).await?;
-        store::insert_change(tx, &publish, number, change).await?;
+        let decided = decide_table(catalog, tx, change).await?;
+        store::insert_change(tx, &publish, decided.number, change).await?;
+        all.push(decided);
     }
-    Ok(())
+    Ok(all)
 }
 
 /// Checks that a table is still what the change was made for, and counts the publish.
-async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result<i64> {
+async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result<Decided> {
     let dataset = change.dataset.to_string();
     dataset::lock(tx, &dataset).await?;
-    let there = match table::primary_in(tx, &dataset).await? {
-        Some(primary) => table::lock(tx, &primary.id).await?,
-        None => None,
-    };
+    let there = table::lock_primary(tx, &dataset).await?;
     check_age(change)?;
-    let number = match (there, &change.made_for) {
+    let is_next = there.as_ref().is_none_or(|table| !table.open);
+    let (number, is_new_schema) = match (there, &change.made_for) {
         (Some(table), Some(schema)) if table.id == change.table.as_str() => {
             check_unchanged(tx, change, &table, schema).await?;
             check_columns(change, &table.schema)?;
-            table.publishes + 1
+            (table.publishes + 1, table.schema != change.schema)
         }
         (None, None) => {
             change.schema.check().map_err(lake_error)?;
@@ -95,13 +110,15 @@ async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result
             };
             dataset::insert_resource(tx, &resource).await?;
             table::insert(tx, &resource.id, &change.schema).await?;
-            1
+            (1, true)
         }
         _ => return Err(moved()),
     };
     table::set_decided(tx, change.table.as_str(), &change.schema, number).await?;
-    schema_version::note(tx, change.table.as_str(), &change.schema).await?;
-    Ok(number)
+    if is_new_schema {
+        schema_version::note(tx, change.table.as_str(), &change.schema).await?;
+    }
+    Ok(Decided { table: change.table.clone(), number, is_next })
 }
 
 /// Files that waited so long may be taken by the vacuum before they are in a version.
@@ -165,6 +182,18 @@ pub(crate) fn is_moved(error: &Error) -> bool {
     error.code == Code::Conflict && error.message == MOVED
 }
 
+/// Applies a change that was decided just now, if it is its table's next and nobody comes in between; gives its version. Otherwise it
+/// is left to [`roll_forward`].
+pub(crate) async fn apply_next(catalog: &Catalog, change: &Change, decided: &[Decided]) -> Option<i64> {
+    let decided = decided.iter().find(|decided| decided.table == change.table && decided.is_next)?;
+    apply(catalog, change.clone(), decided.number).await.ok().flatten()
+}
+
+/// A table's newest snapshot, with everything that was decided.
+pub(crate) async fn newest(catalog: &Catalog, id: &TableId, table: &table::Table) -> Result<Snapshot> {
+    if table.open { roll_forward(catalog, id).await } else { catalog.lake.snapshot(id, None).await.map_err(lake_error) }
+}
+
 /// Applies what is decided for a table and returns its newest snapshot.
 pub(crate) async fn roll_forward(catalog: &Catalog, table: &TableId) -> Result<Snapshot> {
     for _ in 0..ATTEMPTS {
@@ -172,7 +201,7 @@ pub(crate) async fn roll_forward(catalog: &Catalog, table: &TableId) -> Result<S
             return catalog.lake.snapshot(table, None).await.map_err(lake_error); // others may have applied later ones meanwhile
         };
         match apply(catalog, open.change, open.number).await {
-            Ok(()) | Err(madang_lake::Error::Conflict { .. }) => {}
+            Ok(_) | Err(madang_lake::Error::Conflict { .. }) => {}
             Err(madang_lake::Error::Storage(cause)) => return Err(not_applied(cause)),
             Err(impossible) => {
                 set_aside(catalog, table, open.number, &impossible).await?;
@@ -207,7 +236,8 @@ async fn set_aside(catalog: &Catalog, table: &TableId, number: i64, why: &madang
     Ok(tx.commit().await?)
 }
 
-async fn apply(catalog: &Catalog, change: Change, number: i64) -> madang_lake::Result<()> {
+/// Makes the version of a decided change; gives its number unless somebody else had done so.
+async fn apply(catalog: &Catalog, change: Change, number: i64) -> madang_lake::Result<Option<i64>> {
     let info = CommitInfo { timestamp_ms: catalog.clock.now_ms(), publish: number, run: None, parameters: change.parameters };
     let current = match catalog.lake.snapshot(&change.table, None).await {
         Err(madang_lake::Error::NotFound(_)) => catalog.lake.create(&change.table, &change.schema, &info).await?,
@@ -223,14 +253,8 @@ async fn apply(catalog: &Catalog, change: Change, number: i64) -> madang_lake::R
         info,
     };
     let snapshot = catalog.lake.commit(&table, wanted).await?;
-    note_applied(catalog, &table, number, snapshot.version).await.map_err(madang_lake::Error::storage)
-}
-
-async fn note_applied(catalog: &Catalog, table: &TableId, number: i64, version: i64) -> Result<()> {
-    let mut tx = catalog.db.begin().await?;
-    store::set_applied(&mut tx, table.as_str(), number, version).await?;
-    table::set_version(&mut tx, table.as_str(), version).await?;
-    Ok(tx.commit_unsynced().await?) // if it is lost, the next look finds the publish in the log
+    let is_first = store::set_applied(&catalog.db, table.as_str(), number, snapshot.version).await;
+    Ok(is_first.map_err(madang_lake::Error::storage)?.then_some(snapshot.version))
 }
 
 /// Applies everything that is decided, as after a crash. One table that can't be written now holds up no other.

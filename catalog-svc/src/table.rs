@@ -197,7 +197,7 @@ pub(crate) async fn versions(catalog: &Catalog, context: &Context, request: List
 async fn resolve(catalog: &Catalog, dataset: &str, version: Option<i64>) -> Result<Option<Snapshot>> {
     let Some(table) = store::primary(&catalog.db, dataset).await? else { return Ok(None) };
     let id: TableId = table.id.parse().map_err(lake_error)?;
-    let newest = publish::roll_forward(catalog, &id).await?;
+    let newest = publish::newest(catalog, &id, &table).await?;
     match version {
         Some(version) => vacuum::older(catalog, &table, &id, version).await.map(Some),
         None => Ok(Some(newest)),
@@ -235,7 +235,7 @@ pub(crate) async fn open(catalog: &Catalog, context: &Context, request: OpenTabl
         return Ok(OpenTableResponse { table_id: Id::generate().to_string(), ..OpenTableResponse::default() });
     };
     let id: TableId = table.id.parse().map_err(lake_error)?;
-    let snapshot = publish::roll_forward(catalog, &id).await?;
+    let snapshot = publish::newest(catalog, &id, &table).await?;
     let snapshot = match request.version {
         Some(version) => vacuum::older(catalog, &table, &id, version).await?,
         None => snapshot,
@@ -261,27 +261,42 @@ pub(crate) async fn commit(catalog: &Catalog, context: &Context, request: Commit
     for change in request.changes {
         changes.push(read_change(catalog, context, change).await?);
     }
-    decide(catalog, context, &run, &changes).await?;
+    let decided = decide(catalog, context, &run, &changes).await?;
+    let mut versions = Vec::with_capacity(changes.len());
     for change in &changes {
+        versions.push(publish::apply_next(catalog, change, &decided).await);
+    }
+    match versions.iter().copied().collect() {
+        Some(versions) => Ok(CommitTablesResponse { versions }),
+        None => committed(catalog, &run, &changes).await,
+    }
+}
+
+/// What a step that has published made; what of it waits is applied first.
+async fn committed(catalog: &Catalog, run: &RunStep, changes: &[Change]) -> Result<CommitTablesResponse> {
+    for change in changes {
         publish::roll_forward(catalog, &change.table).await?;
     }
-    let made = journal::versions_of(&catalog.db, &run).await?;
+    let made = journal::versions_of(&catalog.db, run).await?;
     let version = |change: &Change| made.iter().find(|(table, _)| table == change.table.as_str()).map(|(_, version)| *version);
     let versions =
         changes.iter().map(|change| version(change).ok_or_else(|| Error::new(Code::Conflict, "the step published other tables")));
     Ok(CommitTablesResponse { versions: versions.collect::<Result<_>>()? })
 }
 
-async fn decide(catalog: &Catalog, context: &Context, run: &RunStep, changes: &[Change]) -> Result<()> {
+/// Writes the commit record, unless an earlier call of this step did: then nothing was decided now.
+async fn decide(catalog: &Catalog, context: &Context, run: &RunStep, changes: &[Change]) -> Result<Vec<publish::Decided>> {
     let mut tx = catalog.db.begin().await?;
     if !journal::raise_fence(&mut tx, run.run, run.fence).await? {
         tracing::warn!(run = %run.run, step = run.step, fence = run.fence, "publish of an earlier attempt refused");
         return Err(outlived());
     }
-    if journal::tables_of(&mut tx, run).await?.is_none() {
-        publish::decide(catalog, &mut tx, context, changes, Some(run)).await?;
-    }
-    Ok(tx.commit().await?)
+    let decided = match journal::tables_of(&mut tx, run).await? {
+        Some(_) => Vec::new(),
+        None => publish::decide(catalog, &mut tx, context, changes, Some(run)).await?,
+    };
+    tx.commit().await?;
+    Ok(decided)
 }
 
 /// Keeps earlier attempts of a run from publishing, and tells which steps have published.

@@ -14,6 +14,8 @@ pub(crate) struct Table {
     pub(crate) publishes: i64,
     /// Versions below it may need files that are no longer kept.
     pub(crate) kept_from: i64,
+    /// Whether a publish was decided that may not be applied yet.
+    pub(crate) open: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -22,6 +24,7 @@ struct Row {
     columns: String,
     publishes: i64,
     kept_from: i64,
+    open: bool,
 }
 
 impl TryFrom<Row> for Table {
@@ -29,31 +32,36 @@ impl TryFrom<Row> for Table {
 
     fn try_from(row: Row) -> Result<Self> {
         let schema = serde_json::from_str(&row.columns).map_err(Error::internal)?;
-        Ok(Self { id: row.id, schema, publishes: row.publishes, kept_from: row.kept_from })
+        Ok(Self { id: row.id, schema, publishes: row.publishes, kept_from: row.kept_from, open: row.open })
     }
 }
 
+const SELECT: &str = "SELECT t.id, t.columns, t.publishes, t.kept_from,
+    EXISTS (SELECT 1 FROM publish_change c WHERE c.table_id = t.id AND c.version IS NULL) AS open FROM lake_table t WHERE t.id = ";
+
 /// A dataset's primary table: that of its first resource that has one.
-const PRIMARY: &str = "SELECT t.id, t.columns, t.publishes, t.kept_from FROM lake_table t JOIN resource r ON r.id = t.id
-    WHERE r.dataset_id = $1 AND r.state = 'active' ORDER BY r.position LIMIT 1";
+const PRIMARY: &str = "(SELECT l.id FROM lake_table l JOIN resource r ON r.id = l.id
+    WHERE r.dataset_id = $1 AND r.state = 'active' ORDER BY r.position LIMIT 1)";
 
 /// A dataset's primary table.
 pub(crate) async fn primary(db: &Db, dataset: &str) -> Result<Option<Table>> {
-    db.query(PRIMARY).bind(dataset.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
+    let text = sqlx::AssertSqlSafe(format!("{SELECT}{PRIMARY}"));
+    db.query(text).bind(dataset.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
 }
 
-/// A dataset's primary table, inside a transaction.
-pub(crate) async fn primary_in(tx: &mut Tx, dataset: &str) -> Result<Option<Table>> {
-    tx.query(PRIMARY).bind(dataset.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
+/// A dataset's primary table, locked until the transaction ends.
+pub(crate) async fn lock_primary(tx: &mut Tx, dataset: &str) -> Result<Option<Table>> {
+    locked(tx, PRIMARY, dataset).await
 }
 
 /// A table, locked until the transaction ends.
 pub(crate) async fn lock(tx: &mut Tx, id: &str) -> Result<Option<Table>> {
-    let text = tx.pick(
-        "SELECT id, columns, publishes, kept_from FROM lake_table WHERE id = $1",
-        "SELECT id, columns, publishes, kept_from FROM lake_table WHERE id = $1 FOR UPDATE",
-    );
-    tx.query(text).bind(id.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
+    locked(tx, "$1", id).await
+}
+
+async fn locked(tx: &mut Tx, which: &str, value: &str) -> Result<Option<Table>> {
+    let text = sqlx::AssertSqlSafe(format!("{SELECT}{which}{}", tx.pick("", " FOR UPDATE OF t")));
+    tx.query(text).bind(value.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
 }
 
 /// Adds a table that nothing was published to.
@@ -75,30 +83,13 @@ pub(crate) async fn set_decided(tx: &mut Tx, id: &str, schema: &Schema, publishe
     Ok(())
 }
 
-/// Notes which version the last applied publish made.
-pub(crate) async fn set_version(tx: &mut Tx, id: &str, version: i64) -> Result<()> {
-    tx.query("UPDATE lake_table SET version = $2 WHERE id = $1 AND (version IS NULL OR version < $2)")
-        .bind(id.to_owned())
-        .bind(version)
-        .run()
-        .await?;
-    Ok(())
-}
-
 /// Reserves `count` row ids of a table, which need not exist yet, and returns the first.
 pub(crate) async fn reserve_row_ids(db: &Db, table: Id, count: i64) -> Result<i64> {
-    let mut tx = db.begin().await?;
-    let (next,): (i64,) = tx
-        .query(
-            "INSERT INTO row_id (table_id, next) VALUES ($1, $2)
-             ON CONFLICT (table_id) DO UPDATE SET next = row_id.next + $3 RETURNING next",
-        )
-        .bind(table.to_string())
-        .bind(count.saturating_add(1))
-        .bind(count)
-        .one()
-        .await?;
-    tx.commit().await?;
+    let text = "INSERT INTO row_id (table_id, next) VALUES ($1, $2)
+        ON CONFLICT (table_id) DO UPDATE SET next = row_id.next + $3 RETURNING next";
+    let row: Option<(i64,)> =
+        db.alone(text, |query| query.bind(table.to_string()).bind(count.saturating_add(1)).bind(count)).await?;
+    let (next,) = row.ok_or_else(|| Error::internal("no row id was reserved"))?;
     Ok(next - count)
 }
 
