@@ -55,6 +55,7 @@ class Engine:
         for _ in range(SINGLE):
             asked = time.time() * 1000
             batch = self.run(self.three)
+            time.sleep(LOOK_EVERY)  # like a client that waits before it looks
             self.wait(batch)
             steps = self.hub.call("GET", f"/traces/steps/{batch}")["items"].values()
             first.append(min(step["start_time"] for step in steps) - asked)

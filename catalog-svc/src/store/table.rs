@@ -87,8 +87,7 @@ pub(crate) async fn set_decided(tx: &mut Tx, id: &str, schema: &Schema, publishe
 pub(crate) async fn reserve_row_ids(db: &Db, table: Id, count: i64) -> Result<i64> {
     let text = "INSERT INTO row_id (table_id, next) VALUES ($1, $2)
         ON CONFLICT (table_id) DO UPDATE SET next = row_id.next + $3 RETURNING next";
-    let row: Option<(i64,)> =
-        db.alone(text, |query| query.bind(table.to_string()).bind(count.saturating_add(1)).bind(count)).await?;
+    let row: Option<(i64,)> = db.alone(text, |query| query.bind(table.to_string()).bind(count.saturating_add(1)).bind(count)).await?;
     let (next,) = row.ok_or_else(|| Error::internal("no row id was reserved"))?;
     Ok(next - count)
 }

@@ -79,7 +79,10 @@ impl Rows {
     async fn end(mut self) -> Result<Option<(RecordBatch, Self)>> {
         let Some(task) = self.task.take() else { return Ok(None) };
         match task.await {
-            Ok(Ok(())) => Ok(None),
+            Ok(Ok(())) => {
+                self.running.workers.rest();
+                Ok(None)
+            }
             Ok(Err(error)) => Err(refused(error, self.running.limits.memory_bytes)),
             Err(error) => Err(storage(error)),
         }

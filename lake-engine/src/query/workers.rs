@@ -1,7 +1,11 @@
-//! Threads of one query. A query may compute for long without a pause; on threads of its own it holds up nobody else,
-//! and when it is over, or given up, they end.
+//! Threads of one query. A query may compute for long without a pause; on threads of its own it holds up nobody else.
+//! When it is given up they end; when it came to its end, they wait for the next one.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,13 +24,20 @@ use crate::storage;
 
 /// Stack of each thread. Planning needs some for every level of a statement; memory is taken only as it is used.
 const STACK: usize = 128 << 20;
+/// How many sets of threads wait for a query at most.
+const SPARE: usize = 4;
 
-/// The threads. Dropped, they end as soon as what they do pauses.
+static IDLE: Mutex<Vec<Runtime>> = Mutex::new(Vec::new());
+
+/// The threads of one query at a time. Dropped, they end as soon as what they do pauses.
 #[derive(Debug)]
 pub(super) struct Workers(Option<Runtime>);
 
 impl Workers {
     pub(super) fn new() -> Result<Self> {
+        if let Some(rested) = idle().pop() {
+            return Ok(Self(Some(rested)));
+        }
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let runtime = Builder::new_multi_thread()
             .thread_name("lake-query")
@@ -42,6 +53,18 @@ impl Workers {
     pub(super) fn start<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<JoinHandle<T>> {
         self.0.as_ref().map(|runtime| runtime.spawn(work)).ok_or_else(|| storage("the workers have ended"))
     }
+
+    /// Lets them work for others: their query came to its end.
+    pub(super) fn rest(&mut self) {
+        let mut idle = idle();
+        if idle.len() < SPARE {
+            idle.extend(self.0.take());
+        }
+    }
+}
+
+fn idle() -> MutexGuard<'static, Vec<Runtime>> {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner) // a list is whole after every step
 }
 
 impl Drop for Workers {
