@@ -33,8 +33,8 @@ use std::{
 
 use async_trait::async_trait;
 use madang_lake::{
-    Change, CommitInfo, DataFile, Error, Files, Filter, Input, Inspection, Lake, Limits, Load, Loaded, Merge, Objects, ReadOptions, Result, Rewrite, RowIds,
-    RowStream, Schema, Snapshot, Staged, TableId, VersionInfo,
+    Change, CommitInfo, DataFile, Error, Files, Filter, Input, Inspection, Lake, Limits, Load, Loaded, Merge, Objects, ReadOptions, Result,
+    Rewrite, RowIds, RowStream, Schema, Snapshot, Staged, TableId, VersionInfo,
 };
 use object_store::ObjectStore;
 use serde_json::Value;

@@ -20,6 +20,7 @@ CREATE INDEX file_image ON file (name) WHERE state = 'kept' AND kind = 'image';
 -- The load of a resource: one row for each, so that a newer wish takes the place of an older one.
 -- number: counts the wishes; what was begun for an earlier one is given up. claim: who works on it, until lease_until.
 -- principal: JSON of whom it works for. digest: what was loaded last, so that the same is not loaded again.
+-- types: JSON, PostgreSQL types by columns' names, which somebody chose; they stay.
 CREATE TABLE load (
     resource_id TEXT PRIMARY KEY,
     number BIGINT NOT NULL,
@@ -35,15 +36,8 @@ CREATE TABLE load (
     digest TEXT NOT NULL DEFAULT '',
     loaded_rows BIGINT NOT NULL DEFAULT 0,
     bad_rows BIGINT NOT NULL DEFAULT 0,
+    types TEXT NOT NULL DEFAULT '{}',
     error TEXT NOT NULL DEFAULT '',
     log TEXT NOT NULL DEFAULT '[]'
 );
 CREATE INDEX load_open ON load (due_at) WHERE state IN ('pending', 'running');
-
--- What somebody says of a column of a table beside its type (ckan.md 6.1): a JSON object; type_override is kept over loads.
-CREATE TABLE column_info (
-    table_id TEXT NOT NULL,
-    name TEXT NOT NULL,
-    info TEXT NOT NULL,
-    PRIMARY KEY (table_id, name)
-);

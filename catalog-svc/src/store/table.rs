@@ -56,6 +56,27 @@ pub(crate) async fn lock(tx: &mut Tx, id: &str) -> Result<Option<Table>> {
     tx.query(text).bind(id.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
 }
 
+/// A table of a dataset, locked until the transaction ends.
+pub(crate) async fn lock_of(tx: &mut Tx, dataset: &str, id: &str) -> Result<Option<Table>> {
+    let text = "SELECT CAST(1 AS BIGINT) FROM resource r JOIN lake_table t ON t.id = r.id
+        WHERE r.id = $1 AND r.dataset_id = $2 AND r.state = 'active'";
+    let row: Option<(i64,)> = tx.query(text).bind(id.to_owned()).bind(dataset.to_owned()).opt().await?;
+    if row.is_some() { lock(tx, id).await } else { Ok(None) }
+}
+
+/// Whether a resource is there, and whether it is an active one of a dataset.
+pub(crate) async fn resource_of(tx: &mut Tx, dataset: &str, id: &str) -> Result<Option<bool>> {
+    let text = "SELECT dataset_id, state FROM resource WHERE id = $1";
+    let row: Option<(String, String)> = tx.query(text).bind(id.to_owned()).opt().await?;
+    Ok(row.map(|(owner, state)| owner == dataset && state == "active"))
+}
+
+/// The table of a resource.
+pub(crate) async fn find(db: &Db, id: &str) -> Result<Option<Table>> {
+    let text = "SELECT id, columns, publishes, kept_from FROM lake_table WHERE id = $1";
+    db.query(text).bind(id.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
+}
+
 /// Adds a table that nothing was published to.
 pub(crate) async fn insert(tx: &mut Tx, id: &str, schema: &Schema) -> Result<()> {
     let columns = serde_json::to_string(schema).map_err(Error::internal)?;

@@ -34,7 +34,10 @@ pub(in crate::ingest) fn survey(text: &Text, limits: Limits, cancelled: &Cancell
                 let place = match places.get(&name) {
                     Some(place) => *place,
                     None if columns.len() == limits.columns => {
-                        return Err(Error::LimitExceeded(format!("the objects have more than {} keys, which is the limit", limits.columns)));
+                        return Err(Error::LimitExceeded(format!(
+                            "the objects have more than {} keys, which is the limit",
+                            limits.columns
+                        )));
                     }
                     None => {
                         places.insert(name.clone(), columns.len());
@@ -142,10 +145,18 @@ impl Items {
         match self.objects.next() {
             Ok(_) => Ok(None),
             Err(Error::BadRow { row, column, reason }) => {
-                if self.objects.skip_line()? { Ok(Some(reason)) } else { Err(Error::BadRow { row, column, reason }) }
+                if self.objects.skip_line()? {
+                    Ok(Some(reason))
+                } else {
+                    Err(Error::BadRow { row, column, reason })
+                }
             }
             Err(Error::LimitExceeded(reason)) => {
-                if self.objects.skip_line()? { Ok(Some(reason)) } else { Err(Error::LimitExceeded(reason)) }
+                if self.objects.skip_line()? {
+                    Ok(Some(reason))
+                } else {
+                    Err(Error::LimitExceeded(reason))
+                }
             }
             Err(other) => Err(other),
         }

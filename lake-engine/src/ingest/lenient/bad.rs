@@ -76,7 +76,8 @@ impl BadList {
         self.rows.listed += 1;
         let cut = bad.row.get(..SHOWN).unwrap_or(bad.row);
         let text = String::from_utf8_lossy(cut).replace(super::text::MARK, "\u{FFFD}");
-        let (column, reason, row) = (quoted(bad.column.unwrap_or_default()), quoted(bad.reason), quoted(text.trim_end_matches(['\r', '\n'])));
+        let (column, reason, row) =
+            (quoted(bad.column.unwrap_or_default()), quoted(bad.reason), quoted(text.trim_end_matches(['\r', '\n'])));
         writeln!(self.file, "{},{column},{reason},{row}", bad.line).map_err(storage)
     }
 

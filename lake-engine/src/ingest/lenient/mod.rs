@@ -68,9 +68,8 @@ pub(crate) async fn survey(load: &Load, limits: Limits, scratch: &Path) -> Resul
 impl Survey {
     /// The columns, with the types that somebody chose; if `strict`, every other one holds all its cells.
     pub(crate) fn schema(&self, types: &HashMap<String, ColumnType>, strict: bool) -> Schema {
-        let kind = |name: &String, tally: &Tally| {
-            types.get(name).copied().unwrap_or_else(|| if strict { tally.strict() } else { tally.choose() })
-        };
+        let kind =
+            |name: &String, tally: &Tally| types.get(name).copied().unwrap_or_else(|| if strict { tally.strict() } else { tally.choose() });
         Schema { columns: self.columns.iter().map(|(name, tally)| column(name, kind(name, tally))).collect() }
     }
 

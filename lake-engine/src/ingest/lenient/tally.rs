@@ -75,14 +75,8 @@ impl Tally {
 
     /// The type that the cells choose: the narrowest of those that most of them fit.
     pub(in crate::ingest) fn choose(&self) -> ColumnType {
-        const CANDIDATES: [ColumnType; 6] = [
-            ColumnType::Bool,
-            ColumnType::Int64,
-            ColumnType::Double,
-            ColumnType::Date,
-            ColumnType::Timestamp,
-            ColumnType::LocalTimestamp,
-        ];
+        const CANDIDATES: [ColumnType; 6] =
+            [ColumnType::Bool, ColumnType::Int64, ColumnType::Double, ColumnType::Date, ColumnType::Timestamp, ColumnType::LocalTimestamp];
         let filled = self.filled();
         let mut best = (ColumnType::String, 0);
         for kind in CANDIDATES {
