@@ -7,7 +7,7 @@ use axum::{
     body::Body,
     extract::{Path, Request, State},
     http::{
-        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+        Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{
             ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
             IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
@@ -18,7 +18,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use madang_kit::{Code, Error, rpc};
-use madang_proto::catalog::v1::{ByteRange, FileHead, OpenFileRequest, StoredFileKind, open_file_response::Part};
+use madang_proto::catalog::v1::{ByteRange, FileHead, OpenFileRequest, OpenFileResponse, StoredFileKind, open_file_response::Part};
 use percent::encoded;
 use tonic::Streaming;
 
@@ -51,7 +51,8 @@ pub(super) async fn image(State(gateway): State<Gateway>, Path(named): Path<Vec<
 
 async fn open(gateway: &Gateway, kind: StoredFileKind, named: &[(String, String)], request: Request) -> Response {
     let of = |name: &str| named.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap_or_default();
-    let headers = request.headers();
+    let head_only = request.method() == Method::HEAD;
+    let (extensions, headers, _) = request::split(request);
     let if_range = headers.get(IF_RANGE).and_then(|value| value.to_str().ok()).map(|tag| tag.trim_matches('"').to_owned());
     let wanted = OpenFileRequest {
         kind: kind.into(),
@@ -60,22 +61,22 @@ async fn open(gateway: &Gateway, kind: StoredFileKind, named: &[(String, String)
         name: of("name"),
         range: headers.get(RANGE).and_then(|range| read_range(range.to_str().ok()?)),
         range_of: if_range.unwrap_or_default(),
-        head_only: request.method() == Method::HEAD,
+        head_only,
     };
-    match opened(gateway, &request, wanted).await {
-        Ok((head, parts)) => answer(headers, &head, parts),
+    match opened(gateway, &extensions, &headers, wanted).await {
+        Ok((head, parts)) => answer(&headers, &head, parts),
         Err(error) => refused(&error),
     }
 }
 
 async fn opened(
     gateway: &Gateway,
-    request: &Request,
+    extensions: &Extensions,
+    headers: &HeaderMap,
     wanted: OpenFileRequest,
-) -> Result<(FileHead, Streaming<madang_proto::catalog::v1::OpenFileResponse>), Error> {
-    let signed = ncp_signature::is_present(request.headers());
-    let principal = principal(request.extensions().get::<Credential>(), signed, false)?;
-    let context = request::context(request.extensions(), principal);
+) -> Result<(FileHead, Streaming<OpenFileResponse>), Error> {
+    let principal = principal(extensions.get::<Credential>(), ncp_signature::is_present(headers), false)?;
+    let context = request::context(extensions, principal);
     let mut parts = gateway.actions.clone().open_file(rpc::request(&context, wanted)).await?.into_inner();
     match parts.message().await?.and_then(|message| message.part) {
         Some(Part::Head(head)) => Ok((head, parts)),
@@ -83,7 +84,7 @@ async fn opened(
     }
 }
 
-fn answer(asked: &HeaderMap, head: &FileHead, parts: Streaming<madang_proto::catalog::v1::OpenFileResponse>) -> Response {
+fn answer(asked: &HeaderMap, head: &FileHead, parts: Streaming<OpenFileResponse>) -> Response {
     if !head.link.is_empty() {
         return elsewhere(&head.link);
     }
