@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How often files that went are removed.
-const SWEEP_EVERY: Duration = Duration::from_secs(30);
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 /// How long a file waits for its change: longer than any upload or load.
 const WAITS_FOR: TimeDelta = TimeDelta::days(1);
 /// How long a file that went can still be read by those who began before.

@@ -16,7 +16,11 @@ pub(super) fn operations() -> Vec<Operation> {
     ];
     let beside = beside.into_iter().map(|(path, summary)| Operation::ckan("CKAN", "get", path, summary).gives(map()));
     let bytes = || json!({"type": "string", "contentMediaType": "application/octet-stream"});
-    let file = |path, summary| Operation::ckan("CKAN files", "get", path, summary).gives_types(&[("*/*", bytes())]);
+    let file = |path, summary| {
+        let file = Operation::ckan("CKAN files", "get", path, summary).gives_types(&[("*/*", bytes())]);
+        let file = file.also(206, "The part that Range names.").also(302, "The file is elsewhere.");
+        file.also(304, "The caller has it.").also(416, "The file has no such bytes.")
+    };
     let files = [
         file("/dataset/{id}/resource/{resource}/download", "A resource's file, or a part of it; 302 to a linked one"),
         file("/dataset/{id}/resource/{resource}/download/{filename}", "The same; the name is for people"),
