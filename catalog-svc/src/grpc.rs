@@ -3,18 +3,19 @@
 use futures::{StreamExt, stream::BoxStream};
 use madang_kit::rpc;
 use madang_proto::catalog::v1::{
-    ActRequest, ActResponse, CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest, CreateOrganizationRequest, Dataset,
-    DeleteRequest, DeleteResponse, DeleteRowsRequest, DeleteRowsResponse, DemandOrganizationRequest, DemandOrganizationResponse,
-    DescribeReaderRequest, DescribeReaderResponse, FenceRunRequest, FenceRunResponse, FindTableRequest, FindTableResponse, GetRequest,
-    InspectFilesResponse, ListDatasetsResponse, ListObjectVersionsRequest, ListObjectVersionsResponse, ListOrganizationsResponse,
-    ListRequest, ListTableVersionsRequest, ListTableVersionsResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest,
-    PutUserResponse, QueryTableRequest, ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse,
-    UpdateDatasetRequest, UpdateOrganizationRequest, UploadTableRequest, UploadTableResponse, actions_server, catalog_server,
-    permissions_server, read_table_response::Part, table_commits_server, users_server,
+    ActRequest, ActResponse, ActWithFilesRequest, CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest,
+    CreateOrganizationRequest, Dataset, DeleteRequest, DeleteResponse, DeleteRowsRequest, DeleteRowsResponse, DemandOrganizationRequest,
+    DemandOrganizationResponse, DescribeReaderRequest, DescribeReaderResponse, FenceRunRequest, FenceRunResponse, FindTableRequest,
+    FindTableResponse, GetRequest, InspectFilesResponse, ListDatasetsResponse, ListObjectVersionsRequest, ListObjectVersionsResponse,
+    ListOrganizationsResponse, ListRequest, ListTableVersionsRequest, ListTableVersionsResponse, OpenFileRequest, OpenFileResponse,
+    OpenTableRequest, OpenTableResponse, Organization, PutUserRequest, PutUserResponse, QueryTableRequest, ReadTableRequest,
+    ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, UpdateDatasetRequest, UpdateOrganizationRequest, UploadTableRequest,
+    UploadTableResponse, actions_server, catalog_server, open_file_response::Part as FilePart, permissions_server,
+    read_table_response::Part, table_commits_server, users_server,
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{Catalog, ckan, dataset, delete, find, organization, reader, table, thing, upload, user};
+use crate::{Catalog, ckan, dataset, delete, file, find, organization, reader, table, thing, upload, user};
 
 /// The largest commit: a table of some 100,000 files.
 pub(crate) const COMMIT_BYTES: usize = 32 << 20;
@@ -165,9 +166,24 @@ impl permissions_server::Permissions for Catalog {
 
 #[tonic::async_trait]
 impl actions_server::Actions for Catalog {
+    type OpenFileStream = BoxStream<'static, std::result::Result<OpenFileResponse, Status>>;
+
     async fn act(&self, request: Request<ActRequest>) -> Answer<ActResponse> {
         let context = rpc::context(&request)?;
-        Ok(Response::new(ckan::act(self, context, request.into_inner()).await?))
+        Ok(Response::new(ckan::act(self, context, request.into_inner(), Vec::new()).await?))
+    }
+
+    async fn act_with_files(&self, request: Request<Streaming<ActWithFilesRequest>>) -> Answer<ActResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(ckan::act_with_files(self, context, request.into_inner()).await?))
+    }
+
+    async fn open_file(&self, request: Request<OpenFileRequest>) -> Answer<Self::OpenFileStream> {
+        let context = rpc::context(&request)?;
+        let opened = file::open::open(self, &context, request.into_inner()).await?;
+        let head = futures::stream::iter([Ok(FilePart::Head(opened.head))]);
+        let pieces = opened.pieces.map(|piece| piece.map(FilePart::Chunk).map_err(Status::from));
+        Ok(Response::new(head.chain(pieces).map(|part| part.map(|part| OpenFileResponse { part: Some(part) })).boxed()))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`grpc`] is the contract's face: it reads a request, calls one function of [`organization`], [`dataset`] or [`table`], and shapes
 //! the answer. [`ckan`] is CKAN's face of the same rows. SQL lives in [`store`], one file per thing. [`permission`] holds the only permission function. [`publish`] is the
-//! journal through which every table version comes to be. [`compact`] and [`vacuum`] keep tables small behind everybody's back.
+//! journal through which every table version comes to be. [`file`] keeps uploads, [`loader`] makes tables of them. [`compact`] and [`vacuum`] keep tables small behind everybody's back.
 
 mod ckan;
 mod column;
@@ -10,9 +10,11 @@ mod compact;
 mod dataset;
 mod delete;
 mod error;
+mod file;
 mod find;
 mod format;
 mod grpc;
+mod loader;
 mod merge;
 mod options;
 mod organization;
@@ -32,8 +34,10 @@ mod widen;
 
 use std::{path::PathBuf, sync::Arc};
 
-use madang_kit::{Clock, Db, Drain, Error, Result, assertion::AllowList, ckan::SiteOptions, housekeeping, rpc::Served};
-use madang_lake::{Lake, Limits};
+use madang_kit::{
+    Clock, Db, Drain, Error, Result, assertion::AllowList, bell::Bell, ckan::SiteOptions, housekeeping, outbound::FetchAllow, rpc::Served,
+};
+use madang_lake::{Files, Lake, Limits};
 use madang_proto::catalog::v1::{
     actions_server::ActionsServer, catalog_server::CatalogServer, permissions_server::PermissionsServer,
     table_commits_server::TableCommitsServer, users_server::UsersServer,
@@ -46,6 +50,10 @@ pub struct Options {
     pub database: Db,
     /// The table store.
     pub lake: Arc<dyn Lake>,
+    /// The store of uploaded files.
+    pub files: Arc<dyn Files>,
+    /// Where linked files may be fetched from beyond public addresses.
+    pub fetch_allow: FetchAllow,
     /// Where uploads are spooled; emptied at start.
     pub spool_dir: PathBuf,
     /// The largest upload, in bytes.
@@ -63,6 +71,10 @@ pub struct Options {
 struct Catalog {
     db: Db,
     lake: Arc<dyn Lake>,
+    files: Arc<dyn Files>,
+    fetch_allow: Arc<FetchAllow>,
+    /// Rings when something waits to be loaded.
+    loads: Bell,
     spool: spool::Spool,
     /// On each uploaded file.
     limits: Limits,
@@ -84,8 +96,11 @@ pub fn allow_list() -> AllowList {
 pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
     options.database.migrate(&store::MIGRATIONS).await.map_err(Error::internal)?;
     let catalog = Catalog {
+        loads: Bell::new("madang_loads", &options.database, drain),
         db: options.database,
         lake: options.lake,
+        files: options.files,
+        fetch_allow: Arc::new(options.fetch_allow),
         spool: spool::Spool::open(options.spool_dir, options.upload_bytes, options.unpacked_bytes).await?,
         limits: Limits { decoded_bytes: options.unpacked_bytes, ..Limits::STEP },
         clock: options.clock,
@@ -96,6 +111,8 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
     publish::spawn_retries(catalog.clone(), drain);
     compact::spawn(catalog.clone(), drain);
     vacuum::spawn(catalog.clone(), drain);
+    file::spawn(catalog.clone(), drain);
+    loader::spawn(&catalog, drain).await?;
     housekeeping::spawn(&catalog.db, &catalog.clock, drain);
     let routes = Routes::new(CatalogServer::new(catalog.clone()))
         .add_service(TableCommitsServer::new(catalog.clone()).max_decoding_message_size(grpc::COMMIT_BYTES))

@@ -59,6 +59,8 @@ pub(crate) async fn decide(
     let now = catalog.clock.now();
     for change in changes {
         let columns = serde_json::to_string(&change.schema).map_err(Error::internal)?;
+        let primary = table::primary_in(tx, &change.dataset.to_string()).await?;
+        let columns = primary.filter(|primary| primary.id == change.table.as_str()).map(|_| columns);
         dataset::touch(tx, &change.dataset.to_string(), now, columns).await?;
         let rows: u64 = change.files.iter().map(|file| file.rows).sum();
         let detail = json!({"table": change.table, "mode": change.mode, "rows": rows, "run": run.map(|run| run.run)});
@@ -90,26 +92,19 @@ pub(crate) async fn record(catalog: &Catalog, tx: &mut Tx, changes: &[Change], r
 async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result<Decided> {
     let dataset = change.dataset.to_string();
     dataset::lock(tx, &dataset).await?;
-    let there = table::lock_primary(tx, &dataset).await?;
+    let there = table::lock_of(tx, &dataset, change.table.as_str()).await?;
     check_age(change)?;
     let is_next = there.as_ref().is_none_or(|table| !table.open);
     let (number, is_new_schema) = match (there, &change.made_for) {
-        (Some(table), Some(schema)) if table.id == change.table.as_str() => {
+        (Some(table), Some(schema)) => {
             check_unchanged(tx, change, &table, schema).await?;
             check_columns(change, &table.schema)?;
             (table.publishes + 1, table.schema != change.schema)
         }
         (None, None) => {
             change.schema.check().map_err(lake_error)?;
-            let resource = dataset::Resource {
-                id: change.table.to_string(),
-                dataset_id: dataset,
-                name: change.resource_name.clone(),
-                format: "CSV".to_owned(),
-                created_at: catalog.clock.now(),
-            };
-            dataset::insert_resource(tx, &resource).await?;
-            table::insert(tx, &resource.id, &change.schema).await?;
+            add_resource(catalog, tx, change, dataset).await?;
+            table::insert(tx, change.table.as_str(), &change.schema).await?;
             (1, true)
         }
         _ => return Err(moved()),
@@ -119,6 +114,23 @@ async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result
         schema_version::note(tx, change.table.as_str(), &change.schema).await?;
     }
     Ok(Decided { table: change.table.clone(), number, is_next })
+}
+
+/// A table is made for a resource that is there, or brings one: then it is the dataset's first table.
+async fn add_resource(catalog: &Catalog, tx: &mut Tx, change: &Change, dataset: String) -> Result<()> {
+    match table::resource_of(tx, &dataset, change.table.as_str()).await? {
+        Some(true) => return Ok(()),
+        None if table::primary_in(tx, &dataset).await?.is_none() => {}
+        _ => return Err(moved()),
+    }
+    let resource = dataset::Resource {
+        id: change.table.to_string(),
+        dataset_id: dataset,
+        name: change.resource_name.clone(),
+        format: "CSV".to_owned(),
+        created_at: catalog.clock.now(),
+    };
+    dataset::insert_resource(tx, &resource).await
 }
 
 /// Files that waited so long may be taken by the vacuum before they are in a version.

@@ -68,6 +68,11 @@ impl Spool {
         Allowance { left: self.unpacked_limit, limit: self.unpacked_limit, what: "an unpacked upload" }
     }
 
+    /// A place for a file that somebody else writes.
+    pub(crate) fn place(&self) -> Result<TempPath> {
+        Ok(NamedTempFile::new_in(self.folder.as_path()).map_err(Error::internal)?.into_temp_path())
+    }
+
     /// Begins a file.
     pub(crate) fn create(&self) -> Result<SpoolFile> {
         let (file, path) = NamedTempFile::new_in(self.folder.as_path()).map_err(Error::internal)?.into_parts();
@@ -80,6 +85,12 @@ impl SpoolFile {
     pub(crate) async fn write(&mut self, bytes: &Bytes, allowance: &mut Allowance) -> Result<()> {
         allowance.take(bytes.len() as u64)?;
         self.file.write_all(bytes).await.map_err(Error::internal)
+    }
+
+    /// Ends the file as it came.
+    pub(crate) async fn keep(mut self) -> Result<TempPath> {
+        self.file.flush().await.map_err(Error::internal)?;
+        Ok(self.path)
     }
 
     /// Ends the file and unpacks it if it is gzip; it lives as long as the returned path.

@@ -5,12 +5,15 @@
 //! * Writing: [`Engine`] converts a file (`ingest/`) or a row stream into Parquet files of disjoint `_id` ranges (`write/`), and
 //!   one commit makes them a version (`delta/`).
 //! * Rewriting: merges, deletes, wider columns and compaction write files that take the place of others (`rewrite/`).
-//! * Object Storage (`objects/`) and the rows between the nodes of data flows (`flow/`).
+//! * A file with bad rows (`load.rs`, `ingest/lenient/`): types from the whole file, bad rows in a list.
+//! * Object Storage (`objects/`), uploaded files (`files.rs`) and the rows between the nodes of data flows (`flow/`).
 //! * Reading: a page seeks by row counts (`read.rs`); a query is planned over resolved file lists only (`query/`).
 
 mod delta;
+mod files;
 mod flow;
 mod ingest;
+mod load;
 mod objects;
 mod query;
 mod read;
@@ -30,8 +33,8 @@ use std::{
 
 use async_trait::async_trait;
 use madang_lake::{
-    Change, CommitInfo, DataFile, Error, Filter, Input, Inspection, Lake, Limits, Merge, Objects, ReadOptions, Result, Rewrite, RowIds,
-    RowStream, Schema, Snapshot, Staged, TableId, VersionInfo,
+    Change, CommitInfo, DataFile, Error, Files, Filter, Input, Inspection, Lake, Limits, Load, Loaded, Merge, Objects, ReadOptions, Result,
+    Rewrite, RowIds, RowStream, Schema, Snapshot, Staged, TableId, VersionInfo,
 };
 use object_store::ObjectStore;
 use serde_json::Value;
@@ -83,6 +86,11 @@ impl Engine {
     pub fn objects(&self) -> Arc<dyn Objects> {
         self.objects.0.clone()
     }
+
+    /// Uploaded files below the same root.
+    pub fn files(&self) -> Arc<dyn Files> {
+        Arc::new(files::Stored { store: self.store.clone() })
+    }
 }
 
 /// Object Storage, which has nothing to print.
@@ -105,6 +113,10 @@ impl Lake for Engine {
         let ingest::Converting { batches, columns } = ingest::convert(input, schema, *limits, &self.scratch);
         let files = write::write(self.target(table), schema, batches, ids).await?;
         Ok(Staged { files, columns: columns.await.map_err(storage)? })
+    }
+
+    async fn load(&self, table: &TableId, load: &Load, limits: &Limits, ids: &dyn RowIds) -> Result<Loaded> {
+        load::load(self, table, load, *limits, ids).await
     }
 
     async fn stage_rows(&self, table: &TableId, rows: RowStream, schema: &Schema, ids: &dyn RowIds) -> Result<Staged> {

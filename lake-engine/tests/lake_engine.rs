@@ -14,6 +14,8 @@ mod crash;
 mod inspect;
 #[path = "lake_engine/json.rs"]
 mod json;
+#[path = "lake_engine/load.rs"]
+mod load;
 #[path = "lake_engine/merge.rs"]
 mod merge;
 #[path = "lake_engine/paging.rs"]

@@ -10,15 +10,17 @@
 //! * A file is never changed. [`Lake::merge`], [`Lake::delete`], [`Lake::widen`] and [`Lake::compact`] write files that take the
 //!   place of others ([`Rewrite`]); a row that stays keeps its id.
 //! * Rows between the nodes of a data flow ([`Flow`]) are of more types than a table can hold, and never a table's. [`Objects`] is
-//!   Object Storage, where flows read and write.
+//!   Object Storage, where flows read and write. [`Files`] holds what people upload.
 //! * Only catalog-svc calls [`Lake::create`] and [`Lake::commit`].
 
 mod conform;
 mod error;
 mod export;
+mod files;
 mod flow;
 mod inspection;
 mod ipc;
+mod load;
 mod objects;
 mod render;
 mod rewrite;
@@ -29,9 +31,11 @@ mod wire;
 pub use conform::{Conform, is_value};
 pub use error::{Error, Result};
 pub use export::{ExportFormat, export};
+pub use files::{Files, check_file_key};
 pub use flow::{Conformed, Flow, ObjectFormat, Question, ROW_NUMBER, Relation};
 pub use inspection::Inspection;
 pub use ipc::{Decoder, Encoder};
+pub use load::{BadRows, Load, Loaded};
 pub use objects::{Object, Objects, Place, check_bucket, check_key, check_new_bucket, check_prefix};
 pub use render::{RAW_JSON, write_csv_header, write_csv_rows, write_json_lines, write_json_objects, write_json_rows};
 pub use rewrite::{Merge, Positions, Rewrite};

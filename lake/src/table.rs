@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Error, Inspection, Merge, Result, Rewrite, Schema};
+use crate::{Error, Inspection, Load, Loaded, Merge, Result, Rewrite, Schema};
 
 /// A table's identifier: the text of its 128-bit id as a UUID. It names the table's folder, so it is checked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -101,6 +101,10 @@ pub enum Format {
     Json,
     /// Parquet without nested columns.
     Parquet,
+    /// A workbook of Office Open XML: its first visible sheet.
+    Xlsx,
+    /// A spreadsheet of OpenDocument: its first sheet.
+    Ods,
 }
 
 /// What happens to the rows that are already there.
@@ -437,6 +441,13 @@ pub trait Lake: Send + Sync + 'static {
     /// Converts a file into Parquet files below the table's folder. Columns are matched by name; a nullable column that
     /// the file lacks becomes null; a column that `schema` lacks or a cell that does not convert is an error.
     async fn stage(&self, table: &TableId, input: &Input, schema: &Schema, limits: &Limits, ids: &dyn RowIds) -> Result<Staged>;
+
+    /// Converts a file as [`Lake::stage`] does, but chooses the columns by itself and sets bad rows aside: lines of another width than
+    /// the header, bytes that are no text, cells that fit no column's type. Of files that are mostly bad none is kept.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a file that is none of its format, or mostly bad.
+    async fn load(&self, table: &TableId, load: &Load, limits: &Limits, ids: &dyn RowIds) -> Result<Loaded>;
 
     /// Writes a stream of rows into Parquet files below the table's folder, cast to `schema`, columns matched by name.
     async fn stage_rows(&self, table: &TableId, rows: RowStream, schema: &Schema, ids: &dyn RowIds) -> Result<Staged>;

@@ -25,9 +25,12 @@ pub(crate) type Part = (Served, AllowList);
 /// The catalogue.
 pub(crate) async fn catalog(process: &Process) -> Result<Part> {
     process.lock("catalog")?;
+    let lake = lake(process)?;
     let options = madang_catalog::Options {
         database: process.database(process.config.catalog.database_url.as_ref(), "catalog").await?,
-        lake: lake(process)?,
+        files: lake.files(),
+        lake,
+        fetch_allow: FetchAllow::parse(&process.config.fetch_allow).map_err(Error::internal)?,
         spool_dir: process.scratch("uploads")?,
         upload_bytes: process.config.upload_bytes,
         unpacked_bytes: process.config.unpacked_bytes,

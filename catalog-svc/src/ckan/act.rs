@@ -13,7 +13,7 @@ use madang_kit::{
 use madang_proto::catalog::v1::{ActRequest, ActResponse, act_response};
 use serde_json::{Value, json};
 
-use super::actions;
+use super::{actions, upload::Uploaded};
 use crate::{
     Catalog,
     permission::{self, Action},
@@ -35,11 +35,15 @@ pub(crate) struct Act {
     /// The caller's name; empty without a credential. Refusals show it.
     pub(crate) user: String,
     pub(crate) now: DateTime<Utc>,
+    /// Stored files that came with it.
+    pub(crate) uploads: Vec<Uploaded>,
+    /// Whether something waits to be loaded.
+    pub(crate) wishes: bool,
     reads: bool,
 }
 
-/// Does what a request says.
-pub(crate) async fn act(catalog: &Catalog, context: Context, request: ActRequest) -> Result<ActResponse> {
+/// Does what a request says, with files that are stored already.
+pub(crate) async fn act(catalog: &Catalog, context: Context, request: ActRequest, uploads: Vec<Uploaded>) -> Result<ActResponse> {
     let reader = permission::reader(&catalog.db, &context.principal).await?;
     let (source, ticket) = if request.reads {
         (Source::from(&catalog.db), None)
@@ -50,19 +54,8 @@ pub(crate) async fn act(catalog: &Catalog, context: Context, request: ActRequest
             Claim::New(ticket) => (Source::Tx(tx), Some(ticket)),
         }
     };
-    let mut act = Act {
-        site: catalog.site.clone(),
-        user: context.principal.name.clone(),
-        now: catalog.clock.now(),
-        catalog: catalog.clone(),
-        action: request.action,
-        dict: serde_json::from_slice(&request.dict).map_err(Error::internal)?,
-        site_url: request.site_url,
-        reads: request.reads,
-        context,
-        source,
-        reader,
-    };
+    let dict = serde_json::from_slice(&request.dict).map_err(Error::internal)?;
+    let mut act = Act { uploads, ..Act::new(catalog, context, &request, dict, source, reader) };
     let outcome = match actions::handler(&mut act) {
         Some(handler) => handler.await,
         None => Err(Refusal::Unknown),
@@ -73,12 +66,36 @@ pub(crate) async fn act(catalog: &Catalog, context: Context, request: ActRequest
             if let Source::Tx(tx) = &act.source {
                 tx.settled().await?; // it may tell of what others did
             }
-            Ok(ActResponse { outcome: Some(act_response::Outcome::Refusal(refusal.wire()?)) })
+            refused(refusal)
         }
     }
 }
 
+/// The answer to a refused action.
+pub(crate) fn refused(refusal: Refusal) -> Result<ActResponse> {
+    Ok(ActResponse { outcome: Some(act_response::Outcome::Refusal(refusal.wire()?)) })
+}
+
 impl Act {
+    /// A call of an action.
+    pub(crate) fn new(catalog: &Catalog, context: Context, request: &ActRequest, dict: Dict, source: Source, reader: Reader) -> Self {
+        Self {
+            site: catalog.site.clone(),
+            user: context.principal.name.clone(),
+            now: catalog.clock.now(),
+            catalog: catalog.clone(),
+            action: request.action.clone(),
+            dict,
+            site_url: request.site_url.clone(),
+            uploads: Vec::new(),
+            wishes: false,
+            reads: request.reads,
+            context,
+            source,
+            reader,
+        }
+    }
+
     /// Writes the audit record, keeps the answer for repetitions, makes all of it durable.
     async fn end(mut self, value: Value, ticket: Option<Ticket>) -> Result<ActResponse> {
         let bytes = serde_json::to_vec(&value).map_err(Error::internal)?;
@@ -91,6 +108,9 @@ impl Act {
         }
         if let Source::Tx(tx) = self.source {
             tx.commit().await?;
+        }
+        if self.wishes {
+            self.catalog.loads.ring();
         }
         Ok(answer)
     }

@@ -7,8 +7,8 @@ use futures::{
 use madang_kit::ckan::Outcome;
 
 use super::{
-    Act, activity, autocomplete, collaborator, follow, group, license, member, option, package, relationship, resource, status, tag, task,
-    translation, user, view, vocabulary,
+    Act, activity, autocomplete, collaborator, follow, group, license, load, member, option, package, relationship, resource, status, tag,
+    task, translation, user, view, vocabulary,
 };
 
 /// What an action's name stands for; `None` if there is no such action.
@@ -125,6 +125,9 @@ pub(super) fn handler(act: &mut Act) -> Option<BoxFuture<'_, Outcome>> {
         "task_status_update" => task::update(act).boxed(),
         "task_status_update_many" => task::update_many(act).boxed(),
         "task_status_delete" => task::delete(act).boxed(),
+        "xloader_submit" | "datapusher_submit" => load::submit(act).boxed(),
+        "xloader_status" | "datapusher_status" => load::status(act).boxed(),
+        "xloader_hook" | "datapusher_hook" => load::hook(act).boxed(),
         "term_translation_show" => translation::show(act).boxed(),
         "term_translation_update" => translation::update(act).boxed(),
         "term_translation_update_many" => translation::update_many(act).boxed(),

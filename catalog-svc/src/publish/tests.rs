@@ -21,9 +21,13 @@ async fn open(folder: &Path) -> Catalog {
     let scratch = folder.join("scratch");
     std::fs::create_dir_all(&scratch).expect("a folder");
     let options = EngineOptions { scratch, durability: madang_lake_engine::Durability::Fast, ..EngineOptions::new(folder.join("root")) };
+    let engine = Engine::open(options).expect("an engine");
     Catalog {
+        loads: madang_kit::bell::Bell::new("loads", &db, &madang_kit::Drain::default()),
         db,
-        lake: Arc::new(Engine::open(options).expect("an engine")),
+        files: engine.files(),
+        fetch_allow: Arc::default(),
+        lake: Arc::new(engine),
         spool: Spool::open(folder.join("spool"), 1 << 20, 1 << 20).await.expect("a spool"),
         limits: Limits::STEP,
         clock: Clock::default(),

@@ -2,6 +2,8 @@
 
 pub(crate) mod ckan;
 pub(crate) mod dataset;
+pub(crate) mod file;
+pub(crate) mod load;
 pub(crate) mod organization;
 pub(crate) mod publish;
 pub(crate) mod schema_version;

@@ -39,6 +39,8 @@ impl TryFrom<Row> for Table {
 const SELECT: &str = "SELECT t.id, t.columns, t.publishes, t.kept_from,
     EXISTS (SELECT 1 FROM publish_change c WHERE c.table_id = t.id AND c.version IS NULL) AS open FROM lake_table t WHERE t.id = ";
 
+const FOR_UPDATE: &str = " FOR UPDATE OF t";
+
 /// A dataset's primary table: that of its first resource that has one.
 const PRIMARY: &str = "(SELECT l.id FROM lake_table l JOIN resource r ON r.id = l.id
     WHERE r.dataset_id = $1 AND r.state = 'active' ORDER BY r.position LIMIT 1)";
@@ -49,19 +51,36 @@ pub(crate) async fn primary(db: &Db, dataset: &str) -> Result<Option<Table>> {
     db.query(text).bind(dataset.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
 }
 
-/// A dataset's primary table, locked until the transaction ends.
-pub(crate) async fn lock_primary(tx: &mut Tx, dataset: &str) -> Result<Option<Table>> {
-    locked(tx, PRIMARY, dataset).await
+/// A dataset's primary table, inside a transaction.
+pub(crate) async fn primary_in(tx: &mut Tx, dataset: &str) -> Result<Option<Table>> {
+    let text = sqlx::AssertSqlSafe(format!("{SELECT}{PRIMARY}"));
+    tx.query(text).bind(dataset.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
 }
 
 /// A table, locked until the transaction ends.
 pub(crate) async fn lock(tx: &mut Tx, id: &str) -> Result<Option<Table>> {
-    locked(tx, "$1", id).await
+    let text = sqlx::AssertSqlSafe(format!("{SELECT}$1{}", tx.pick("", FOR_UPDATE)));
+    tx.query(text).bind(id.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
 }
 
-async fn locked(tx: &mut Tx, which: &str, value: &str) -> Result<Option<Table>> {
-    let text = sqlx::AssertSqlSafe(format!("{SELECT}{which}{}", tx.pick("", " FOR UPDATE OF t")));
-    tx.query(text).bind(value.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
+/// A table of a dataset, locked until the transaction ends.
+pub(crate) async fn lock_of(tx: &mut Tx, dataset: &str, id: &str) -> Result<Option<Table>> {
+    let of = "AND EXISTS (SELECT 1 FROM resource r WHERE r.id = t.id AND r.dataset_id = $2 AND r.state = 'active')";
+    let text = sqlx::AssertSqlSafe(format!("{SELECT}$1 {of}{}", tx.pick("", FOR_UPDATE)));
+    tx.query(text).bind(id.to_owned()).bind(dataset.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
+}
+
+/// Whether a resource is there, and whether it is an active one of a dataset.
+pub(crate) async fn resource_of(tx: &mut Tx, dataset: &str, id: &str) -> Result<Option<bool>> {
+    let text = "SELECT dataset_id, state FROM resource WHERE id = $1";
+    let row: Option<(String, String)> = tx.query(text).bind(id.to_owned()).opt().await?;
+    Ok(row.map(|(owner, state)| owner == dataset && state == "active"))
+}
+
+/// The table of a resource.
+pub(crate) async fn find(db: &Db, id: &str) -> Result<Option<Table>> {
+    let text = sqlx::AssertSqlSafe(format!("{SELECT}$1"));
+    db.query(text).bind(id.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
 }
 
 /// Adds a table that nothing was published to.

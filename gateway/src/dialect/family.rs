@@ -28,7 +28,7 @@ impl Family {
         match (segments.next(), segments.next(), segments.next()) {
             (Some("api"), Some("v1"), Some(third)) if DATA_FLOW.contains(&third) => Self::DataFlow,
             (Some("api"), Some("v1"), _) => Self::Dhub,
-            (Some("api" | "datastore" | "dataset" | "feeds"), ..) => Self::Ckan,
+            (Some("api" | "datastore" | "dataset" | "feeds" | "uploads"), ..) => Self::Ckan,
             (Some("source" | "auth" | "rawstore"), ..) => Self::SpecStore,
             (Some("v1" | "r" | "dataspace"), ..) => Self::Dataspace,
             _ => Self::Madang,

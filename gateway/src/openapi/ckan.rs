@@ -15,6 +15,18 @@ pub(super) fn operations() -> Vec<Operation> {
         ("/api/i18n/{language}", "Translations of the web pages, which are not here"),
     ];
     let beside = beside.into_iter().map(|(path, summary)| Operation::ckan("CKAN", "get", path, summary).gives(map()));
+    let bytes = || json!({"type": "string", "contentMediaType": "application/octet-stream"});
+    let file = |path, summary| {
+        let file = Operation::ckan("CKAN files", "get", path, summary).gives_types(&[("*/*", bytes())]);
+        let file = file.also(206, "The part that Range names.").also(302, "The file is elsewhere.");
+        file.also(304, "The caller has it.").also(416, "The file has no such bytes.")
+    };
+    let files = [
+        file("/dataset/{id}/resource/{resource}/download", "A resource's file, or a part of it; 302 to a linked one"),
+        file("/dataset/{id}/resource/{resource}/download/{filename}", "The same; the name is for people"),
+        file("/dataset/{id}/resource/{resource}/bad-rows.csv", "The rows that a resource's table lacks, with line, column and reason"),
+        file("/uploads/group/{name}", "A picture of a group or an organization"),
+    ];
     let typing = [("dataset", "incomplete"), ("tag", "incomplete"), ("user", "q"), ("group", "q"), ("organization", "q")];
     let typing = typing.into_iter().map(|(kind, word)| {
         let path = format!("/api/util/{kind}/autocomplete");
@@ -24,7 +36,7 @@ pub(super) fn operations() -> Vec<Operation> {
         let get = action.reads.then(|| described(action, "get"));
         get.into_iter().chain([described(action, "post")])
     });
-    beside.chain(typing).chain(actions).collect()
+    beside.chain(files).chain(typing).chain(actions).collect()
 }
 
 fn described(action: &Action, method: &'static str) -> Operation {

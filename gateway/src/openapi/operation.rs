@@ -187,6 +187,12 @@ impl Operation {
         self
     }
 
+    /// A further answer, without a body of its own.
+    pub(super) fn also(mut self, status: u16, about: &str) -> Self {
+        self.answers.push((status, json!({"description": about})));
+        self
+    }
+
     /// The id in its answer is the one of these paths and of those below them.
     pub(super) fn leads_to(mut self, paths: &'static [&'static str], key: &'static str) -> Self {
         self.leads_to = Some((paths, key));

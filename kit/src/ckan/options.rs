@@ -125,6 +125,9 @@ options! {
     facets_limit: i64 = 50, "ckan.search.facets.limit", "values of a facet.";
     max_resource_size: i64 = 10, "ckan.max_resource_size", "MB of an uploaded file.";
     max_image_size: i64 = 2, "ckan.max_image_size", "MB of an uploaded picture.";
+    upload_group_types: Vec<String> = words("image"), "ckan.upload.group.types", "kinds of files that may be pictures of groups.";
+    upload_group_mimetypes: Vec<String> = words("image/png image/gif image/jpeg"), "ckan.upload.group.mimetypes", "their media types.";
+    loader_enabled: bool = true, "madang.loader.enabled", "resources become tables by themselves.";
     create_default_api_keys: bool = false, "ckan.auth.create_default_api_keys", "new users get a key.";
     create_user_via_web: bool = true, "ckan.auth.create_user_via_web", "everybody may make users on the web pages.";
     remove_deleted_packages: bool = true, "ckan.search.remove_deleted_packages", "searches do not find deleted datasets.";

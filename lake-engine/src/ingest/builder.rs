@@ -1,12 +1,11 @@
 //! Arrow batches in the making: cells become values of their column's type without loss, or say why they don't.
 
-use std::sync::Arc;
-
 use arrow::{
     array::{
-        ArrayRef, BooleanBuilder, Date32Builder, Float32Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder,
-        TimestampMicrosecondBuilder, new_null_array,
+        ArrayBuilder, ArrayRef, BooleanArray, BooleanBuilder, Date32Builder, Float32Builder, Float64Builder, Int32Builder, Int64Builder,
+        RecordBatch, StringBuilder, TimestampMicrosecondBuilder, new_null_array,
     },
+    compute::filter_record_batch,
     datatypes::SchemaRef,
 };
 use madang_lake::{Column, ColumnType, Error, Result, Schema};
@@ -26,6 +25,8 @@ pub(super) struct Table {
     places: Vec<Option<usize>>,
     rows: usize,
     bytes: usize,
+    /// Rows of the batch that are left out.
+    dropped: Vec<usize>,
 }
 
 impl Table {
@@ -42,14 +43,14 @@ impl Table {
                 return Err(Error::invalid(format!("the file lacks the column '{}', which must not be empty", column.name)));
             }
         }
-        Ok(Self { schema: schema.arrow(), builders, places, rows: 0, bytes: 0 })
+        Ok(Self { schema: schema.arrow(), builders, places, rows: 0, bytes: 0, dropped: Vec::new() })
     }
 
     /// For rows whose cells are named: one builder for each column of the schema, in its order.
     pub(super) fn for_schema(schema: &Schema) -> Self {
         let builders: Vec<_> = schema.columns.iter().cloned().map(Builder::new).collect();
         let places = (0..builders.len()).map(Some).collect();
-        Self { schema: schema.arrow(), builders, places, rows: 0, bytes: 0 }
+        Self { schema: schema.arrow(), builders, places, rows: 0, bytes: 0, dropped: Vec::new() }
     }
 
     /// Ends a row that took so many bytes of the file, and says whether the batch is full.
@@ -57,6 +58,21 @@ impl Table {
         self.rows += 1;
         self.bytes += bytes;
         self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
+    }
+
+    /// Leaves out the row at hand, of which some cells may be there; it is to be ended all the same.
+    pub(super) fn drop_row(&mut self) {
+        self.fill_row();
+        self.dropped.push(self.rows);
+    }
+
+    /// Leaves the cells of the row at hand empty that are not there yet.
+    pub(super) fn fill_row(&mut self) {
+        for builder in &mut self.builders {
+            if builder.cells().len() == self.rows {
+                builder.append_null();
+            }
+        }
     }
 
     /// Whether a batch is begun.
@@ -71,9 +87,19 @@ impl Table {
             Some(place) => filled[*place].clone(),
             None => new_null_array(field.data_type(), self.rows),
         });
-        let columns = columns.collect();
-        (self.rows, self.bytes) = (0, 0);
-        RecordBatch::try_new(self.schema.clone(), columns).map_err(storage)
+        let batch = RecordBatch::try_new(self.schema.clone(), columns.collect()).map_err(storage)?;
+        let rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
+        if self.dropped.is_empty() {
+            return Ok(batch);
+        }
+        let mut kept = vec![true; rows];
+        for dropped in self.dropped.drain(..) {
+            if let Some(kept) = kept.get_mut(dropped) {
+                *kept = false;
+            }
+        }
+        filter_record_batch(&batch, &BooleanArray::from(kept)).map_err(storage)
     }
 }
 
@@ -157,6 +183,11 @@ impl Builder {
         if !self.column.nullable {
             return Err("it must not be empty".to_owned());
         }
+        self.append_null();
+        Ok(())
+    }
+
+    fn append_null(&mut self) {
         match &mut self.cells {
             Cells::Bool(builder) => builder.append_null(),
             Cells::Int32(builder) => builder.append_null(),
@@ -167,20 +198,33 @@ impl Builder {
             Cells::Date(builder) => builder.append_null(),
             Cells::Timestamp { builder, .. } => builder.append_null(),
         }
-        Ok(())
     }
 
     fn finish(&mut self) -> ArrayRef {
+        self.cells().finish()
+    }
+
+    fn cells(&mut self) -> &mut dyn ArrayBuilder {
         match &mut self.cells {
-            Cells::Bool(builder) => Arc::new(builder.finish()),
-            Cells::Int32(builder) => Arc::new(builder.finish()),
-            Cells::Int64(builder) => Arc::new(builder.finish()),
-            Cells::Float(builder) => Arc::new(builder.finish()),
-            Cells::Double(builder) => Arc::new(builder.finish()),
-            Cells::Text(builder) => Arc::new(builder.finish()),
-            Cells::Date(builder) => Arc::new(builder.finish()),
-            Cells::Timestamp { builder, .. } => Arc::new(builder.finish()),
+            Cells::Bool(builder) => builder,
+            Cells::Int32(builder) => builder,
+            Cells::Int64(builder) => builder,
+            Cells::Float(builder) => builder,
+            Cells::Double(builder) => builder,
+            Cells::Text(builder) => builder,
+            Cells::Date(builder) => builder,
+            Cells::Timestamp { builder, .. } => builder,
         }
+    }
+
+    /// The column's name.
+    pub(super) fn name(&self) -> &str {
+        &self.column.name
+    }
+
+    /// Whether it holds texts.
+    pub(super) fn is_text(&self) -> bool {
+        self.column.kind == ColumnType::String
     }
 }
 

@@ -48,7 +48,7 @@ fn at(file: &mut File, start: u64) -> Result<()> {
 }
 
 /// Whether all the rest is UTF-8.
-fn is_utf8(file: &mut File) -> Result<bool> {
+pub(super) fn is_utf8(file: &mut File) -> Result<bool> {
     let mut piece = vec![0; PIECE];
     let mut kept = 0; // bytes of a character that the last piece cut in two
     loop {

@@ -121,7 +121,8 @@ impl Kind {
         }
     }
 
-    fn of(text: &str) -> Self {
+    /// The kind of a cell of delimited text that is not empty.
+    pub(super) fn of(text: &str) -> Self {
         if cell::boolean(text).is_some() {
             return Self::Bool;
         }

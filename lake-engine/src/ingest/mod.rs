@@ -2,7 +2,8 @@
 //!
 //! A file is read twice, once to find the columns and their types over all its rows, once to convert it. Both passes stream
 //! and run on a thread of their own. What a text means in each type is said once (`cell.rs`), so what was inferred always
-//! converts. One folder per format; each gives the same two functions, `inspect` and `convert`.
+//! converts. One folder per format; each gives the same two functions, `inspect` and `convert`; [`lenient`] has a second pair of
+//! them, for files whose bad rows are set aside.
 
 mod builder;
 mod cell;
@@ -10,7 +11,9 @@ mod csv;
 mod encoding;
 mod json;
 mod kind;
+pub(crate) mod lenient;
 mod parquet;
+mod sheet;
 mod texts;
 
 use std::{
@@ -23,7 +26,7 @@ use arrow::{
     datatypes::{DataType, Field, Schema as ArrowSchema},
 };
 use futures::stream::{self, BoxStream, StreamExt};
-use madang_lake::{Format, Input, Inspection, Limits, ObjectFormat, Result, RowStream, Schema};
+use madang_lake::{Error, Format, Input, Inspection, Limits, ObjectFormat, Result, RowStream, Schema};
 use tokio::{
     sync::{mpsc, oneshot},
     task::spawn_blocking,
@@ -44,6 +47,7 @@ pub(crate) async fn inspect(input: &Input, limits: Limits, scratch: &Path) -> Re
         Format::Csv => csv::inspect(&input, limits, &scratch, &cancelled),
         Format::Json => json::inspect(&input, limits, &scratch, &cancelled),
         Format::Parquet => parquet::inspect(&input, limits),
+        Format::Xlsx | Format::Ods => Err(unserved()),
     });
     inspecting.await.map_err(storage)?
 }
@@ -65,11 +69,17 @@ pub(crate) fn convert(input: &Input, schema: &Schema, limits: Limits, scratch: &
             Format::Csv => csv::convert(&input, &schema, limits, &scratch, emit),
             Format::Json => json::convert(&input, &schema, limits, &scratch, emit),
             Format::Parquet => parquet::convert(&input, &schema, limits, emit),
+            Format::Xlsx | Format::Ods => Err(unserved()),
         };
         let _ = send_columns.send(u32::try_from(converted?).unwrap_or(u32::MAX)); // refused if nobody waits for it
         Ok(())
     });
     Converting { batches, columns }
+}
+
+/// Sheets are written by hand: they are loaded with their bad rows set aside, or not at all.
+fn unserved() -> Error {
+    Error::invalid("a spreadsheet can't be taken as it is; load it as a resource, or save it as CSV")
 }
 
 /// The rows of an object: texts in the wanted columns, or for Parquet those of them that it has, in its own types.

@@ -14,6 +14,7 @@ mod first_start;
 mod flow;
 mod hub;
 mod key;
+mod load;
 mod log;
 mod program;
 #[path = "../proof/mod.rs"]

@@ -111,6 +111,8 @@ impl House {
 
         let options = madang_catalog::Options {
             database: database("catalog.db").await,
+            files: lake.files(),
+            fetch_allow: madang_kit::outbound::FetchAllow::default(),
             lake: lake.clone(),
             spool_dir: scratch,
             upload_bytes: 1 << 20,

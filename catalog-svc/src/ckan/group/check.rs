@@ -14,6 +14,7 @@ use crate::{
     ckan::{
         Act,
         package::{demand_lists, list_of},
+        upload,
     },
     store::{
         ckan::{
@@ -55,6 +56,7 @@ pub(super) async fn check(act: &mut Act, given: &Dict, old: Option<&Group>) -> O
     let parents = read_parents(act, given, &id, &mut problems).await?;
     let extras = read_extras(given, &mut problems);
     problems.finish()?;
+    let image = upload::image(act, given, &id).await?;
     let kept = |name: &str, before: Option<&String>| text(given, name).unwrap_or_else(|| before.cloned().unwrap_or_default());
     let state = text(given, "state").filter(|state| ["active", "deleted"].contains(&state.as_str()));
     let group = Group {
@@ -69,7 +71,7 @@ pub(super) async fn check(act: &mut Act, given: &Dict, old: Option<&Group>) -> O
         modified_at: act.now,
         is_organization: organizations,
         r#type: kind,
-        image_url: kept("image_url", old.map(|old| &old.image_url)),
+        image_url: image.unwrap_or_else(|| kept("image_url", old.map(|old| &old.image_url))),
         extras: Json(extras),
     };
     Ok(Draft { group, members, packages, parents })

@@ -13,7 +13,7 @@ use super::{
     save::Current,
 };
 use crate::{
-    ckan::{Act, act::texts, resource, tag},
+    ckan::{Act, act::texts, resource, tag, upload},
     permission::Action,
     store::{
         ckan::{
@@ -397,7 +397,10 @@ async fn read_resources(
     for dict in list {
         let old = text(dict, "id").and_then(|id| before.iter().find(|resource| resource.id == id));
         let reading = resource::Reading { now: act.now, guess: old.is_none() && act.site.mimetype_guess == "file_ext" };
-        let (mut resource, mut here) = resource::read(dict, old, reading);
+        let mut dict = dict.clone();
+        let file = upload::place(act, &mut dict, old);
+        let (mut resource, mut here) = resource::read(&dict, old, reading);
+        upload::belongs(act, file, &resource);
         if foreign.contains(&resource.id) || !seen.insert(resource.id.clone()) {
             here.add("id", "Resource id already exists.");
         }

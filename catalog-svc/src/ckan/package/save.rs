@@ -10,7 +10,7 @@ use madang_kit::{
 
 use super::{check::Draft, dict::one};
 use crate::{
-    ckan::{Act, activity, resource, view},
+    ckan::{Act, activity, resource, upload, view},
     dataset,
     store::ckan::{
         group as groups,
@@ -51,6 +51,7 @@ pub(super) async fn create(act: &mut Act, draft: Draft) -> Outcome<Dict> {
     let resources = numbered(0, resources.unwrap_or_default());
     if !resources.is_empty() {
         add(act, &package.id, &resources).await?;
+        upload::written(act, &resources.iter().map(|resource| (None, resource)).collect::<Vec<_>>()).await?;
         for resource in &resources {
             view::add_defaults(act, resource).await?;
         }
@@ -146,6 +147,8 @@ async fn save_resources(act: &mut Act, package: &str, wanted: Vec<Resource>, bef
     if !fresh.is_empty() {
         add(act, package, &fresh).await?;
     }
+    let written: Vec<_> = fresh.iter().map(|resource| (None, resource)).chain(changed.iter().map(|new| (old(&new.id), new))).collect();
+    upload::written(act, &written).await?;
     Ok(any)
 }
 

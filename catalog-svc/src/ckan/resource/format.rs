@@ -16,6 +16,7 @@ const FORMATS: &[Format] = &[
     format("TSV", &["text/tab-separated-values"], &["tab separated values", "tab"]),
     format("TXT", &["text/plain"], &["text", "plain"]),
     format("JSON", &["application/json"], &[]),
+    format("NDJSON", &["application/x-ndjson"], &["jsonl", "json lines"]),
     format("GeoJSON", &["application/geo+json", "application/vnd.geo+json"], &["geojson"]),
     format("XML", &["application/xml", "text/xml"], &[]),
     format("HTML", &["text/html"], &["htm"]),
@@ -78,7 +79,7 @@ const FORMATS: &[Format] = &[
 ];
 
 /// The one spelling of a format; an unknown one as it is.
-pub(super) fn canonical(text: &str) -> String {
+pub(in crate::ckan) fn canonical(text: &str) -> String {
     let word = text.trim().to_lowercase();
     let known = FORMATS.iter().find(|format| {
         format.name.to_lowercase() == word || format.media.contains(&word.as_str()) || format.words.contains(&word.as_str())
@@ -87,7 +88,7 @@ pub(super) fn canonical(text: &str) -> String {
 }
 
 /// The media type that an address's file extension stands for.
-pub(super) fn media_type(url: &str) -> Option<&'static str> {
+pub(in crate::ckan) fn media_type(url: &str) -> Option<&'static str> {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let path = path.split_once("://").map_or(Some(path), |(_, rest)| rest.split_once('/').map(|(_, path)| path))?;
     let (_, extension) = path.rsplit('/').next()?.rsplit_once('.')?;

@@ -6,8 +6,10 @@ mod read;
 use madang_kit::ckan::{Dict, Outcome, Refusal};
 use serde_json::Value;
 
+pub(super) use self::format::{canonical, media_type};
+pub(crate) use self::read::linked_url;
 pub(crate) use self::read::{Reading, date_text, dict, differ, order_answer, ordered, parse_date, read};
-use super::{Act, act::texts, activity, package, view};
+use super::{Act, act::texts, activity, package, upload, view};
 use crate::store::ckan::{
     package::{self as packages, Package},
     resource::{self as store, Resource},
@@ -29,7 +31,8 @@ pub(super) async fn create(act: &mut Act) -> Outcome {
     let package = act.required("package_id")?;
     let package = package::locked(act, &package, "").await?;
     package::demand_edit(act, &package).await?;
-    let given = act.dict.clone();
+    let mut given = act.dict.clone();
+    let file = upload::place(act, &mut given, None);
     let (resource, mut problems) = read(&given, None, reading(act));
     if !problems.has("id") && store::owners(&mut act.source, vec![resource.id.clone()]).await?.iter().any(|(_, owner)| *owner != package.id)
     {
@@ -44,6 +47,8 @@ pub(super) async fn create(act: &mut Act) -> Outcome {
     if !store::insert(&mut act.source, &package.id, std::slice::from_ref(&resource)).await? {
         return Err(Refusal::invalid("id", "Resource id already exists."));
     }
+    upload::belongs(act, file, &resource);
+    upload::written(act, &[(None, &resource)]).await?;
     view::add_defaults(act, &resource).await?;
     written(act, &package, &resource).await
 }
@@ -115,14 +120,26 @@ pub(super) async fn editable(act: &mut Act, id: &str) -> Outcome<(Package, Resou
     Ok((package, resource))
 }
 
+/// A resource that is not deleted, with its dataset, which the caller may edit now.
+pub(super) async fn editable_now(act: &mut Act, id: &str) -> Outcome<(Package, Resource)> {
+    let resource = find(act, id).await?;
+    let package = packages::find(&mut act.source, &resource.dataset_id).await?.ok_or_else(not_found)?;
+    package::demand_edit(act, &package).await?;
+    Ok((package, resource))
+}
+
 async fn replace(act: &mut Act, package: &Package, old: &Resource, given: &Dict) -> Outcome {
-    let (mut resource, problems) = read(given, Some(old), reading(act));
+    let mut given = given.clone();
+    let file = upload::place(act, &mut given, Some(old));
+    let (mut resource, problems) = read(&given, Some(old), reading(act));
     problems.finish()?;
+    upload::belongs(act, file, &resource);
     if !differ(old, &resource) {
         return answer(act, old).await;
     }
     resource.modified_at = Some(act.now);
     store::update(&mut act.source, std::slice::from_ref(&resource)).await?;
+    upload::written(act, &[(Some(old), &resource)]).await?;
     if old.format != resource.format {
         view::add_defaults(act, &resource).await?;
     }

@@ -16,8 +16,18 @@ const TEXTS: [&str; 4] = ["description", "mimetype", "mimetype_inner", "resource
 /// Keys that an update without them leaves alone.
 const KEPT: [&str; 6] = ["hash", "size", "url_type", "last_modified", "cache_url", "cache_last_updated"];
 /// Keys that callers can't set.
-const OURS: [&str; 8] =
-    ["id", "package_id", "position", "state", "metadata_modified", "datastore_active", "revision_id", "tracking_summary"];
+const OURS: [&str; 10] = [
+    "upload",
+    "clear_upload",
+    "id",
+    "package_id",
+    "position",
+    "state",
+    "metadata_modified",
+    "datastore_active",
+    "revision_id",
+    "tracking_summary",
+];
 /// Keys that are read by themselves.
 const OWN: [&str; 4] = ["url", "name", "format", "created"];
 
@@ -121,6 +131,7 @@ fn read_kept(name: &str, value: &Value, problems: &mut Problems) -> Option<Value
             }
             read.map(Value::from)
         }
+        "url_type" => madang_kit::ckan::text_of(value).filter(|kind| !kind.is_empty()).map(Value::from),
         _ => madang_kit::ckan::text_of(value).map(Value::from),
     }
 }
@@ -154,6 +165,7 @@ pub(crate) fn dict(act: &Act, resource: &Resource, number: i64, for_edit: bool) 
     let set_text = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
     let (url, url_type) = (text(&resource.fields, "url").unwrap_or_default(), field("url_type"));
     let is_table = resource.has_table && url.is_empty();
+    let is_upload = url_type == "upload" && !url.contains("://");
     let hash = resource.fields.get("hash").cloned().unwrap_or_else(|| "".into());
     let shown: [(&str, Value); 20] = [
         ("cache_last_updated", field("cache_last_updated")),
@@ -174,7 +186,7 @@ pub(crate) fn dict(act: &Act, resource: &Resource, number: i64, for_edit: bool) 
         ("resource_type", field("resource_type")),
         ("size", field("size")),
         ("state", "active".into()),
-        ("url", if for_edit { url.clone() } else { shown_url(act, resource, &url, is_table) }.into()),
+        ("url", if for_edit { url.clone() } else { shown_url(act, resource, &url, is_table, is_upload) }.into()),
         ("url_type", if is_table && url_type.is_null() { "datastore".into() } else { url_type }),
     ];
     dict.extend(shown.map(|(name, value)| (name.to_owned(), value)));
@@ -184,11 +196,19 @@ pub(crate) fn dict(act: &Act, resource: &Resource, number: i64, for_edit: bool) 
     dict
 }
 
-/// An address without a scheme gets one; a table without an address has that of its dump.
-fn shown_url(act: &Act, resource: &Resource, url: &str, is_table: bool) -> String {
+/// An uploaded file has the address of its download, a table without an address that of its dump.
+fn shown_url(act: &Act, resource: &Resource, url: &str, is_table: bool, is_upload: bool) -> String {
     if is_table {
         return format!("{}/datastore/dump/{}", act.site_url, resource.id);
     }
+    if is_upload {
+        return format!("{}/dataset/{}/resource/{}/download/{url}", act.site_url, resource.dataset_id, resource.id);
+    }
+    linked_url(url)
+}
+
+/// An address without a scheme gets one.
+pub(crate) fn linked_url(url: &str) -> String {
     let has_scheme = url.split_once(':').is_some_and(|(scheme, _)| {
         scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     });

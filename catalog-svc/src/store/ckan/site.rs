@@ -1,6 +1,7 @@
 //! Small things of the site: task states, translated terms, options that were changed while it runs.
 
-use madang_kit::{Result, db::Source};
+use madang_kit::{Id, Result, db::Source};
+use serde_json::{Value, json};
 use sqlx::types::Json;
 
 use super::listed;
@@ -44,6 +45,25 @@ pub(crate) async fn put_task(source: &mut Source, task: &Task) -> Result<()> {
     let query = source.query(text).bind(task.id.clone()).bind(task.entity_id.clone()).bind(task.entity_type.clone());
     let query = query.bind(task.task_type.clone()).bind(task.key.clone()).bind(task.value.clone());
     query.bind(task.state.clone()).bind(task.error.clone()).bind(task.last_updated.clone()).run().await?;
+    Ok(())
+}
+
+/// The id of the task that tells of a resource's load.
+pub(crate) fn loader_task(resource: &str, kind: &str) -> String {
+    Id::named(&["task", resource, kind]).to_string()
+}
+
+/// Tells that resources wait to be loaded.
+pub(crate) async fn put_pending(source: &mut Source, resources: &[String], kind: &str, date: &str) -> Result<()> {
+    let from = super::elements(source);
+    let text = format!(
+        "INSERT INTO task_status (id, entity_id, entity_type, task_type, key, value, state, error, last_updated)
+         SELECT e.value ->> 'id', e.value ->> 'entity', 'resource', $2, $2, '{{}}', 'pending', '{{}}', $3 FROM {from} WHERE true
+         ON CONFLICT (entity_id, task_type, key) DO UPDATE SET value = excluded.value, state = excluded.state, error = excluded.error,
+             last_updated = excluded.last_updated"
+    );
+    let rows: Vec<Value> = resources.iter().map(|entity| json!({"id": loader_task(entity, kind), "entity": entity})).collect();
+    source.query(sqlx::AssertSqlSafe(text)).bind(Json(rows)).bind(kind.to_owned()).bind(date.to_owned()).run().await?;
     Ok(())
 }
 

@@ -1,11 +1,9 @@
-//! The dictionary of a request (ckan.md 1.2, 1.3): a query, a form, a form with files, or JSON.
+//! The dictionary of a request (ckan.md 1.2, 1.3): a query, a form, or JSON. Forms of several parts are read by [`super::files`].
 
 use axum::{
     body::Body,
-    extract::{FromRequest, Multipart},
     http::{HeaderMap, header::CONTENT_TYPE},
 };
-use bytes::Bytes;
 use madang_kit::{
     Error,
     ckan::{Dict, Refusal},
@@ -16,11 +14,11 @@ use super::repr::repr;
 use crate::dialect::request;
 
 /// The largest body of an action: a package with some thousand resources.
-const BODY_BYTES: usize = 12 << 20;
+pub(super) const BODY_BYTES: usize = 12 << 20;
 /// Characters of a body that a message repeats.
 const SHOWN: usize = 200;
 /// Fields of a form.
-const FIELDS: usize = 10_000;
+pub(super) const FIELDS: usize = 10_000;
 
 /// Why there is no dictionary.
 pub(super) enum Unreadable {
@@ -41,7 +39,7 @@ pub(super) fn query(query: &str) -> Dict {
     pairs(url::form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned())))
 }
 
-fn pairs(pairs: impl Iterator<Item = (String, String)>) -> Dict {
+pub(super) fn pairs(pairs: impl Iterator<Item = (String, String)>) -> Dict {
     let mut dict = Dict::new();
     for (name, value) in pairs.take(FIELDS) {
         let value = Value::String(value.replace('\0', ""));
@@ -56,15 +54,11 @@ fn pairs(pairs: impl Iterator<Item = (String, String)>) -> Dict {
 
 /// The body's dictionary; empty if there is none.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Dict, Unreadable> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_lowercase();
     let bytes = request::body(body, BODY_BYTES).await?;
     if bytes.is_empty() {
         return Ok(Dict::new());
     }
-    if kind.starts_with("multipart/form-data") {
-        return multipart(headers, bytes).await;
-    }
-    if kind.starts_with("application/x-www-form-urlencoded") {
+    if kind(headers).starts_with("application/x-www-form-urlencoded") {
         return form(&bytes);
     }
     json(&bytes)
@@ -85,27 +79,22 @@ fn form(bytes: &[u8]) -> Result<Dict, Unreadable> {
     }
 }
 
-async fn multipart(headers: &HeaderMap, bytes: Bytes) -> Result<Dict, Unreadable> {
-    let wrong = || Unreadable::Json("Invalid request. The form cannot be read.".to_owned());
-    let mut whole = axum::extract::Request::new(Body::from(bytes));
-    whole.headers_mut().clone_from(headers);
-    let mut form = Multipart::from_request(whole, &()).await.map_err(|_| wrong())?;
-    let mut read = Vec::new();
-    while let Some(part) = form.next_field().await.map_err(|_| wrong())? {
-        let name = part.name().unwrap_or_default().to_owned();
-        if part.file_name().is_some_and(|file| !file.is_empty()) {
-            let message = "Uploads of files are not served here";
-            return Err(Unreadable::Refused(Refusal::invalid(&name, message)));
-        }
-        read.push((name, part.text().await.map_err(|_| wrong())?));
-        if read.len() > FIELDS {
-            return Err(wrong());
-        }
+/// The dictionary of a form's fields; one name alone may be JSON.
+pub(super) fn of_fields(dict: Dict) -> Result<Dict, Unreadable> {
+    let mut fields = dict.iter();
+    match (fields.next(), fields.next()) {
+        (Some((name, Value::String(value))), None) if value.is_empty() || value == "1" => json(name.as_bytes()),
+        _ => Ok(dict),
     }
-    match read.as_slice() {
-        [(name, value)] if value.is_empty() || value == "1" => json(name.as_bytes()),
-        _ => Ok(pairs(read.into_iter())),
-    }
+}
+
+/// Whether a body is a form whose parts are to be read one by one.
+pub(super) fn is_multipart(headers: &HeaderMap) -> bool {
+    kind(headers).starts_with("multipart/form-data")
+}
+
+fn kind(headers: &HeaderMap) -> String {
+    headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_lowercase()
 }
 
 fn json(bytes: &[u8]) -> Result<Dict, Unreadable> {

@@ -11,12 +11,14 @@ use madang_kit::{
     principal::Scheme,
     rpc,
 };
-use madang_proto::catalog::v1::{ActRequest, act_response};
+use madang_proto::catalog::v1::{ActRequest, ActResponse, act_response};
 use serde_json::Value;
 
 use super::{
     action::{self, Action, Home},
-    answer, body, person, token,
+    answer, body,
+    files::{self, Taken},
+    person, token,
 };
 use crate::{
     Gateway,
@@ -49,28 +51,50 @@ pub(super) async fn action(State(gateway): State<Gateway>, Path(name): Path<Stri
     }
     let mut dict = if action.reads { body::query(&query) } else { Dict::new() };
     let callback = if gets { dict.remove("callback").and_then(|callback| callback.as_str().map(str::to_owned)) } else { None };
+    let asked = match principal(extensions.get::<Credential>(), ncp_signature::is_present(&headers), callback.is_some()) {
+        Ok(principal) => principal,
+        Err(error) => return answer::enveloped(&gateway.site_url, action, &dict, Err(error.into()), None),
+    };
+    let mut call = Call { gateway: &gateway, context: request::context(&extensions, asked), action: action.name, dict: Dict::new() };
+    let remembers = !action.reads && gateway.remembers_writes();
     if !gets {
-        match body::read(&headers, body).await {
+        let read = if body::is_multipart(&headers) {
+            if remembers {
+                call.context.idempotency_key =
+                    request::idempotency_key(&call.context.principal, &headers, &extensions, action.name.as_bytes());
+            }
+            let mut request = Request::new(body);
+            request.headers_mut().clone_from(&headers);
+            match files::take(&call, action.home, request).await {
+                Ok(Taken::Asked(dict, outcome)) => return answer::enveloped(&gateway.site_url, action, &dict, outcome, None),
+                Ok(Taken::Fields(fields)) => body::of_fields(fields),
+                Err(unreadable) => Err(unreadable),
+            }
+        } else {
+            body::read(&headers, body).await
+        };
+        match read {
             Ok(given) => dict.extend(given),
             Err(body::Unreadable::Json(message)) => return answer::bad_request(&format!("JSON Error: {message}")),
             Err(body::Unreadable::Refused(refusal)) => return answer::enveloped(&gateway.site_url, action, &dict, Err(refusal), None),
         }
     }
-    let signed = ncp_signature::is_present(&headers);
-    let outcome = match principal(extensions.get::<Credential>(), signed, callback.is_some()) {
-        Ok(principal) => {
-            let key = if action.reads || !gateway.remembers_writes() {
-                None
-            } else {
-                let whole = serde_json::to_vec(&dict).unwrap_or_default();
-                request::idempotency_key(&principal, &headers, &extensions, &whole)
-            };
-            let context = Context { idempotency_key: key, ..request::context(&extensions, principal) };
-            Call { gateway: &gateway, context, action: action.name, dict: dict.clone() }.answer(action).await
-        }
-        Err(error) => Err(error.into()),
-    };
+    if remembers {
+        let whole = serde_json::to_vec(&dict).unwrap_or_default();
+        call.context.idempotency_key = request::idempotency_key(&call.context.principal, &headers, &extensions, &whole);
+    }
+    call.dict.clone_from(&dict);
+    let outcome = call.answer(action).await;
     answer::enveloped(&gateway.site_url, action, &dict, outcome, callback.as_deref())
+}
+
+/// What the catalogue's answer means.
+pub(super) fn outcome_of(answer: ActResponse) -> Outcome {
+    match answer.outcome {
+        Some(act_response::Outcome::Result(bytes)) => Ok(serde_json::from_slice(&bytes)?),
+        Some(act_response::Outcome::Refusal(refusal)) => Err(Refusal::read(&refusal)),
+        None => Err(Error::internal("an answer without an outcome").into()),
+    }
 }
 
 /// Who asks. A token that does not hold is nobody's (ckan.md 2.1); a signature that does not hold is refused. With a callback
@@ -116,12 +140,7 @@ impl Call<'_> {
             site_url: self.gateway.site_url.clone(),
             reads: action::find(name).is_some_and(|action| action.reads),
         };
-        let answer = self.gateway.actions.clone().act(rpc::request(&self.context, request)).await.map_err(Error::from)?.into_inner();
-        match answer.outcome {
-            Some(act_response::Outcome::Result(bytes)) => Ok(serde_json::from_slice(&bytes)?),
-            Some(act_response::Outcome::Refusal(refusal)) => Err(Refusal::read(&refusal)),
-            None => Err(Error::internal("an answer without an outcome").into()),
-        }
+        outcome_of(self.gateway.actions.clone().act(rpc::request(&self.context, request)).await.map_err(Error::from)?.into_inner())
     }
 
     /// `help_show`

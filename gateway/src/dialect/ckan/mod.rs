@@ -5,6 +5,8 @@ mod answer;
 mod body;
 mod call;
 mod cors;
+mod download;
+mod files;
 mod person;
 mod repr;
 pub(super) mod routes;

@@ -7,13 +7,18 @@ use axum::{
     routing::{any, get},
 };
 
-use super::{call, cors, util};
+use super::{call, cors, download, util};
 use crate::Gateway;
 
 pub(crate) fn routes(gateway: &Gateway) -> Router<Gateway> {
     let mut router = Router::new()
         .route("/api/action/{name}", any(call::action))
         .route("/api/3/action/{name}", any(call::action))
+        // uploaded files
+        .route("/dataset/{id}/resource/{resource}/download", get(download::resource))
+        .route("/dataset/{id}/resource/{resource}/download/{filename}", get(download::resource))
+        .route("/dataset/{id}/resource/{resource}/bad-rows.csv", get(download::bad_rows))
+        .route("/uploads/group/{name}", get(download::image))
         // what speaks here
         .route("/api", get(util::version_1))
         .route("/api/", get(util::version_1))

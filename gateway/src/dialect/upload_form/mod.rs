@@ -89,6 +89,16 @@ impl UploadPart<'_> {
         matches!(self.part.name(), Some("file" | "files"))
     }
 
+    /// The field that it is.
+    pub(crate) fn name(&self) -> &str {
+        self.part.name().unwrap_or_default()
+    }
+
+    /// Whether it came as a file, though its name may be empty.
+    pub(crate) fn has_file_name(&self) -> bool {
+        self.part.file_name().is_some()
+    }
+
     /// The file's name, if it has one.
     pub(crate) fn file_name(&self) -> &str {
         self.part.file_name().unwrap_or_default()

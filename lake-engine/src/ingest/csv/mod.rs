@@ -1,5 +1,6 @@
 //! Delimited text with a header row.
 
+pub(super) mod lenient;
 mod records;
 mod rows;
 mod sniff;

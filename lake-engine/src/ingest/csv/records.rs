@@ -10,6 +10,8 @@ use madang_lake::{Error, Result};
 use crate::storage;
 
 const FIRST_BUFFER: usize = 256 << 10;
+/// Bytes of a line that is left out which are shown.
+const SHOWN: usize = 4 << 10;
 
 /// Where a field lies in its record, quotes left out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,6 +125,23 @@ impl<'a> Record<'a> {
         self.bytes.len()
     }
 
+    /// The record as it stands in the file.
+    pub(super) fn raw(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Line ends inside its fields.
+    fn line_ends(&self) -> u64 {
+        let quoted = self.fields.iter().filter(|field| field.quoted);
+        let ends = |field: &Field| self.bytes.get(field.start..field.end).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
+        quoted.map(|field| ends(field) as u64).sum()
+    }
+
+    /// Whether all its fields from the given one on are blank.
+    pub(super) fn is_blank_from(&self, field: usize) -> bool {
+        self.fields.iter().skip(field).all(|field| field.is_blank())
+    }
+
     /// The text of each field; a field of nothing at all, not even quotes, has none.
     pub(super) fn values(&self) -> impl Iterator<Item = Result<Option<Cow<'a, str>>>> {
         let bytes = self.bytes;
@@ -159,6 +178,9 @@ pub(super) struct Records<R> {
     count: u64,
     /// So many unread bytes end with one that is no line end; saves looking twice.
     text_ahead: usize,
+    /// The line that the current record begins in, and the one behind it; from 1.
+    line: u64,
+    next_line: u64,
 }
 
 impl<R: Read> Records<R> {
@@ -176,6 +198,8 @@ impl<R: Read> Records<R> {
             fields: Vec::new(),
             count: 0,
             text_ahead: 0,
+            line: 0,
+            next_line: 1,
         }
     }
 
@@ -192,6 +216,8 @@ impl<R: Read> Records<R> {
                     self.unread.start += length;
                     self.text_ahead = self.text_ahead.saturating_sub(length);
                     self.count += 1;
+                    self.line = self.next_line;
+                    self.next_line += 1 + self.current().line_ends();
                     return Ok(true);
                 }
                 Scan::Unfinished if self.at_end => return Err(self.bad("a quote is opened but never closed".to_owned())),
@@ -208,6 +234,50 @@ impl<R: Read> Records<R> {
     /// The current record.
     pub(super) fn current(&self) -> Record<'_> {
         Record { bytes: &self.buffer[self.record.clone()], fields: &self.fields }
+    }
+
+    /// The line that the current record begins in.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// The line behind it.
+    pub(super) fn next_line(&self) -> u64 {
+        self.next_line
+    }
+
+    /// Leaves out one line, after [`Self::advance`] has refused the record that begins with it. Gives its beginning.
+    pub(super) fn skip_line(&mut self) -> Result<Vec<u8>> {
+        let mut shown = Vec::new();
+        let mut looked = 0;
+        let length = loop {
+            let data = self.buffer.get(self.unread.clone()).unwrap_or_default();
+            let found = data.iter().skip(looked).position(|byte| matches!(byte, b'\n' | b'\r')).map(|at| looked + at);
+            match found {
+                Some(end) if data.get(end) == Some(&b'\n') => break end + 1,
+                Some(end) if end + 1 < data.len() || self.at_end => break end + 1 + usize::from(data.get(end + 1) == Some(&b'\n')),
+                None if self.at_end => break data.len(),
+                _ => {}
+            }
+            looked = found.unwrap_or(data.len());
+            if data.len() >= self.longest {
+                if shown.is_empty() {
+                    shown.extend_from_slice(data.get(..SHOWN).unwrap_or(data));
+                }
+                self.unread.start = self.unread.end;
+                looked = 0;
+            }
+            self.fill()?;
+        };
+        if shown.is_empty() {
+            let line = self.buffer.get(self.unread.start..self.unread.start + length).unwrap_or_default();
+            shown.extend_from_slice(line.get(..SHOWN).unwrap_or(line));
+        }
+        self.unread.start += length;
+        self.text_ahead = 0;
+        self.count += 1;
+        self.next_line += 1;
+        Ok(shown)
     }
 
     /// Whether nothing but line ends is left. The current record must be blank: it may lose its place in the buffer.

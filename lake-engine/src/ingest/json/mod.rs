@@ -1,6 +1,7 @@
 //! JSON: an array of objects, or objects one after the other (one a line is usual). A column is a key of any object; an object
 //! that lacks it has an empty cell there, as one that says null. Objects and arrays inside a cell become their JSON text.
 
+pub(super) mod lenient;
 mod object;
 mod objects;
 mod texts;

@@ -33,17 +33,20 @@ pub(super) struct Objects<R> {
     at_end: bool,
     /// Objects returned so far.
     count: u64,
+    /// The last one returned; none behind the end.
+    object: Option<Range<usize>>,
 }
 
 impl<R: Read> Objects<R> {
     pub(super) fn new(input: R, limits: Limits) -> Self {
         let longest = limits.record_bytes();
         let buffer = vec![0; FIRST_BUFFER];
-        Self { input, shape: Shape::Unknown, longest, deepest: limits.depth, buffer, unread: 0..0, at_end: false, count: 0 }
+        Self { input, shape: Shape::Unknown, longest, deepest: limits.depth, buffer, unread: 0..0, at_end: false, count: 0, object: None }
     }
 
     /// The text of the next object, which is not checked but for its end; `None` behind the last.
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>> {
+        self.object = None;
         if !self.go_to_object()? {
             return Ok(None);
         }
@@ -62,7 +65,33 @@ impl<R: Read> Objects<R> {
         let start = self.unread.start;
         self.unread.start += length;
         self.count += 1;
-        Ok(self.buffer.get(start..start + length))
+        self.object = Some(start..start + length);
+        Ok(self.current())
+    }
+
+    /// The text of the object that [`Self::next`] has returned.
+    pub(super) fn current(&self) -> Option<&[u8]> {
+        self.buffer.get(self.object.clone()?)
+    }
+
+    /// Leaves out one line, after [`Self::next`] has refused the object in it; false if the objects do not stand one after the other, so
+    /// that nobody knows where the next one begins.
+    pub(super) fn skip_line(&mut self) -> Result<bool> {
+        if self.shape != Shape::Sequence {
+            return Ok(false);
+        }
+        loop {
+            let data = self.buffer.get(self.unread.clone()).unwrap_or_default();
+            if let Some(end) = data.iter().position(|byte| *byte == b'\n') {
+                self.unread.start += end + 1;
+                return Ok(true);
+            }
+            self.unread.start = self.unread.end;
+            if self.at_end {
+                return Ok(true);
+            }
+            self.fill()?;
+        }
     }
 
     /// Goes to the next object's brace; false if there is none.

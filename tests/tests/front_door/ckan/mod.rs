@@ -1,6 +1,8 @@
-//! CKAN's API (ckan.md): stories, permissions, other dialects, many at once.
+//! CKAN's API (ckan.md): stories, permissions, other dialects, files, the loader, many at once.
 
 mod across;
+mod files;
+mod loader;
 mod many;
 mod permission;
 mod stories;

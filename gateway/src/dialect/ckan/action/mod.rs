@@ -3,6 +3,7 @@
 
 mod activity;
 mod group;
+mod load;
 mod package;
 mod site;
 mod tag;
@@ -109,7 +110,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Action> {
 
 /// Every action, in the order of ckan.md.
 pub(crate) fn all() -> impl Iterator<Item = &'static Action> {
-    [package::ACTIONS, group::ACTIONS, user::ACTIONS, tag::ACTIONS, activity::ACTIONS, site::ACTIONS].into_iter().flatten()
+    [package::ACTIONS, group::ACTIONS, user::ACTIONS, tag::ACTIONS, activity::ACTIONS, load::ACTIONS, site::ACTIONS].into_iter().flatten()
 }
 
 #[cfg(test)]

@@ -1,0 +1,77 @@
+//! Uploaded files: `files/<two letters>/<key>` below the root, in a folder or an object store.
+
+use std::{ops::Range, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use madang_lake::{Error, Files, Result, check_file_key};
+use object_store::{GetOptions, ObjectStore, ObjectStoreExt, buffered::BufWriter, path::Path};
+use tokio::io::AsyncWriteExt;
+
+use crate::storage;
+
+/// The folder below the root.
+const FILES: &str = "files";
+/// Letters of a key that name its folder: the last ones, which are random.
+const FAN: usize = 2;
+
+/// Files by key.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) store: Arc<dyn ObjectStore>,
+}
+
+#[async_trait]
+impl Files for Stored {
+    async fn put(&self, key: &str, mut bytes: BoxStream<'static, Result<Bytes>>) -> Result<u64> {
+        let path = path(key)?;
+        let mut sink = BufWriter::new(self.store.clone(), path);
+        let mut written = 0;
+        while let Some(piece) = bytes.next().await {
+            let put = match piece {
+                Ok(piece) => {
+                    written += piece.len() as u64;
+                    sink.put(piece).await.map_err(storage)
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = put {
+                let _ = sink.abort().await; // nothing of it is visible
+                return Err(error);
+            }
+        }
+        sink.shutdown().await.map_err(storage)?;
+        Ok(written)
+    }
+
+    async fn get(&self, key: &str, range: Range<u64>) -> Result<BoxStream<'static, Result<Bytes>>> {
+        if range.is_empty() {
+            self.store.head(&path(key)?).await.map_err(|error| missing(error, key))?;
+            return Ok(futures::stream::empty().boxed());
+        }
+        let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
+        let found = self.store.get_opts(&path(key)?, options).await.map_err(|error| missing(error, key))?;
+        Ok(found.into_stream().map_err(storage).boxed())
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        match self.store.delete(&path(key)?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(storage(error)),
+        }
+    }
+}
+
+fn path(key: &str) -> Result<Path> {
+    check_file_key(key)?;
+    let folder = key.get(key.len().saturating_sub(FAN)..).unwrap_or_default();
+    Ok(Path::from_iter([FILES, folder, key]))
+}
+
+fn missing(error: object_store::Error, key: &str) -> Error {
+    match error {
+        object_store::Error::NotFound { .. } => Error::NotFound(format!("file '{key}'")),
+        other => storage(other),
+    }
+}
