@@ -2,7 +2,8 @@
 //!
 //! [`grpc`] is the contract's face: it reads a request, calls one function of [`organization`], [`dataset`] or [`table`], and shapes
 //! the answer. [`ckan`] is CKAN's face of the same rows. SQL lives in [`store`], one file per thing. [`permission`] holds the only permission function. [`publish`] is the
-//! journal through which every table version comes to be. [`compact`] and [`vacuum`] keep tables small behind everybody's back.
+//! journal through which every table version comes to be.
+//! [`search`] keeps an index beside the database. [`compact`] and [`vacuum`] keep tables small behind everybody's back.
 
 mod ckan;
 mod column;
@@ -11,6 +12,7 @@ mod dataset;
 mod delete;
 mod error;
 mod find;
+mod finding;
 mod format;
 mod grpc;
 mod merge;
@@ -21,6 +23,7 @@ mod publish;
 mod reader;
 mod receive;
 mod rewriting;
+mod search;
 mod spool;
 mod store;
 mod table;
@@ -48,6 +51,8 @@ pub struct Options {
     pub lake: Arc<dyn Lake>,
     /// Where uploads are spooled; emptied at start.
     pub spool_dir: PathBuf,
+    /// Where the search index lies.
+    pub search_dir: PathBuf,
     /// The largest upload, in bytes.
     pub upload_bytes: u64,
     /// What an upload may become when it is unpacked, in bytes.
@@ -69,6 +74,7 @@ struct Catalog {
     clock: Clock,
     site: Arc<SiteOptions>,
     rewriting: rewriting::Rewriting,
+    search: search::Search,
 }
 
 /// Who may call what.
@@ -91,11 +97,13 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
         clock: options.clock,
         site: Arc::new(options.site),
         rewriting: rewriting::Rewriting::default(),
+        search: search::Search::new(options.search_dir),
     };
     publish::roll_forward_all(&catalog).await?;
     publish::spawn_retries(catalog.clone(), drain);
     compact::spawn(catalog.clone(), drain);
     vacuum::spawn(catalog.clone(), drain);
+    search::spawn(catalog.clone(), drain);
     housekeeping::spawn(&catalog.db, &catalog.clock, drain);
     let routes = Routes::new(CatalogServer::new(catalog.clone()))
         .add_service(TableCommitsServer::new(catalog.clone()).max_decoding_message_size(grpc::COMMIT_BYTES))

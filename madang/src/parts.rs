@@ -29,6 +29,7 @@ pub(crate) async fn catalog(process: &Process) -> Result<Part> {
         database: process.database(process.config.catalog.database_url.as_ref(), "catalog").await?,
         lake: lake(process)?,
         spool_dir: process.scratch("uploads")?,
+        search_dir: process.config.data_dir.join("search"),
         upload_bytes: process.config.upload_bytes,
         unpacked_bytes: process.config.unpacked_bytes,
         clock: process.clock.clone(),

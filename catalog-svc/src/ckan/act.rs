@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use madang_kit::{
-    Context, Error, Id, Result,
+    Context, Error, Id, Principal, Result,
     audit::{self, Record},
     ckan::{Dict, Outcome, Refusal, SiteOptions, required, text},
     db::Source,
@@ -35,6 +35,8 @@ pub(crate) struct Act {
     /// The caller's name; empty without a credential. Refusals show it.
     pub(crate) user: String,
     pub(crate) now: DateTime<Utc>,
+    /// An answer that is JSON already, in place of what the handler gives: a large one is not read to be written again.
+    pub(crate) written: Option<String>,
     reads: bool,
 }
 
@@ -59,6 +61,7 @@ pub(crate) async fn act(catalog: &Catalog, context: Context, request: ActRequest
         dict: serde_json::from_slice(&request.dict).map_err(Error::internal)?,
         site_url: request.site_url,
         reads: request.reads,
+        written: None,
         context,
         source,
         reader,
@@ -79,9 +82,31 @@ pub(crate) async fn act(catalog: &Catalog, context: Context, request: ActRequest
 }
 
 impl Act {
+    /// What shows things to the house itself: nobody asked, and links begin with `site_url`.
+    pub(crate) fn of_the_house(catalog: &Catalog, site_url: &str) -> Self {
+        let context = Context::new(Principal::service("catalog"));
+        Self {
+            site: catalog.site.clone(),
+            user: String::new(),
+            now: catalog.clock.now(),
+            catalog: catalog.clone(),
+            action: String::new(),
+            dict: Dict::new(),
+            site_url: site_url.to_owned(),
+            reads: true,
+            written: None,
+            source: Source::from(&catalog.db),
+            reader: Reader::new(&context.principal, true),
+            context,
+        }
+    }
+
     /// Writes the audit record, keeps the answer for repetitions, makes all of it durable.
     async fn end(mut self, value: Value, ticket: Option<Ticket>) -> Result<ActResponse> {
-        let bytes = serde_json::to_vec(&value).map_err(Error::internal)?;
+        let bytes = match self.written.take() {
+            Some(text) => text.into_bytes(),
+            None => serde_json::to_vec(&value).map_err(Error::internal)?,
+        };
         let answer = ActResponse { outcome: Some(act_response::Outcome::Result(bytes.into())) };
         let thing = value["id"].as_str().map(str::to_owned).or_else(|| text(&self.dict, "id")).unwrap_or_default();
         if let (Source::Tx(tx), Some(ticket)) = (&mut self.source, ticket) {

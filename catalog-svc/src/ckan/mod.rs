@@ -17,6 +17,7 @@ mod option;
 mod package;
 mod relationship;
 mod resource;
+mod search;
 mod status;
 mod tag;
 mod task;
@@ -26,3 +27,4 @@ mod view;
 mod vocabulary;
 
 pub(crate) use act::{Act, act};
+pub(crate) use search::{SITE_MARK, marked_dicts};

@@ -113,6 +113,7 @@ impl House {
             database: database("catalog.db").await,
             lake: lake.clone(),
             spool_dir: scratch,
+            search_dir: folder.path().join("search"),
             upload_bytes: 1 << 20,
             unpacked_bytes: 1 << 20,
             clock: clock.clone(),
