@@ -2,7 +2,7 @@
 
 use tantivy::{
     Index,
-    schema::{FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions},
+    schema::{FAST, Field, INDEXED, IndexRecordOption, STORED, Schema, TextFieldIndexing, TextOptions},
     tokenizer::TextAnalyzer,
 };
 
@@ -72,9 +72,9 @@ impl Fields {
     pub(super) fn new() -> Self {
         let mut schema = Schema::builder();
         for name in EXACT.into_iter().chain([LABEL, READERS, OWNER_READERS, KEYED_EXACT, KEYED_TIME]) {
-            schema.add_text_field(name, STRING.set_fast("raw"));
+            schema.add_text_field(name, whole().set_fast("raw"));
         }
-        schema.add_text_field(PRESENT, STRING);
+        schema.add_text_field(PRESENT, whole());
         for (names, tokenizer) in
             [(TEXT.as_slice(), STEMMED), (WORDS.as_slice(), PLAIN), ([KEYED_TEXT].as_slice(), KEYED), (PARTS.as_slice(), LETTERS)]
         {
@@ -126,6 +126,12 @@ impl Fields {
         }
         Ok(if name.ends_with("_date") { Kind::KeyedTime(key) } else { Kind::KeyedExact(key) })
     }
+}
+
+/// A field of exact values: how many there are says nothing of how well one was found.
+fn whole() -> TextOptions {
+    let indexing = TextFieldIndexing::default().set_tokenizer("raw").set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
+    TextOptions::default().set_indexing_options(indexing)
 }
 
 /// Whether a name is a field of the index, so that no extra has it.

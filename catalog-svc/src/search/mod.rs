@@ -35,7 +35,6 @@ use tokio::sync::{Mutex, Notify, Semaphore, watch};
 
 use self::{fields::Fields, follow::Follower};
 pub(crate) use self::{
-    document::Entry,
     follow::{rebuild, spawn},
     question::{Answer, Facet, Question, Refused, Text, ask, parse_sort},
     seen::Standing,

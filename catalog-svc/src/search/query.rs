@@ -123,7 +123,7 @@ impl Builder<'_> {
             What::Present if name == self.default => Ok(Box::new(AllQuery)),
             What::Present => {
                 let name = if name == "type" { "dataset_type" } else { name };
-                Ok(exactly(self.fields.get(PRESENT)?, name))
+                Ok(Box::new(ConstScoreQuery::new(exactly(self.fields.get(PRESENT)?, name), 1.0)))
             }
             What::Term(text) => Ok(self.term(name, text)?.unwrap_or_else(none)),
             What::Phrase { text, slop } => Ok(self.phrase(name, text, *slop)?.unwrap_or_else(none)),

@@ -163,7 +163,7 @@ impl Feed {
             None => Some(1),
             Some(value) => value.as_str().and_then(|text| text.parse::<u64>().ok()).filter(|page| (1..=PAGES_MAX).contains(page)),
         };
-        let page = wanted.ok_or_else(|| Refusal::invalid("page", "\"page\" parameter must be a positive integer"))?;
+        let page = wanted.ok_or_else(|| Refusal::SearchQuery("'\"page\" parameter must be a positive integer'".to_owned()))?;
         let call = call(gateway, &request)?;
         let mut asked = json!({"q": self.q, "sort": self.sort, "rows": PAGE, "start": (page - 1) * PAGE});
         if !self.filter.is_empty() {
