@@ -9,13 +9,14 @@ use madang_proto::catalog::v1::{
     FindTableResponse, GetRequest, InspectFilesResponse, ListDatasetsResponse, ListObjectVersionsRequest, ListObjectVersionsResponse,
     ListOrganizationsResponse, ListRequest, ListTableVersionsRequest, ListTableVersionsResponse, OpenFileRequest, OpenFileResponse,
     OpenTableRequest, OpenTableResponse, Organization, PutUserRequest, PutUserResponse, QueryTableRequest, ReadTableRequest,
-    ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, UpdateDatasetRequest, UpdateOrganizationRequest, UploadTableRequest,
-    UploadTableResponse, actions_server, catalog_server, open_file_response::Part as FilePart, permissions_server,
-    read_table_response::Part, table_commits_server, users_server,
+    ReadTableResponse, RebuildSearchRequest, RebuildSearchResponse, ReserveRowIdsRequest, ReserveRowIdsResponse, SearchRequest,
+    SearchResponse, UpdateDatasetRequest, UpdateOrganizationRequest, UploadTableRequest, UploadTableResponse, actions_server,
+    catalog_server, open_file_response::Part as FilePart, permissions_server, read_table_response::Part, table_commits_server,
+    users_server,
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{Catalog, ckan, dataset, delete, file, find, organization, reader, table, thing, upload, user};
+use crate::{Catalog, ckan, dataset, delete, file, find, finding, organization, reader, table, thing, upload, user};
 
 /// The largest commit: a table of some 100,000 files.
 pub(crate) const COMMIT_BYTES: usize = 32 << 20;
@@ -78,6 +79,16 @@ impl catalog_server::Catalog for Catalog {
     async fn list_datasets(&self, request: Request<ListRequest>) -> Answer<ListDatasetsResponse> {
         let context = rpc::context(&request)?;
         Ok(Response::new(dataset::list(self, &context, request.into_inner()).await?))
+    }
+
+    async fn search(&self, request: Request<SearchRequest>) -> Answer<SearchResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(finding::search(self, &context, request.into_inner()).await?))
+    }
+
+    async fn rebuild_search(&self, request: Request<RebuildSearchRequest>) -> Answer<RebuildSearchResponse> {
+        let context = rpc::context(&request)?;
+        Ok(Response::new(finding::rebuild(self, &context).await?))
     }
 
     async fn list_object_versions(&self, request: Request<ListObjectVersionsRequest>) -> Answer<ListObjectVersionsResponse> {

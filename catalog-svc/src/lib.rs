@@ -2,7 +2,8 @@
 //!
 //! [`grpc`] is the contract's face: it reads a request, calls one function of [`organization`], [`dataset`] or [`table`], and shapes
 //! the answer. [`ckan`] is CKAN's face of the same rows. SQL lives in [`store`], one file per thing. [`permission`] holds the only permission function. [`publish`] is the
-//! journal through which every table version comes to be. [`file`] keeps uploads, [`loader`] makes tables of them. [`compact`] and [`vacuum`] keep tables small behind everybody's back.
+//! journal through which every table version comes to be. [`file`] keeps uploads, [`loader`] makes tables of them. [`search`] keeps an index
+//! beside the database. [`compact`] and [`vacuum`] keep tables small behind everybody's back.
 
 mod ckan;
 mod column;
@@ -12,6 +13,7 @@ mod delete;
 mod error;
 mod file;
 mod find;
+mod finding;
 mod format;
 mod grpc;
 mod loader;
@@ -23,6 +25,7 @@ mod publish;
 mod reader;
 mod receive;
 mod rewriting;
+mod search;
 mod spool;
 mod store;
 mod table;
@@ -56,6 +59,8 @@ pub struct Options {
     pub fetch_allow: FetchAllow,
     /// Where uploads are spooled; emptied at start.
     pub spool_dir: PathBuf,
+    /// Where the search index lies.
+    pub search_dir: PathBuf,
     /// The largest upload, in bytes.
     pub upload_bytes: u64,
     /// What an upload may become when it is unpacked, in bytes.
@@ -81,6 +86,7 @@ struct Catalog {
     clock: Clock,
     site: Arc<SiteOptions>,
     rewriting: rewriting::Rewriting,
+    search: search::Search,
 }
 
 /// Who may call what.
@@ -106,6 +112,7 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
         clock: options.clock,
         site: Arc::new(options.site),
         rewriting: rewriting::Rewriting::default(),
+        search: search::Search::new(options.search_dir),
     };
     publish::roll_forward_all(&catalog).await?;
     publish::spawn_retries(catalog.clone(), drain);
@@ -113,6 +120,7 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
     vacuum::spawn(catalog.clone(), drain);
     file::spawn(catalog.clone(), drain);
     loader::spawn(&catalog, drain).await?;
+    search::spawn(catalog.clone(), drain);
     housekeeping::spawn(&catalog.db, &catalog.clock, drain);
     let routes = Routes::new(CatalogServer::new(catalog.clone()))
         .add_service(TableCommitsServer::new(catalog.clone()).max_decoding_message_size(grpc::COMMIT_BYTES))

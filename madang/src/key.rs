@@ -104,7 +104,8 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let answer = if serves_nobody {
         on_database(&process, &arguments.action, &body).await?
     } else {
-        Hub::of(&process, arguments.url.as_ref())?.call(&arguments.action, body).await?
+        let (method, target) = arguments.action.request();
+        Hub::of(&process, arguments.url.as_ref())?.call(method, &target, body).await?
     };
     Ok(writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&answer)?)?)
 }
@@ -128,14 +129,14 @@ async fn on_database(process: &Process, action: &Action, body: &Value) -> anyhow
 }
 
 /// A running hub, asked with the signature of its first administrator.
-struct Hub {
+pub(crate) struct Hub {
     client: Client,
     base: String,
     credentials: Credentials,
 }
 
 impl Hub {
-    fn of(process: &Process, url: Option<&String>) -> anyhow::Result<Self> {
+    pub(crate) fn of(process: &Process, url: Option<&String>) -> anyhow::Result<Self> {
         let base = match (url, process.config.http) {
             (Some(url), _) => url.trim_end_matches('/').to_owned(),
             (None, Listen::At(address)) if address.port() != 0 => format!("http://{address}"),
@@ -152,11 +153,10 @@ impl Hub {
         Ok(Self { client: builder.build()?, base, credentials })
     }
 
-    async fn call(&self, action: &Action, body: Value) -> anyhow::Result<Value> {
-        let (method, target) = action.request();
+    pub(crate) async fn call(&self, method: Method, target: &str, body: Value) -> anyhow::Result<Value> {
         let timestamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis().to_string();
         let Credentials { access_key, secret_key, .. } = &self.credentials;
-        let signature = madang_gateway::sign(method.as_str(), &target, &timestamp, access_key, secret_key);
+        let signature = madang_gateway::sign(method.as_str(), target, &timestamp, access_key, secret_key);
         let mut request = self.client.request(method, format!("{}{target}", self.base));
         request = request.header("x-ncp-apigw-timestamp", timestamp).header("x-ncp-iam-access-key", access_key);
         request = request.header("x-ncp-apigw-signature-v2", signature);

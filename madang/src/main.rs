@@ -7,6 +7,7 @@ mod import;
 mod init;
 mod key;
 mod parts;
+mod reindex;
 mod serve;
 mod sign;
 mod up;
@@ -46,6 +47,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Administer access keys and their usage plans.
     Key(key::Arguments),
+    /// Build the search index anew.
+    Reindex(reindex::Arguments),
     /// Bring another system's things over.
     Import(import::Arguments),
     /// Print every setting with its origin.
@@ -108,6 +111,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Sign(arguments) => sign::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Key(arguments) => runtime()?.block_on(key::run(&arguments)),
+        Command::Reindex(arguments) => runtime()?.block_on(reindex::run(&arguments)),
         Command::Import(arguments) => runtime()?.block_on(import::run(&arguments)),
         Command::Config(settings) => config::run(&settings),
     }

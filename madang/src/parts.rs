@@ -32,6 +32,7 @@ pub(crate) async fn catalog(process: &Process) -> Result<Part> {
         lake,
         fetch_allow: FetchAllow::parse(&process.config.fetch_allow).map_err(Error::internal)?,
         spool_dir: process.scratch("uploads")?,
+        search_dir: process.config.data_dir.join("search"),
         upload_bytes: process.config.upload_bytes,
         unpacked_bytes: process.config.unpacked_bytes,
         clock: process.clock.clone(),

@@ -25,6 +25,7 @@ mod form;
 mod hub;
 pub mod raw;
 pub mod scenario;
+pub mod search;
 pub mod signature;
 pub mod token;
 pub mod work;

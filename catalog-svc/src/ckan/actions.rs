@@ -7,8 +7,8 @@ use futures::{
 use madang_kit::ckan::Outcome;
 
 use super::{
-    Act, activity, autocomplete, collaborator, follow, group, license, load, member, option, package, relationship, resource, status, tag,
-    task, translation, user, view, vocabulary,
+    Act, activity, autocomplete, collaborator, follow, group, license, load, member, option, package, relationship, resource, search, status,
+    tag, task, translation, user, view, vocabulary,
 };
 
 /// What an action's name stands for; `None` if there is no such action.
@@ -19,6 +19,7 @@ pub(super) fn handler(act: &mut Act) -> Option<BoxFuture<'_, Outcome>> {
         "package_list" => package::list::names(act).boxed(),
         "current_package_list_with_resources" => package::list::current(act).boxed(),
         "package_show" => package::show(act).boxed(),
+        "package_search" => search::packages(act).boxed(),
         "package_autocomplete" => autocomplete::packages(act).boxed(),
         "package_create" => package::create(act).boxed(),
         "package_update" => package::update(act).boxed(),
@@ -31,6 +32,7 @@ pub(super) fn handler(act: &mut Act) -> Option<BoxFuture<'_, Outcome>> {
         "bulk_update_private" | "bulk_update_public" | "bulk_update_delete" => package::change::bulk(act).boxed(),
         // resources and views
         "resource_show" => resource::show(act).boxed(),
+        "resource_search" => resource::search::search(act).boxed(),
         "format_autocomplete" => autocomplete::formats(act).boxed(),
         "resource_create" => resource::create(act).boxed(),
         "resource_update" => resource::update(act).boxed(),

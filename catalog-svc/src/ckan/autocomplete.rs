@@ -1,37 +1,43 @@
 //! Short lists for whoever is typing.
 
-use madang_kit::ckan::Outcome;
+use madang_kit::ckan::{Dict, Outcome};
 use serde_json::{Value, json};
 
-use super::{Act, group, user};
-use crate::store::{
-    ckan::{
-        group::{self as groups, Narrowed, Sort},
-        package::{self as packages, Narrowed as Packages},
-        resource as resources, user as users,
+use super::{Act, group, search, user};
+use crate::{
+    search::Text,
+    store::{
+        ckan::{
+            group::{self as groups, Narrowed, Sort},
+            resource as resources, user as users,
+        },
+        thing::anywhere,
     },
-    thing::anywhere,
 };
 
 /// The longest of these lists.
 const LIMIT_MAX: i64 = 1_000;
 
-/// `package_autocomplete`
+/// `package_autocomplete` (ckan.md 5.6)
 pub(super) async fn packages(act: &mut Act) -> Outcome {
     let q = act.required("q")?;
     let limit = act.natural("limit", 10, LIMIT_MAX)?;
-    let by = Packages { like: Some(anywhere(Some(&q))), private: true, limit, ..Packages::default() };
-    let reader = act.reader.clone();
-    let found = packages::list(&mut act.source, &reader, by).await?;
+    let quoted = format!("\"{}\"", q.replace('\\', "\\\\").replace('"', "\\\""));
+    let fields = ["name_ngram", "title_ngram", "name", "title"];
+    let text = fields.map(|field| format!("{field}:{quoted}")).join(" OR ");
+    let question = search::plain_question(act, Text::Lucene { text, default: "text".to_owned() }, limit).await?;
+    let found = search::asked(act, question).await?.dicts;
     let word = q.to_lowercase();
-    let shown = |package: &packages::Package| {
-        let by_name = package.name.to_lowercase().contains(&word);
-        let displayed = if by_name { package.name.clone() } else { format!("{} ({})", package.title, package.name) };
-        json!({
-            "match_displayed": displayed, "match_field": if by_name { "name" } else { "title" }, "name": package.name, "title": package.title,
-        })
-    };
-    Ok(found.iter().map(shown).collect())
+    let mut shown = Vec::with_capacity(found.len());
+    for dict in found {
+        let dict: Dict = serde_json::from_str(&dict)?;
+        let (name, title) = (search::word(&dict, "name"), search::word(&dict, "title"));
+        let by_name = name.contains(&word);
+        let displayed = if by_name { name.clone() } else { format!("{title} ({name})") };
+        let field = if by_name { "name" } else { "title" };
+        shown.push(json!({"match_displayed": displayed, "match_field": field, "name": name, "title": title}));
+    }
+    Ok(shown.into())
 }
 
 /// `format_autocomplete`

@@ -77,6 +77,11 @@ pub(super) fn list() -> Value {
     LICENSES.iter().map(License::dict).collect()
 }
 
+/// The title of a known license.
+pub(super) fn title(id: &str) -> Option<&'static str> {
+    LICENSES.iter().find(|license| license.id == id).map(|license| license.title)
+}
+
 /// Writes what a package's license makes of it: `isopen`, `license_title`, and `license_url` where there is one.
 pub(super) fn describe(package: &mut Dict, id: Option<&str>) {
     let known = id.and_then(|id| LICENSES.iter().find(|license| license.id == id));

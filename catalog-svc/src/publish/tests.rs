@@ -33,6 +33,7 @@ async fn open(folder: &Path) -> Catalog {
         clock: Clock::default(),
         site: Arc::default(),
         rewriting: Rewriting::default(),
+        search: crate::search::Search::new(folder.join("search")),
     }
 }
 

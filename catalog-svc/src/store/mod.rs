@@ -7,6 +7,7 @@ pub(crate) mod load;
 pub(crate) mod organization;
 pub(crate) mod publish;
 pub(crate) mod schema_version;
+pub(crate) mod search;
 pub(crate) mod table;
 pub(crate) mod thing;
 pub(crate) mod upkeep;

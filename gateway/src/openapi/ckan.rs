@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     operation::Operation,
-    schema::{map, named, text},
+    schema::{map, named, text, whole},
 };
 use crate::dialect::ckan::action::{self, Action};
 
@@ -32,11 +32,23 @@ pub(super) fn operations() -> Vec<Operation> {
         let path = format!("/api/util/{kind}/autocomplete");
         Operation::ckan("CKAN", "get", &path, "For whoever is typing").query(word, text(), "What has been typed").gives(json!({}))
     });
+    let feeds = [
+        ("dataset.atom", "The datasets that changed last"),
+        ("custom.atom", "Those of a query"),
+        ("tag/{name}", "Those with a tag; the name ends in .atom"),
+        ("group/{name}", "Those in a group; the name ends in .atom"),
+        ("organization/{name}", "Those of an organization; the name ends in .atom"),
+    ];
+    let feeds = feeds.into_iter().map(|(path, summary)| {
+        let operation = Operation::ckan("CKAN", "get", &format!("/feeds/{path}"), summary).query("page", whole(1, 1_000_000), "");
+        let operation = if path == "custom.atom" { operation.query("q", text(), "A query, as package_search takes it") } else { operation };
+        operation.gives_types(&[("application/atom+xml", text())])
+    });
     let actions = action::all().flat_map(|action| {
         let get = action.reads.then(|| described(action, "get"));
         get.into_iter().chain([described(action, "post")])
     });
-    beside.chain(files).chain(typing).chain(actions).collect()
+    beside.chain(files).chain(typing).chain(feeds).chain(actions).collect()
 }
 
 fn described(action: &Action, method: &'static str) -> Operation {

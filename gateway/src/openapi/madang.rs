@@ -19,7 +19,7 @@ pub(super) fn operations() -> Vec<Operation> {
         new("/openapi.json", "This document").open().gives(map()),
         new("/api/v1/openapi.json", "This document").open().gives(map()),
     ];
-    edge.into_iter().chain(storage()).chain(connections()).chain(keys()).collect()
+    edge.into_iter().chain(storage()).chain(connections()).chain(search()).chain(keys()).collect()
 }
 
 /// Object Storage.
@@ -84,6 +84,37 @@ fn connections() -> Vec<Operation> {
             .gives(object(&shown)),
         new("get", "/{id}", "One connection, by id or name").gives(object(&shown)),
         new("delete", "/{id}", "Remove a connection").gives(object(&[("deleted", truth())])),
+    ]
+}
+
+/// One search over everything.
+fn search() -> Vec<Operation> {
+    let found = |item: serde_json::Value| object(&[("count", count()), ("items", list(&item))]);
+    let dataset = [
+        ("id", text()),
+        ("name", text()),
+        ("title", text()),
+        ("description", nullable(&text())),
+        ("organization_id", nullable(&text())),
+    ];
+    let table = object(&[&dataset[..], &[("columns", list(&text()))]].concat());
+    let job = object(&[("id", text()), ("name", text()), ("description", nullable(&text()))]);
+    let kinds = request(
+        &[],
+        &[("datasets", found(object(&dataset))), ("tables", found(table)), ("jobs", found(job)), ("surveys", found(map()))],
+    );
+    vec![
+        Operation::new("Search", "get", "/madang/v1/search", "Search datasets, tables' columns, jobs and surveys that the caller may see")
+            .any_scheme()
+            .query("q", text(), "Words; without any, everything")
+            .query("kind", text(), "Some of datasets,tables,jobs,surveys")
+            .query("limit", whole(0, 100), "Hits of each kind")
+            .query("start", whole(0, 1_000_000), "Hits that are left out from the start")
+            .gives(object(&[("q", text()), ("results", kinds)])),
+        Operation::new("Search", "post", "/madang/v1/admin/search/rebuild", "Build the search index anew, beside the one that serves")
+            .any_scheme()
+            .may(403)
+            .gives(object(&[("datasets", count())])),
     ]
 }
 

@@ -17,6 +17,10 @@ pub enum Refusal {
     Validation(Dict),
     /// The dictionary is nested wrongly.
     Integrity(String),
+    /// A search with parameters that there are not, as Python prints it.
+    SearchQuery(String),
+    /// A search that can't be read, as Python prints it.
+    Search(String),
     /// No action of that name.
     Unknown,
     /// A fault of ours, or a part that is away.
@@ -60,6 +64,8 @@ impl Refusal {
             Self::NotFound(detail) => (ActionRefusalKind::NotFound, detail, Dict::new()),
             Self::Validation(fields) => (ActionRefusalKind::Validation, String::new(), fields),
             Self::Integrity(detail) => (ActionRefusalKind::Integrity, detail, Dict::new()),
+            Self::SearchQuery(detail) => (ActionRefusalKind::SearchQuery, detail, Dict::new()),
+            Self::Search(detail) => (ActionRefusalKind::Search, detail, Dict::new()),
             Self::Unknown => (ActionRefusalKind::Unspecified, String::new(), Dict::new()),
             Self::Fault(error) => return Err(error),
         };
@@ -74,6 +80,8 @@ impl Refusal {
             ActionRefusalKind::Denied => Self::Denied(refusal.detail.clone()),
             ActionRefusalKind::NotFound => Self::NotFound(refusal.detail.clone()),
             ActionRefusalKind::Integrity => Self::Integrity(refusal.detail.clone()),
+            ActionRefusalKind::SearchQuery => Self::SearchQuery(refusal.detail.clone()),
+            ActionRefusalKind::Search => Self::Search(refusal.detail.clone()),
             ActionRefusalKind::Validation => match serde_json::from_slice(&refusal.fields) {
                 Ok(fields) => Self::Validation(fields),
                 Err(error) => Self::Fault(Error::internal(error)),

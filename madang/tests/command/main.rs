@@ -23,6 +23,7 @@ mod python;
 mod replay;
 mod retention;
 mod runs;
+mod search;
 mod sign;
 mod signed;
 mod stop;

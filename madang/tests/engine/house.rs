@@ -115,6 +115,7 @@ impl House {
             fetch_allow: madang_kit::outbound::FetchAllow::default(),
             lake: lake.clone(),
             spool_dir: scratch,
+            search_dir: folder.path().join("search"),
             upload_bytes: 1 << 20,
             unpacked_bytes: 1 << 20,
             clock: clock.clone(),

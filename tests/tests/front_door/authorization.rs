@@ -113,7 +113,7 @@ pub(crate) const CLOSED: [(&str, &str); 97] = [
 const OWN_ROUTES: &str = include_str!("../../../gateway/src/dialect/madang/routes.rs");
 
 /// Madang's own routes that any of the five schemes opens.
-pub(crate) const OWN: [(&str, &str); 14] = [
+pub(crate) const OWN: [(&str, &str); 15] = [
     ("GET", "/madang/v1/whoami"),
     ("GET", "/madang/v1/refusals/{id}"),
     ("GET", "/madang/v1/buckets"),
@@ -128,10 +128,12 @@ pub(crate) const OWN: [(&str, &str); 14] = [
     ("POST", "/madang/v1/connections"),
     ("GET", "/madang/v1/connections/{id}"),
     ("DELETE", "/madang/v1/connections/{id}"),
+    ("GET", "/madang/v1/search"),
 ];
 
 /// Madang's own routes for administrators.
-pub(crate) const FOR_ADMINISTRATORS: [(&str, &str); 5] = [
+pub(crate) const FOR_ADMINISTRATORS: [(&str, &str); 6] = [
+    ("POST", "/madang/v1/admin/search/rebuild"),
     ("GET", "/madang/v1/admin/keys"),
     ("POST", "/madang/v1/admin/keys"),
     ("GET", "/madang/v1/admin/keys/{access_key}"),

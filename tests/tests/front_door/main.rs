@@ -38,6 +38,7 @@ mod replay;
 mod samples;
 mod scenarios;
 mod scheme;
+mod search;
 mod service;
 mod session;
 mod signature;

@@ -2,6 +2,7 @@
 
 mod format;
 mod read;
+pub(super) mod search;
 
 use madang_kit::ckan::{Dict, Outcome, Refusal};
 use serde_json::Value;

@@ -112,8 +112,6 @@ pub(crate) async fn names(source: &mut Source, limit: i64, offset: i64) -> Resul
 /// What a list of packages is narrowed to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Narrowed {
-    /// A LIKE pattern of name or title, in lower case.
-    pub(crate) like: Option<String>,
     /// Of this organization.
     pub(crate) owner: Option<String>,
     /// In this group.
@@ -132,11 +130,10 @@ pub(crate) struct Narrowed {
 pub(crate) async fn list(source: &mut Source, reader: &Reader, by: Narrowed) -> Result<Vec<Package>> {
     let text = format!(
         "SELECT {COLUMNS} FROM (SELECT d.*, d.organization_id AS owner FROM dataset d WHERE d.state = 'active') t
-         WHERE ($3 OR t.visibility = 'public') AND ($4 = '' OR lower(t.name) LIKE $4 ESCAPE '\\' OR lower(t.title) LIKE $4 ESCAPE '\\')
-           AND ($5 = '' OR t.organization_id = $5) AND ($6 = '' OR t.created_by = $6)
-           AND ($7 = '' OR EXISTS (SELECT 1 FROM dataset_group g WHERE g.dataset_id = t.id AND g.group_id = $7))
-           AND ($8 = '' OR EXISTS (SELECT 1 FROM thing_tag g WHERE g.thing_id = t.id AND g.name = $8 AND g.vocabulary_id = $9))
-           AND {} ORDER BY t.modified_at DESC, t.id LIMIT $10 OFFSET $11",
+         WHERE ($3 OR t.visibility = 'public') AND ($4 = '' OR t.organization_id = $4) AND ($5 = '' OR t.created_by = $5)
+           AND ($6 = '' OR EXISTS (SELECT 1 FROM dataset_group g WHERE g.dataset_id = t.id AND g.group_id = $6))
+           AND ($7 = '' OR EXISTS (SELECT 1 FROM thing_tag g WHERE g.thing_id = t.id AND g.name = $7 AND g.vocabulary_id = $8))
+           AND {} ORDER BY t.modified_at DESC, t.id LIMIT $9 OFFSET $10",
         visible!()
     );
     let (tag, vocabulary) = by.tag.unwrap_or_default();
@@ -145,7 +142,6 @@ pub(crate) async fn list(source: &mut Source, reader: &Reader, by: Narrowed) -> 
         .bind(reader.id.clone())
         .bind(reader.admin)
         .bind(by.private)
-        .bind(by.like.unwrap_or_default())
         .bind(by.owner.unwrap_or_default())
         .bind(by.creator.unwrap_or_default())
         .bind(by.group.unwrap_or_default())

@@ -148,3 +148,69 @@ pub(crate) async fn formats(source: &mut Source, like: &str, limit: i64) -> Resu
     let rows: Vec<(String, i64)> = source.query(text).bind(like.to_owned()).bind(limit).all().await?;
     Ok(rows.into_iter().map(|(format, _)| format).collect())
 }
+
+/// A part of a text that a field must have.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// One of the names of the resource's dictionary.
+    pub(crate) field: &'static str,
+    /// A LIKE pattern in lower case.
+    pub(crate) like: String,
+}
+
+/// Where a field of the dictionary stands.
+fn column(field: &str) -> String {
+    match field {
+        "id" | "name" | "format" | "state" => format!("r.{field}"),
+        "package_id" => "r.dataset_id".to_owned(),
+        "created" => "CAST(r.created_at AS TEXT)".to_owned(),
+        "metadata_modified" => "CAST(COALESCE(r.modified_at, r.created_at) AS TEXT)".to_owned(),
+        field => format!("CAST(r.fields ->> '{field}' AS TEXT)"),
+    }
+}
+
+/// Active resources of public datasets that have all of this, each with its number in its dataset; and how many there are.
+pub(crate) async fn search(
+    source: &mut Source,
+    asked: &[Asked],
+    order: Option<&str>,
+    limit: i64,
+    offset: i64,
+) -> Result<(i64, Vec<(Resource, i64)>)> {
+    let mut conditions = String::new();
+    for (number, Asked { field, .. }) in asked.iter().enumerate() {
+        let column = column(field);
+        conditions.push_str(&format!(" AND lower({column}) LIKE ${} ESCAPE '\\'", number + 1));
+    }
+    let from = format!(
+        "FROM resource r JOIN dataset d ON d.id = r.dataset_id
+         WHERE r.state = 'active' AND d.state = 'active' AND d.visibility = 'public'
+           AND NOT EXISTS (SELECT 1 FROM thing_group g WHERE g.thing_id IN (d.id, d.organization_id)){conditions}"
+    );
+    let mut counted = source.query(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) {from}")));
+    for Asked { like, .. } in asked {
+        counted = counted.bind(like.clone());
+    }
+    let (count,): (i64,) = counted.one().await?;
+    let order = order.map_or_else(String::new, |field| format!("{}, ", column(field)));
+    let (rows, skipped) = (asked.len() + 1, asked.len() + 2);
+    let text = format!(
+        "SELECT r.id, r.dataset_id, r.position, r.name, r.format, r.created_at, r.modified_at, r.fields,
+             EXISTS (SELECT 1 FROM lake_table l WHERE l.id = r.id) AS has_table,
+             (SELECT COUNT(*) FROM resource b WHERE b.dataset_id = r.dataset_id AND b.state = 'active' AND b.position < r.position) AS number
+         {from} ORDER BY {order}r.dataset_id, r.position LIMIT ${rows} OFFSET ${skipped}"
+    );
+    let mut listed = source.query(sqlx::AssertSqlSafe(text));
+    for Asked { like, .. } in asked {
+        listed = listed.bind(like.clone());
+    }
+    let found: Vec<Numbered> = listed.bind(limit).bind(offset).all().await?;
+    Ok((count, found.into_iter().map(|row| (row.resource, row.number)).collect()))
+}
+
+#[derive(sqlx::FromRow)]
+struct Numbered {
+    #[sqlx(flatten)]
+    resource: Resource,
+    number: i64,
+}

@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header::CONTENT_TYPE, header::RETRY_AFTER},
     response::Response,
 };
+use bytes::Bytes;
 use madang_kit::{
     Code, Error,
     ckan::{Dict, Outcome, Refusal},
@@ -20,12 +21,40 @@ use super::action::Action;
 const JSON: &str = "application/json;charset=utf-8";
 const SCRIPT: &str = "application/javascript;charset=utf-8";
 
+/// What an action gave: its JSON is written as it came, so that a large one is not read first.
+pub(super) enum Given {
+    Value(Value),
+    Json(Bytes),
+}
+
+impl From<Value> for Given {
+    fn from(value: Value) -> Self {
+        Self::Value(value)
+    }
+}
+
+impl Given {
+    fn text(&self) -> String {
+        match self {
+            Self::Value(value) => text(value),
+            Self::Json(bytes) => {
+                let mut escaped = Vec::with_capacity(bytes.len() + bytes.len() / 8);
+                let written = std::str::from_utf8(bytes).map(|json| Ascii.write_string_fragment(&mut escaped, json));
+                if !matches!(written, Ok(Ok(()))) {
+                    return "null".to_owned(); // what the catalogue wrote is text, and memory takes it
+                }
+                String::from_utf8(escaped).unwrap_or_default()
+            }
+        }
+    }
+}
+
 /// What an action gave, in the envelope. With a callback, a good answer is a call of it.
-pub(super) fn enveloped(site_url: &str, action: &Action, given: &Dict, outcome: Outcome, callback: Option<&str>) -> Response {
+pub(super) fn enveloped(site_url: &str, action: &Action, given: &Dict, outcome: Outcome<Given>, callback: Option<&str>) -> Response {
     let help = format!("{site_url}/api/3/action/help_show?name={}", action.name);
     match outcome {
         Ok(result) => {
-            let body = text(&json!({"help": help, "success": true, "result": result}));
+            let body = format!("{{\"help\":{},\"success\":true,\"result\":{}}}", text(&help.into()), result.text());
             match callback {
                 Some(callback) => respond(StatusCode::OK, SCRIPT, format!("{}({body});", escaped(callback))),
                 None => respond(StatusCode::OK, JSON, body),
@@ -54,6 +83,11 @@ pub(super) fn bare(status: StatusCode, value: &Value) -> Response {
     respond(status, JSON, text(value))
 }
 
+/// A feed.
+pub(super) fn atom(body: String) -> Response {
+    respond(StatusCode::OK, "application/atom+xml;charset=utf-8", body)
+}
+
 /// The one table from refusals to statuses and error dictionaries.
 fn refused(action: &str, given: &Dict, refusal: Refusal) -> (StatusCode, Value) {
     let with = |start: &str, detail: String| if detail.is_empty() { start.to_owned() } else { format!("{start}: {detail}") };
@@ -70,6 +104,8 @@ fn refused(action: &str, given: &Dict, refusal: Refusal) -> (StatusCode, Value) 
             body["data"] = given.clone().into();
             (StatusCode::BAD_REQUEST, body)
         }
+        Refusal::SearchQuery(detail) => (StatusCode::BAD_REQUEST, error("Search Query Error", format!("Search Query is invalid: {detail}"))),
+        Refusal::Search(detail) => (StatusCode::CONFLICT, error("Search Error", format!("Search error: {detail}"))),
         Refusal::Unknown => fault(action, &Error::internal("an action of the table that the catalogue does not know")),
         Refusal::Fault(failed) => fault(action, &failed),
     }

@@ -5,6 +5,7 @@ use axum::{
     http::{Method, StatusCode, header::ALLOW},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use madang_kit::{
     Code, Context, Error, Principal,
     ckan::{Dict, Outcome, Refusal, required},
@@ -16,7 +17,8 @@ use serde_json::Value;
 
 use super::{
     action::{self, Action, Home},
-    answer, body,
+    answer::{self, Given},
+    body,
     files::{self, Taken},
     person, token,
 };
@@ -88,10 +90,10 @@ pub(super) async fn action(State(gateway): State<Gateway>, Path(name): Path<Stri
     answer::enveloped(&gateway.site_url, action, &dict, outcome, callback.as_deref())
 }
 
-/// What the catalogue's answer means.
-pub(super) fn outcome_of(answer: ActResponse) -> Outcome {
+/// The JSON of what the catalogue answers.
+pub(super) fn json_of(answer: ActResponse) -> Outcome<Bytes> {
     match answer.outcome {
-        Some(act_response::Outcome::Result(bytes)) => Ok(serde_json::from_slice(&bytes)?),
+        Some(act_response::Outcome::Result(bytes)) => Ok(bytes),
         Some(act_response::Outcome::Refusal(refusal)) => Err(Refusal::read(&refusal)),
         None => Err(Error::internal("an answer without an outcome").into()),
     }
@@ -109,10 +111,10 @@ pub(super) fn principal(credential: Option<&Credential>, signed: bool, has_callb
 }
 
 impl Call<'_> {
-    async fn answer(&self, action: &Action) -> Outcome {
+    async fn answer(&self, action: &Action) -> Outcome<Given> {
         match action.home {
-            Home::Catalogue => self.ask(self.action, self.dict.clone()).await,
-            Home::Gateway => self.answer_here().await,
+            Home::Catalogue => self.ask_json(self.action, self.dict.clone()).await.map(Given::Json),
+            Home::Gateway => self.answer_here().await.map(Given::Value),
         }
     }
 
@@ -134,13 +136,18 @@ impl Call<'_> {
 
     /// What the catalogue answers to an action, as this caller.
     pub(super) async fn ask(&self, name: &str, dict: Dict) -> Outcome {
+        Ok(serde_json::from_slice(&self.ask_json(name, dict).await?)?)
+    }
+
+    /// The JSON of what the catalogue answers.
+    async fn ask_json(&self, name: &str, dict: Dict) -> Outcome<Bytes> {
         let request = ActRequest {
             action: name.to_owned(),
             dict: serde_json::to_vec(&dict)?.into(),
             site_url: self.gateway.site_url.clone(),
             reads: action::find(name).is_some_and(|action| action.reads),
         };
-        outcome_of(self.gateway.actions.clone().act(rpc::request(&self.context, request)).await.map_err(Error::from)?.into_inner())
+        json_of(self.gateway.actions.clone().act(rpc::request(&self.context, request)).await.map_err(Error::from)?.into_inner())
     }
 
     /// `help_show`

@@ -13,7 +13,8 @@ use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use super::{
     action::Home,
     body::{self, BODY_BYTES, FIELDS, Unreadable},
-    call::{Call, outcome_of},
+    answer::Given,
+    call::{Call, json_of},
 };
 use crate::dialect::upload_form::UploadForm;
 
@@ -25,7 +26,7 @@ pub(super) enum Taken {
     /// It had no file: this is its dictionary.
     Fields(Dict),
     /// It had files, and the action was asked for; its dictionary is for the answer.
-    Asked(Dict, Outcome),
+    Asked(Dict, Outcome<Given>),
 }
 
 /// A form on its way.
@@ -64,7 +65,7 @@ pub(super) async fn take(call: &Call<'_>, home: Home, request: Request) -> Resul
         None => Ok(Taken::Fields(dict)),
         Some(answer) => {
             let outcome = match answer {
-                Ok(answer) => outcome_of(answer.into_inner()),
+                Ok(answer) => json_of(answer.into_inner()).map(Given::Json),
                 Err(error) => Err(error.into()),
             };
             Ok(Taken::Asked(dict, outcome))

@@ -7,6 +7,7 @@ mod call;
 mod cors;
 mod download;
 mod files;
+mod feed;
 mod person;
 mod repr;
 pub(super) mod routes;

@@ -7,7 +7,7 @@ use axum::{
     routing::{any, get},
 };
 
-use super::{call, cors, download, util};
+use super::{call, cors, download, feed, util};
 use crate::Gateway;
 
 pub(crate) fn routes(gateway: &Gateway) -> Router<Gateway> {
@@ -42,6 +42,11 @@ pub(crate) fn routes(gateway: &Gateway) -> Router<Gateway> {
             .route(&format!("{start}/organization/autocomplete"), get(util::organizations));
     }
     router
+        .route("/feeds/dataset.atom", get(feed::datasets))
+        .route("/feeds/custom.atom", get(feed::custom))
+        .route("/feeds/tag/{name}", get(feed::tag))
+        .route("/feeds/group/{name}", get(feed::group))
+        .route("/feeds/organization/{name}", get(feed::organization))
         .layer(middleware::from_fn_with_state(gateway.clone(), cors::answer))
         // bodies are bounded where they are read
         .layer(DefaultBodyLimit::disable())

@@ -6,6 +6,7 @@ mod connection;
 mod key;
 mod object;
 mod refusal;
+mod search;
 pub(super) mod routes;
 mod whoami;
 

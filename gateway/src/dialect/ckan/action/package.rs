@@ -43,6 +43,31 @@ const RESOURCE_FIELDS: &[&str] = &[
     "last_modified: an ISO date (optional)",
 ];
 
+/// What a search may be given.
+const SEARCH: &[&str] = &[
+    "q: the query; with a colon in Lucene's language, else words (optional, everything)",
+    "fq: a filter in Lucene's language (optional)",
+    "fq_list: a list of further filters (optional)",
+    "sort: field and direction, and others behind commas (optional, score desc, metadata_modified desc)",
+    "rows: how many at most (optional, 10)",
+    "start: how many to leave out from the start (optional)",
+    "facet: whether facets are counted (optional, true)",
+    "facet.mincount: the smallest count that is shown (optional, 1)",
+    "facet.limit: values of one facet, a negative number for all (optional, 50)",
+    "facet.field: a list of the fields that are counted (optional)",
+    "include_drafts: drafts too, as far as the caller sees them (optional, false)",
+    "include_deleted: deleted ones too, if the site keeps them (optional, false)",
+    "include_private: private ones too, as far as the caller sees them (optional, false)",
+    "use_default_schema: taken and without effect (optional)",
+    "fl: a list of fields of the index in place of whole datasets (optional)",
+    "qf: fields with boosts that words are asked of (optional)",
+    "mm: how many of the words must be found (optional)",
+    "tie: what the fields count in which a word was found less well (optional)",
+    "defType: lucene, dismax or edismax (optional)",
+    "df: the field of terms that name none (optional, text)",
+    "extras: what is for extensions (optional)",
+];
+
 const RELATIONSHIP: &[&str] = &[
     "subject: the id or name of the dataset that is the subject",
     "object: the id or name of the dataset that is the object",
@@ -90,6 +115,7 @@ pub(super) const ACTIONS: &[Action] = &[
         ],
         "a dictionary",
     ),
+    read("package_search", Who::Anyone, "Search for datasets.", SEARCH, "a dictionary with count, results, sort, facets and search_facets"),
     read(
         "package_autocomplete",
         Who::Anyone,
@@ -170,6 +196,18 @@ pub(super) const ACTIONS: &[Action] = &[
         "Return a list of resource formats that contain a text, the most frequent first.",
         &["q: the text", "limit: how many at most (optional, 5)"],
         "a list of formats",
+    ),
+    read(
+        "resource_search",
+        Who::Anyone,
+        "Search for resources by parts of their fields.",
+        &[
+            "query: field:term, or a list of these that all must hold",
+            "order_by: the field to sort by, ascending (optional)",
+            "offset: how many to leave out from the start (optional)",
+            "limit: how many at most (optional)",
+        ],
+        "a dictionary with count and results",
     ),
     write(
         "resource_create",
