@@ -24,6 +24,7 @@ mod rewriting;
 mod spool;
 mod store;
 mod table;
+mod tail;
 mod thing;
 mod upload;
 mod user;
@@ -69,6 +70,7 @@ struct Catalog {
     clock: Clock,
     site: Arc<SiteOptions>,
     rewriting: rewriting::Rewriting,
+    tails: tail::Tails,
 }
 
 /// Who may call what.
@@ -91,9 +93,11 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
         clock: options.clock,
         site: Arc::new(options.site),
         rewriting: rewriting::Rewriting::default(),
+        tails: tail::Tails::default(),
     };
     publish::roll_forward_all(&catalog).await?;
     publish::spawn_retries(catalog.clone(), drain);
+    tail::spawn(catalog.clone(), drain);
     compact::spawn(catalog.clone(), drain);
     vacuum::spawn(catalog.clone(), drain);
     housekeeping::spawn(&catalog.db, &catalog.clock, drain);

@@ -25,8 +25,9 @@ use crate::{
     store::{
         dataset,
         publish::{self as store, Change, RunStep},
-        schema_version, table,
+        schema_version, table, tail,
     },
+    tail::is_fold,
 };
 
 const RETRY_EVERY: Duration = Duration::from_secs(5);
@@ -44,6 +45,8 @@ pub(crate) async fn decide(catalog: &Catalog, tx: &mut Tx, context: &Context, ch
     let now = catalog.clock.now();
     for change in changes {
         let columns = serde_json::to_string(&change.schema).map_err(Error::internal)?;
+        let primary = table::primary_in(tx, &change.dataset.to_string()).await?;
+        let columns = primary.filter(|primary| primary.id == change.table.as_str()).map(|_| columns);
         dataset::touch(tx, &change.dataset.to_string(), now, columns).await?;
         let rows: u64 = change.files.iter().map(|file| file.rows).sum();
         let detail = json!({"table": change.table, "mode": change.mode, "rows": rows, "run": run.map(|run| run.run)});
@@ -73,16 +76,23 @@ pub(crate) async fn record(catalog: &Catalog, tx: &mut Tx, changes: &[Change], r
 async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result<i64> {
     let dataset = change.dataset.to_string();
     dataset::lock(tx, &dataset).await?;
-    let there = match table::primary_in(tx, &dataset).await? {
-        Some(primary) => table::lock(tx, &primary.id).await?,
-        None => None,
+    tail::exclude(tx, change.table.as_str()).await?;
+    let there = match &change.made_for {
+        Some(_) => table::lock_of(tx, &dataset, change.table.as_str()).await?,
+        None => table::primary_in(tx, &dataset).await?,
     };
     check_age(change)?;
     let number = match (there, &change.made_for) {
         (Some(table), Some(schema)) if table.id == change.table.as_str() => {
             check_unchanged(tx, change, &table, schema).await?;
             check_columns(change, &table.schema)?;
+            check_tail(tx, change).await?;
             table.publishes + 1
+        }
+        (Some(table), None) if table.id == change.table.as_str() && table.publishes == 0 && table.schema.columns.is_empty() => {
+            change.schema.check().map_err(lake_error)?;
+            check_tail(tx, change).await?;
+            1
         }
         (None, None) => {
             change.schema.check().map_err(lake_error)?;
@@ -102,6 +112,19 @@ async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result
     table::set_decided(tx, change.table.as_str(), &change.schema, number).await?;
     schema_version::note(tx, change.table.as_str(), &change.schema).await?;
     Ok(number)
+}
+
+/// What was made from a version's rows does not know those of the tail. An append stands them; an overwrite that was made from nothing
+/// takes them out.
+async fn check_tail(tx: &mut Tx, change: &Change) -> Result<()> {
+    let stands_them = matches!(change.mode, WriteMode::Append | WriteMode::Compact) || is_fold(change);
+    if stands_them || !tail::has_rows(tx, change.table.as_str()).await? {
+        return Ok(());
+    }
+    if change.mode == WriteMode::Overwrite && change.made_from.is_none() {
+        return tail::clear(tx, change.table.as_str()).await;
+    }
+    Err(moved())
 }
 
 /// Files that waited so long may be taken by the vacuum before they are in a version.

@@ -9,6 +9,7 @@ mod actions;
 mod activity;
 mod autocomplete;
 mod collaborator;
+mod datastore;
 mod follow;
 mod group;
 mod license;

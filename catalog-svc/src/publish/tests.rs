@@ -29,6 +29,7 @@ async fn open(folder: &Path) -> Catalog {
         clock: Clock::default(),
         site: Arc::default(),
         rewriting: Rewriting::default(),
+        tails: crate::tail::Tails::default(),
     }
 }
 

@@ -206,8 +206,13 @@ pub(crate) async fn insert_resource(tx: &mut Tx, resource: &Resource) -> Result<
     Ok(())
 }
 
-/// Notes that a dataset's table changed, and its columns as of now.
-pub(crate) async fn touch(tx: &mut Tx, id: &str, now: DateTime<Utc>, columns: String) -> Result<()> {
-    tx.query("UPDATE dataset SET modified_at = $2, columns = $3 WHERE id = $1").bind(id.to_owned()).bind(now).bind(columns).run().await?;
+/// Notes that a table of a dataset changed, and, if it is its first one, the columns as of now.
+pub(crate) async fn touch(tx: &mut Tx, id: &str, now: DateTime<Utc>, columns: Option<String>) -> Result<()> {
+    tx.query("UPDATE dataset SET modified_at = $2, columns = COALESCE($3, columns) WHERE id = $1")
+        .bind(id.to_owned())
+        .bind(now)
+        .bind(columns)
+        .run()
+        .await?;
     Ok(())
 }

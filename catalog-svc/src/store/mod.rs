@@ -2,10 +2,12 @@
 
 pub(crate) mod ckan;
 pub(crate) mod dataset;
+pub(crate) mod datastore;
 pub(crate) mod organization;
 pub(crate) mod publish;
 pub(crate) mod schema_version;
 pub(crate) mod table;
+pub(crate) mod tail;
 pub(crate) mod thing;
 pub(crate) mod upkeep;
 pub(crate) mod user;

@@ -35,7 +35,7 @@ impl TryFrom<Row> for Table {
 
 /// A dataset's primary table: that of its first resource that has one.
 const PRIMARY: &str = "SELECT t.id, t.columns, t.publishes, t.kept_from FROM lake_table t JOIN resource r ON r.id = t.id
-    WHERE r.dataset_id = $1 AND r.state = 'active' ORDER BY r.position LIMIT 1";
+    WHERE r.dataset_id = $1 AND r.state = 'active' AND NOT t.dropped ORDER BY r.position LIMIT 1";
 
 /// A dataset's primary table.
 pub(crate) async fn primary(db: &Db, dataset: &str) -> Result<Option<Table>> {
@@ -54,6 +54,14 @@ pub(crate) async fn lock(tx: &mut Tx, id: &str) -> Result<Option<Table>> {
         "SELECT id, columns, publishes, kept_from FROM lake_table WHERE id = $1 FOR UPDATE",
     );
     tx.query(text).bind(id.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
+}
+
+/// A table of a dataset, locked until the transaction ends.
+pub(crate) async fn lock_of(tx: &mut Tx, dataset: &str, id: &str) -> Result<Option<Table>> {
+    let text = "SELECT CAST(1 AS BIGINT) FROM resource r JOIN lake_table t ON t.id = r.id
+        WHERE r.id = $1 AND r.dataset_id = $2 AND r.state = 'active' AND NOT t.dropped";
+    let row: Option<(i64,)> = tx.query(text).bind(id.to_owned()).bind(dataset.to_owned()).opt().await?;
+    if row.is_some() { lock(tx, id).await } else { Ok(None) }
 }
 
 /// Adds a table that nothing was published to.

@@ -5,6 +5,7 @@ mod answer;
 mod body;
 mod call;
 mod cors;
+mod dump;
 mod person;
 mod repr;
 pub(super) mod routes;

@@ -7,13 +7,14 @@ use axum::{
     routing::{any, get},
 };
 
-use super::{call, cors, util};
+use super::{call, cors, dump, util};
 use crate::Gateway;
 
 pub(crate) fn routes(gateway: &Gateway) -> Router<Gateway> {
     let mut router = Router::new()
         .route("/api/action/{name}", any(call::action))
         .route("/api/3/action/{name}", any(call::action))
+        .route("/datastore/dump/{id}", get(dump::dump))
         // what speaks here
         .route("/api", get(util::version_1))
         .route("/api/", get(util::version_1))
