@@ -43,9 +43,12 @@ struct Block {
 }
 
 impl Tails {
-    /// Whether a block in memory has so many ids.
-    fn has(&self, table: &str, count: i64, now: i64) -> bool {
-        let blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether a block in memory has so many ids above one; a block that begins below it is forgotten.
+    fn has(&self, table: &str, count: i64, above: i64, now: i64) -> bool {
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        if blocks.get(table).is_some_and(|block| block.ids.start <= above) {
+            blocks.remove(table);
+        }
         let block = blocks.get(table).filter(|block| now.saturating_sub(block.since) < BLOCK_FOR_MS);
         block.is_some_and(|block| block.ids.end - block.ids.start >= count)
     }
@@ -78,10 +81,10 @@ impl Tails {
     }
 }
 
-/// Makes sure that there are ids in memory for so many new rows of a table.
-pub(crate) async fn have_ids(catalog: &Catalog, table: &str, count: i64) -> Result<()> {
+/// Makes sure that there are ids in memory for so many new rows of a table, all above the one that its files end with.
+pub(crate) async fn have_ids(catalog: &Catalog, table: &str, count: i64, above: i64) -> Result<()> {
     let now = catalog.clock.now_ms();
-    if catalog.tails.has(table, count, now) {
+    if catalog.tails.has(table, count, above, now) {
         return Ok(());
     }
     let id: Id = table.parse().map_err(Error::internal)?;

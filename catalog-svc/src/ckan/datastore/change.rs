@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use madang_kit::ckan::{Dict, Outcome, Refusal, text_of};
-use madang_lake::{ColumnType, ROW_ID, batch_of, rows_of};
+use madang_lake::{ColumnType, DataFile, ROW_ID, batch_of, rows_of};
 use serde_json::{Value, json};
 
 use super::{
@@ -42,7 +42,7 @@ struct Incoming {
     cells: Cells,
     /// The row that it names by its id.
     id: Option<i64>,
-    /// Its key, if it has one.
+    /// Its key, if it has one: the key by which its row is found, or, of a record with an id, the one that its row gets.
     key: Option<String>,
 }
 
@@ -139,28 +139,41 @@ impl Change {
 
     /// Looks for the rows of the files that the records may be about.
     pub(super) async fn look(&mut self, catalog: &Catalog, table: &Table) -> Outcome<()> {
-        self.in_files.clear();
-        if table.snapshot.files.is_empty() {
-            return Ok(());
-        }
+        let ids: Vec<Vec<Value>> = self.incoming.iter().filter_map(|record| record.id.map(|id| vec![id.into()])).collect();
+        self.in_files = find(catalog, table, &[(ROW_ID.to_owned(), ColumnType::Int64)], &ids).await?;
+        let renamed = self.renamed(catalog, table).await?;
         let kinds: HashMap<&str, ColumnType> = table.fields.iter().map(|field| (field.name.as_str(), field.lake)).collect();
         let columns: Option<Vec<(String, ColumnType)>> =
             self.unique_key.iter().map(|name| Some((name.clone(), *kinds.get(name.as_str())?))).collect();
-        let keyed: Vec<Vec<Value>> = self
-            .incoming
-            .iter()
-            .filter(|record| record.id.is_none() || self.unique_key.iter().any(|name| record.cells.contains_key(name)))
-            .filter_map(|record| self.unique_key.iter().map(|name| record.cells.get(name).cloned()).collect())
-            .collect();
-        let ids: Vec<Vec<Value>> = self.incoming.iter().filter_map(|record| record.id.map(|id| vec![id.into()])).collect();
-        let wanted = [(columns.filter(|columns| !columns.is_empty()), keyed), (Some(vec![(ROW_ID.to_owned(), ColumnType::Int64)]), ids)];
-        for (columns, rows) in wanted {
-            let Some(columns) = columns.filter(|_| !rows.is_empty()) else { continue };
-            let keys = batch_of(&columns, &rows).map_err(lake_error)?;
-            let found = catalog.lake.find(&table.snapshot, &keys).await.map_err(lake_error)?;
-            self.in_files.extend(rows_of(&found));
-        }
+        let cells = |cells: &Cells| self.unique_key.iter().map(|name| cells.get(name).filter(|cell| !cell.is_null()).cloned()).collect();
+        let own = self.incoming.iter().filter(|record| record.id.is_none()).filter_map(|record| cells(&record.cells));
+        let keyed: Vec<Vec<Value>> = own.chain(renamed.iter().filter_map(cells)).collect();
+        let found = find(catalog, table, &columns.unwrap_or_default(), &keyed).await?; // a key column that is new is in no file
+        self.in_files.extend(found);
         Ok(())
+    }
+
+    /// What rows become whose records name them by id and change their keys. The keys that they get are noted.
+    async fn renamed(&mut self, catalog: &Catalog, table: &Table) -> Outcome<Vec<Cells>> {
+        let is_renamed = |record: &Incoming| record.id.is_some() && self.unique_key.iter().any(|name| record.cells.contains_key(name));
+        let ids: Vec<i64> = self.incoming.iter().filter(|record| is_renamed(record)).filter_map(|record| record.id).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut tx = catalog.db.begin().await?;
+        let above = store::with(&mut tx, &table.resource.id, Vec::new(), ids.clone()).await?;
+        drop(tx);
+        let mut now: HashMap<i64, Cells> = self.in_files.iter().cloned().collect();
+        now.extend(above.into_iter().filter_map(|kept| Some((kept.id, kept.cells?))));
+        let ids: std::collections::HashSet<i64> = ids.into_iter().collect();
+        let mut renamed = Vec::new();
+        for record in self.incoming.iter_mut().filter(|record| record.id.is_some_and(|id| ids.contains(&id))) {
+            let Some(cells) = record.id.and_then(|id| now.get_mut(&id)) else { continue };
+            cells.extend(record.cells.clone());
+            record.key = key_of(&self.unique_key, cells);
+            renamed.push(cells.clone());
+        }
+        Ok(renamed)
     }
 
     /// Writes the rows, inside of the transaction.
@@ -173,7 +186,8 @@ impl Change {
         let ids: Vec<i64> = self.in_files.iter().map(|row| row.0).chain(self.incoming.iter().filter_map(|record| record.id)).collect();
         let keys = if self.unique_key.is_empty() { Vec::new() } else { keys };
         let above = store::with(tx, &id, keys, ids).await?;
-        let mut rows = Rows::new(&self.unique_key, &self.in_files, above);
+        let known = self.incoming.iter().filter_map(|record| record.key.clone()).collect();
+        let mut rows = Rows::new(&self.unique_key, &self.in_files, above, known);
         for (number, record) in self.incoming.iter().enumerate() {
             let Some(next) = self.take(&mut rows, number, record, || tail_id(&catalog, &id))? else { return Ok(Done::Again) };
             rows.touched.push(next);
@@ -186,7 +200,7 @@ impl Change {
         Ok(Done::Rows(rows.into_touched()))
     }
 
-    /// Takes one record in; `None` if there is no id for its row.
+    /// Takes one record in; `None` if there is no id for its row, or its key was not looked for.
     fn take(&self, rows: &mut Rows<'_>, number: usize, record: &Incoming, new_id: impl FnOnce() -> Option<i64>) -> Outcome<Option<i64>> {
         let there = match (record.id, &record.key) {
             (Some(id), _) => rows.states.contains_key(&id).then_some(id),
@@ -197,7 +211,11 @@ impl Change {
             || bad_record(number, &format!("duplicate key value violates unique constraint \"{}\"", self.unique_key.join("_") + "_key"));
         match (self.method, there) {
             (Method::Insert, Some(_)) => Err(taken()),
-            (Method::Update | Method::Upsert, Some(id)) => rows.merge(id, &record.cells).map(|()| Some(id)).ok_or_else(taken),
+            (Method::Update | Method::Upsert, Some(id)) => match rows.merge(id, &record.cells) {
+                Merged::Done => Ok(Some(id)),
+                Merged::Taken => Err(taken()),
+                Merged::Unknown => Ok(None),
+            },
             (Method::Update, None) => Err(self.not_found(record)),
             (Method::Upsert, None) if record.id.is_some() => Err(self.not_found(record)),
             (Method::Insert | Method::Upsert, None) => {
@@ -220,12 +238,22 @@ impl Change {
     }
 
     /// Row ids for as many new rows as there may be, if the block in memory has too few.
-    pub(super) async fn reserve(&self, catalog: &Catalog, table: &str) -> Outcome<()> {
+    pub(super) async fn reserve(&self, catalog: &Catalog, table: &str, files: &[DataFile]) -> Outcome<()> {
         if self.method != Method::Update && !self.is_empty() {
-            tail::have_ids(catalog, table, i64::try_from(self.incoming.len()).unwrap_or(i64::MAX)).await?;
+            let above = files.last().map_or(0, |file| file.last_row_id);
+            tail::have_ids(catalog, table, i64::try_from(self.incoming.len()).unwrap_or(i64::MAX), above).await?;
         }
         Ok(())
     }
+}
+
+/// The rows of a table's files that have some cells in some columns.
+async fn find(catalog: &Catalog, table: &Table, columns: &[(String, ColumnType)], rows: &[Vec<Value>]) -> Outcome<Vec<(i64, Cells)>> {
+    if table.snapshot.files.is_empty() || columns.is_empty() || rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = batch_of(columns, rows).map_err(lake_error)?;
+    Ok(rows_of(&catalog.lake.find(&table.snapshot, &keys).await.map_err(lake_error)?))
 }
 
 fn tail_id(catalog: &Catalog, table: &str) -> Option<i64> {
@@ -248,8 +276,19 @@ struct Rows<'a> {
     /// The rows that live, by id.
     states: HashMap<i64, State>,
     by_key: HashMap<String, i64>,
+    /// The keys that were looked for.
+    known: std::collections::HashSet<String>,
     /// The rows that records were about, in their order.
     touched: Vec<i64>,
+}
+
+/// What became of a record that was put over a row.
+enum Merged {
+    Done,
+    /// Another row has the key that it gets.
+    Taken,
+    /// It gets a key that was not looked for.
+    Unknown,
 }
 
 struct State {
@@ -260,8 +299,8 @@ struct State {
 }
 
 impl<'a> Rows<'a> {
-    fn new(unique_key: &'a [String], in_files: &[(i64, Cells)], above: Vec<Kept>) -> Self {
-        let mut rows = Self { unique_key, states: HashMap::new(), by_key: HashMap::new(), touched: Vec::new() };
+    fn new(unique_key: &'a [String], in_files: &[(i64, Cells)], above: Vec<Kept>, known: std::collections::HashSet<String>) -> Self {
+        let mut rows = Self { unique_key, states: HashMap::new(), by_key: HashMap::new(), known, touched: Vec::new() };
         let replaced: std::collections::HashSet<i64> = above.iter().map(|kept| kept.id).collect();
         let below = in_files.iter().filter(|(id, _)| !replaced.contains(id)).map(|(id, cells)| (*id, cells.clone(), true));
         let above = above.into_iter().filter_map(|kept| Some((kept.id, kept.cells?, kept.in_files)));
@@ -283,19 +322,24 @@ impl<'a> Rows<'a> {
         self.states.insert(id, State { cells, key, in_files: false, changed: true });
     }
 
-    /// Puts cells over those of a row; `None` if another row has the key that it gets.
-    fn merge(&mut self, id: i64, cells: &Cells) -> Option<()> {
-        let state = self.states.get_mut(&id)?;
+    /// Puts cells over those of a row.
+    fn merge(&mut self, id: i64, cells: &Cells) -> Merged {
+        let Some(state) = self.states.get_mut(&id) else { return Merged::Unknown };
         for (name, cell) in cells {
             state.cells.insert(name.clone(), cell.clone());
         }
         state.changed = true;
         let key = key_of(self.unique_key, &state.cells);
         if key == state.key {
-            return Some(());
+            return Merged::Done;
         }
-        if key.as_ref().is_some_and(|key| self.by_key.get(key).is_some_and(|owner| *owner != id)) {
-            return None;
+        if let Some(key) = &key {
+            if self.by_key.get(key).is_some_and(|owner| *owner != id) {
+                return Merged::Taken;
+            }
+            if !self.known.contains(key) {
+                return Merged::Unknown;
+            }
         }
         let before = std::mem::replace(&mut state.key, key.clone());
         if let Some(before) = before {
@@ -304,7 +348,7 @@ impl<'a> Rows<'a> {
         if let Some(key) = key {
             self.by_key.insert(key, id);
         }
-        Some(())
+        Merged::Done
     }
 
     fn written(&self) -> Vec<Written> {

@@ -125,7 +125,7 @@ async fn with_resource(act: &mut Act, wanted: &Wanted, given: &Value) -> Outcome
     own.insert("id".to_owned(), id.clone().into());
     let plan = Plan::new(wanted, None)?;
     if id.parse::<Id>().is_ok() {
-        plan.change.reserve(&act.catalog, &id).await?; // before the transaction: it takes one of its own
+        plan.change.reserve(&act.catalog, &id, &[]).await?; // before the transaction: it takes one of its own
     }
     act.begin().await?;
     let whole = std::mem::replace(&mut act.dict, own);
@@ -271,7 +271,8 @@ impl Plan {
                     Some(Publish { made_for: Some(base.schema), made_from: Some(base.version), files: rewrite.staged.files, ..publish });
             }
         }
-        self.change.reserve(catalog, &resource.id).await
+        let files = table.map_or(&[][..], |table| &table.snapshot.files);
+        self.change.reserve(catalog, &resource.id, files).await
     }
 
     /// Refuses a unique key that rows break which are there.

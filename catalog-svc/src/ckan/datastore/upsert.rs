@@ -26,7 +26,7 @@ pub(crate) async fn upsert(act: &mut Act) -> Outcome {
         let table = table_to_change(act).await?;
         let mut change = Change::read(&table.fields, &table.about.unique_key, method, &given)?;
         change.look(&act.catalog, &table).await?;
-        change.reserve(&act.catalog, &table.resource.id).await?;
+        change.reserve(&act.catalog, &table.resource.id, &table.snapshot.files).await?;
         act.begin().await?;
         act.is_trial = is_trial;
         let tx = act.tx()?;
