@@ -15,6 +15,7 @@ use crate::{
     publish,
     store::{dataset::Dataset, publish::Change, table as store},
     table::{nothing, read_filters},
+    tail,
     upload::discard,
 };
 
@@ -48,7 +49,7 @@ async fn delete_once(catalog: &Catalog, context: &Context, dataset: &Dataset, fi
     };
     let id: TableId = table.id.parse().map_err(lake_error)?;
     let _rewriting = catalog.rewriting.begin(&id);
-    let base = publish::roll_forward(catalog, &id).await?;
+    let base = tail::settled(catalog, &id).await?;
     let rewrite = catalog.lake.delete(&base, filters, &LIMITS).await.map_err(in_query)?;
     let answer = DeleteRowsResponse { rows: rewrite.rows };
     let staged = rewrite.staged.clone();

@@ -29,6 +29,7 @@ mod search;
 mod spool;
 mod store;
 mod table;
+mod tail;
 mod thing;
 mod upload;
 mod user;
@@ -87,6 +88,7 @@ struct Catalog {
     site: Arc<SiteOptions>,
     rewriting: rewriting::Rewriting,
     search: search::Search,
+    tails: tail::Tails,
 }
 
 /// Who may call what.
@@ -113,9 +115,11 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
         site: Arc::new(options.site),
         rewriting: rewriting::Rewriting::default(),
         search: search::Search::new(options.search_dir),
+        tails: tail::Tails::default(),
     };
     publish::roll_forward_all(&catalog).await?;
     publish::spawn_retries(catalog.clone(), drain);
+    tail::spawn(catalog.clone(), drain);
     compact::spawn(catalog.clone(), drain);
     vacuum::spawn(catalog.clone(), drain);
     file::spawn(catalog.clone(), drain);

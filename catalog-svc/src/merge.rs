@@ -8,8 +8,8 @@ use madang_lake::{Limits, Merge, Positions, Schema, Snapshot, TableId, WriteMode
 use crate::{
     Catalog,
     error::lake_error,
-    publish,
     receive::ReceivedFile,
+    tail,
     upload::{Ids, Prepared, discard, stage},
 };
 
@@ -44,9 +44,9 @@ pub(crate) async fn prepare(
     keys: &[String],
 ) -> Result<Prepared> {
     schema.check_keys(keys).map_err(|error| Error::invalid("keys", "column", error.to_string()))?;
-    let base = if is_there { Some(publish::roll_forward(catalog, table).await?) } else { None };
+    let base = if is_there { Some(tail::settled(catalog, table).await?) } else { None };
     let made_from = base.as_ref().map(|snapshot| snapshot.version);
-    let base = base.unwrap_or_else(|| Snapshot { table: table.clone(), version: 0, schema: schema.clone(), files: Vec::new() });
+    let base = base.unwrap_or_else(|| Snapshot::new(table.clone(), 0, schema.clone(), Vec::new()));
     let columns = base.schema.for_merge(&named(catalog, files).await?, keys).map_err(lake_error)?;
     let new = stage(catalog, table, files, &columns, &Positions::default()).await?;
     let merge = Merge { staged: new.staged, schema: columns, keys: keys.to_vec() };

@@ -23,10 +23,11 @@ use crate::{
     Catalog,
     error::lake_error,
     store::{
-        dataset,
+        dataset, datastore,
         publish::{self as store, Change, RunStep},
-        schema_version, table,
+        schema_version, table, tail,
     },
+    tail::is_fold,
 };
 
 const RETRY_EVERY: Duration = Duration::from_secs(5);
@@ -59,9 +60,7 @@ pub(crate) async fn decide(
     let now = catalog.clock.now();
     for change in changes {
         let columns = serde_json::to_string(&change.schema).map_err(Error::internal)?;
-        let primary = table::primary_in(tx, &change.dataset.to_string()).await?;
-        let columns = primary.filter(|primary| primary.id == change.table.as_str()).map(|_| columns);
-        dataset::touch(tx, &change.dataset.to_string(), now, columns).await?;
+        dataset::touch_table(tx, &change.dataset.to_string(), change.table.as_str(), now, columns).await?;
         let rows: u64 = change.files.iter().map(|file| file.rows).sum();
         let detail = json!({"table": change.table, "mode": change.mode, "rows": rows, "run": run.map(|run| run.run)});
         let record = Record { action: "table.publish", thing: change.dataset.to_string(), detail };
@@ -96,10 +95,19 @@ async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result
     check_age(change)?;
     let is_next = there.as_ref().is_none_or(|table| !table.open);
     let (number, is_new_schema) = match (there, &change.made_for) {
-        (Some(table), Some(schema)) => {
+        (Some(table), Some(schema)) if !table.dropped => {
             check_unchanged(tx, change, &table, schema).await?;
             check_columns(change, &table.schema)?;
+            check_tail(tx, change).await?;
             (table.publishes + 1, table.schema != change.schema)
+        }
+        (Some(table), None) if is_blank(&table, change) => {
+            change.schema.check().map_err(lake_error)?;
+            check_tail(tx, change).await?;
+            if table.dropped {
+                datastore::bring_back(tx, &table.id).await?;
+            }
+            (table.publishes + 1, true)
         }
         (None, None) => {
             change.schema.check().map_err(lake_error)?;
@@ -114,6 +122,12 @@ async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result
         schema_version::note(tx, change.table.as_str(), &change.schema).await?;
     }
     Ok(Decided { table: change.table.clone(), number, is_next })
+}
+
+/// Whether nothing that a table holds will be seen: it was declared without columns, or taken away and is written over.
+fn is_blank(table: &table::Table, change: &Change) -> bool {
+    let declared = table.publishes == 0 && table.schema.columns.is_empty();
+    declared || (table.dropped && change.mode == WriteMode::Overwrite)
 }
 
 /// A table is made for a resource that is there, or brings one: then it is the dataset's first table.
@@ -131,6 +145,19 @@ async fn add_resource(catalog: &Catalog, tx: &mut Tx, change: &Change, dataset: 
         created_at: catalog.clock.now(),
     };
     dataset::insert_resource(tx, &resource).await
+}
+
+/// What was made from a version's rows does not know those of the tail. An append stands them; an overwrite that was made from nothing
+/// takes them out.
+async fn check_tail(tx: &mut Tx, change: &Change) -> Result<()> {
+    let stands_them = matches!(change.mode, WriteMode::Append | WriteMode::Compact) || is_fold(change);
+    if stands_them || !tail::has_rows(tx, change.table.as_str()).await? {
+        return Ok(());
+    }
+    if change.mode == WriteMode::Overwrite && change.made_from.is_none() {
+        return tail::clear(tx, change.table.as_str()).await;
+    }
+    Err(moved())
 }
 
 /// Files that waited so long may be taken by the vacuum before they are in a version.

@@ -30,7 +30,7 @@ use crate::{
         publish::{self as journal, Change, RunStep},
         table as store,
     },
-    vacuum,
+    tail, vacuum,
 };
 
 /// Rows in one page.
@@ -99,7 +99,7 @@ fn demand_columns(schema: &Schema, options: &ReadOptions) -> Result<()> {
 /// A table before its first upload: the declared columns, so that questions about others are refused as they will be.
 pub(crate) fn nothing(dataset: &Dataset) -> Result<Snapshot> {
     let schema = dataset.declared()?.unwrap_or_default();
-    Ok(Snapshot { table: dataset.id.parse().map_err(lake_error)?, version: 0, schema, files: Vec::new() })
+    Ok(Snapshot::new(dataset.id.parse().map_err(lake_error)?, 0, schema, Vec::new()))
 }
 
 /// The same for a statement, which needs columns to ask for.
@@ -180,7 +180,8 @@ pub(crate) async fn versions(catalog: &Catalog, context: &Context, request: List
     if limit > MAX_VERSIONS {
         return Err(Error::invalid("limit", "range", format!("limit must be 1 to {MAX_VERSIONS}")));
     }
-    let Some(snapshot) = resolve(catalog, &dataset.id, None).await? else { return Ok(ListTableVersionsResponse::default()) };
+    let Some(table) = store::primary(&catalog.db, &dataset.id).await? else { return Ok(ListTableVersionsResponse::default()) };
+    let Some(snapshot) = tail::settled_if_any(catalog, &table).await? else { return Ok(ListTableVersionsResponse::default()) };
     let history = catalog.lake.history(&snapshot.table, request.before, limit as usize).await.map_err(lake_error)?;
     let version = |info: VersionInfo| TableVersion {
         version: info.version,
@@ -192,15 +193,19 @@ pub(crate) async fn versions(catalog: &Catalog, context: &Context, request: List
     Ok(ListTableVersionsResponse { versions: history.into_iter().map(version).collect() })
 }
 
-/// A version of a dataset's primary table, by default the newest with everything that was decided. Every reader of rows comes through here: it is where rows that are
-/// not in files yet will be merged in.
+/// A version of a dataset's primary table, by default the newest with everything that was decided and the rows that are not in files yet
+/// ([`tail::view`], which CKAN's DataStore reads through too).
 async fn resolve(catalog: &Catalog, dataset: &str, version: Option<i64>) -> Result<Option<Snapshot>> {
     let Some(table) = store::primary(&catalog.db, dataset).await? else { return Ok(None) };
-    let id: TableId = table.id.parse().map_err(lake_error)?;
-    let newest = publish::newest(catalog, &id, &table).await?;
     match version {
-        Some(version) => vacuum::older(catalog, &table, &id, version).await.map(Some),
-        None => Ok(Some(newest)),
+        Some(version) => {
+            let id: TableId = table.id.parse().map_err(lake_error)?;
+            if tail::settled_if_any(catalog, &table).await?.is_none() {
+                return Ok(None);
+            }
+            vacuum::older(catalog, &table, &id, version).await.map(Some)
+        }
+        None => Ok(tail::view(catalog, &table.id).await?.map(|view| view.snapshot)),
     }
 }
 
@@ -235,7 +240,9 @@ pub(crate) async fn open(catalog: &Catalog, context: &Context, request: OpenTabl
         return Ok(OpenTableResponse { table_id: Id::generate().to_string(), ..OpenTableResponse::default() });
     };
     let id: TableId = table.id.parse().map_err(lake_error)?;
-    let snapshot = publish::newest(catalog, &id, &table).await?;
+    let Some(snapshot) = tail::settled_if_any(catalog, &table).await? else {
+        return Ok(OpenTableResponse { table_id: table.id, ..OpenTableResponse::default() });
+    };
     let snapshot = match request.version {
         Some(version) => vacuum::older(catalog, &table, &id, version).await?,
         None => snapshot,

@@ -99,9 +99,9 @@ async fn ingest(catalog: &Catalog, context: &Context, upload: &Upload) -> Result
         None => Id::generate().to_string().parse().map_err(lake_error)?,
     };
     let schema = match (&table, upload.dataset.declared()?) {
-        (Some(table), _) => table.schema.clone(),
-        (None, Some(declared)) => declared,
-        (None, None) => infer(catalog, &upload.received.files).await?.relaxed(),
+        (Some(table), _) if !table.schema.columns.is_empty() => table.schema.clone(),
+        (_, Some(declared)) if !declared.columns.is_empty() => declared,
+        _ => infer(catalog, &upload.received.files).await?.relaxed(),
     };
     let _rewriting = (upload.mode == WriteMode::Merge).then(|| catalog.rewriting.begin(&id));
     let prepared = match upload.mode {

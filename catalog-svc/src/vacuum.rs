@@ -15,12 +15,13 @@ use madang_lake::{Snapshot, TableId};
 use crate::{
     Catalog,
     error::lake_error,
-    options, publish,
+    options,
     store::{
         publish as journal,
         table::Table,
         upkeep::{self as store, Upkeep},
     },
+    tail,
 };
 
 /// How often it is looked at the clock, which tests may turn, whether it is time for a vacuum.
@@ -116,7 +117,7 @@ async fn expire(catalog: &Catalog, table: &TableId, kept: &Upkeep, retention: Ti
         store::set_expired(&mut tx, &kept.id, kept.kept_from).await?;
         return Ok(tx.commit().await?);
     }
-    let newest = publish::roll_forward(catalog, table).await?.version;
+    let newest = tail::settled(catalog, table).await?.version;
     let from = last_before(catalog, table, newest, (now - retention).timestamp_millis()).await?;
     if from <= kept.kept_from {
         return Ok(());

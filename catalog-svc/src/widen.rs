@@ -8,9 +8,9 @@ use madang_lake::{Schema, Staged, TableId, WriteMode};
 use crate::{
     Catalog,
     error::lake_error,
-    publish,
     rewriting::Guard,
     store::{dataset::Dataset, publish::Change, table as store},
+    tail,
     upload::discard,
 };
 
@@ -49,7 +49,7 @@ impl Wider {
             resource_name: String::new(),
         };
         if table.schema.check_growth(wanted).is_err() {
-            let base = publish::roll_forward(catalog, &id).await?;
+            let base = tail::settled(catalog, &id).await?;
             let rewrite = catalog.lake.widen(&base, wanted).await.map_err(unfit)?;
             change.mode = WriteMode::Widen;
             change.made_from = Some(base.version);

@@ -19,6 +19,7 @@ mod query;
 mod read;
 mod rewrite;
 mod rows;
+mod scan;
 mod scratch;
 mod store;
 mod vacuum;
@@ -31,10 +32,11 @@ use std::{
     time::Duration,
 };
 
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use madang_lake::{
-    Change, CommitInfo, DataFile, Error, Files, Filter, Input, Inspection, Lake, Limits, Load, Loaded, Merge, Objects, ReadOptions, Result,
-    Rewrite, RowIds, RowStream, Schema, Snapshot, Staged, TableId, VersionInfo,
+    Change, CommitInfo, DataFile, Error, Files, Filter, Found, Input, Inspection, Lake, Limits, Load, Loaded, Merge, Objects, ReadOptions,
+    Result, Rewrite, RowIds, RowStream, Schema, Search, Snapshot, Staged, TableId, VersionInfo,
 };
 use object_store::ObjectStore;
 use serde_json::Value;
@@ -65,6 +67,8 @@ pub struct Engine {
     store: Arc<dyn ObjectStore>,
     tables: delta::Tables,
     footers: read::Footers,
+    columns: read::Columns,
+    indexes: scan::Indexes,
     scratch: PathBuf,
     objects: Held,
 }
@@ -79,7 +83,10 @@ impl Engine {
         let store = store::open(options.root, options.durability)?;
         let objects = objects::open(folder, options.durability == Durability::Full, &store)?;
         let tables = delta::Tables::new(store.clone());
-        Ok(Self { tables, footers: read::Footers::default(), store, scratch: options.scratch, objects: Held(objects) })
+        let footers = read::Footers::default();
+        let columns = read::Columns::new(store.clone(), footers.clone());
+        let indexes = scan::Indexes::default();
+        Ok(Self { tables, footers, columns, indexes, store, scratch: options.scratch, objects: Held(objects) })
     }
 
     /// Object Storage below the same root.
@@ -166,7 +173,12 @@ impl Lake for Engine {
 
     async fn read(&self, snapshot: &Snapshot, options: &ReadOptions, limits: &Limits) -> Result<RowStream> {
         if options.filters.is_empty() && options.sort.is_empty() {
-            return read::read(&self.store, &self.footers, snapshot, options);
+            if snapshot.tail.is_none() {
+                return read::read(&self.store, &self.footers, snapshot, options);
+            }
+            if let Some(page) = options.page.filter(|page| page.limit <= scan::PAGE_ROWS) {
+                return scan::page(self.scan(snapshot), options.columns.as_deref(), page, limits).await;
+            }
         }
         query::select(&self.store, &self.scratch, snapshot, options, *limits).await
     }
@@ -176,6 +188,18 @@ impl Lake for Engine {
             return Ok(snapshot.rows());
         }
         query::count(&self.store, &self.scratch, snapshot, filters, *limits).await
+    }
+
+    async fn search(&self, snapshot: &Snapshot, search: &Search, limits: &Limits) -> Result<Found> {
+        scan::search(self.scan(snapshot), search, limits).await
+    }
+
+    async fn find(&self, snapshot: &Snapshot, keys: &RecordBatch) -> Result<RecordBatch> {
+        scan::find(self.scan(snapshot), keys).await
+    }
+
+    async fn fold(&self, snapshot: &Snapshot, whole: bool) -> Result<Rewrite> {
+        self.rewriting(snapshot).fold(whole).await
     }
 
     async fn history(&self, table: &TableId, before: Option<i64>, limit: usize) -> Result<Vec<VersionInfo>> {
@@ -206,6 +230,14 @@ impl Lake for Engine {
 
     fn values_in(&self, sql: &str) -> Result<Vec<String>> {
         query::value_names(sql)
+    }
+
+    fn functions_in(&self, sql: &str) -> Result<Vec<String>> {
+        query::function_names(sql)
+    }
+
+    async fn query_numbered(&self, sql: &str, tables: &HashMap<String, Snapshot>, limits: &Limits) -> Result<RowStream> {
+        query::run_numbered(&self.store, &self.scratch, sql, tables, *limits).await
     }
 
     async fn query_with(
@@ -239,6 +271,10 @@ impl Lake for Engine {
 }
 
 impl Engine {
+    fn scan<'a>(&'a self, snapshot: &'a Snapshot) -> scan::Scan<'a> {
+        scan::Scan { columns: &self.columns, indexes: &self.indexes, snapshot }
+    }
+
     fn rewriting<'a>(&'a self, base: &'a Snapshot) -> rewrite::Rewriting<'a> {
         rewrite::Rewriting { store: &self.store, footers: &self.footers, scratch: &self.scratch, base }
     }

@@ -19,7 +19,7 @@ pub(crate) async fn keep(engine: &Engine, rows: RowStream) -> Result<Snapshot> {
     let schema = Schema::from_arrow(&rows.schema)?.relaxed();
     let target = Target { store: engine.store.clone(), table: table.clone() };
     let files = write::write(target, &schema, rows::fit(rows, &schema)?, &OwnRowIds::default()).await?;
-    Ok(Snapshot { table, version: 0, schema, files })
+    Ok(Snapshot::new(table, 0, schema, files))
 }
 
 /// Removes the files of a scratch table.

@@ -25,9 +25,13 @@ mod objects;
 mod render;
 mod rewrite;
 mod schema;
+mod search;
 mod table;
+mod tail;
 mod wire;
+mod words;
 
+pub use arrow::array::RecordBatch;
 pub use conform::{Conform, is_value};
 pub use error::{Error, Result};
 pub use export::{ExportFormat, export};
@@ -40,7 +44,10 @@ pub use objects::{Object, Objects, Place, check_bucket, check_key, check_new_buc
 pub use render::{RAW_JSON, write_csv_header, write_csv_rows, write_json_lines, write_json_objects, write_json_rows};
 pub use rewrite::{Merge, Positions, Rewrite};
 pub use schema::{Column, ColumnType, ROW_ID, Schema};
+pub use search::{Comparison, Condition, Found, Order, OrderBy, Search, WordQuery, Words};
 pub use table::{
     Change, CommitInfo, DataFile, Filter, FilterOp, Format, Input, Lake, Limits, OwnRowIds, Page, ReadOptions, RowIds, RowStream, Snapshot,
     Sort, Staged, TableId, VersionInfo, WriteMode,
 };
+pub use tail::{Tail, array, batch_of, cell, float_cell, rows_of};
+pub use words::{Language, Stems, plain_query, written_query};

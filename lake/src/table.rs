@@ -13,7 +13,7 @@ use std::{
 
 use arrow::{
     array::{RecordBatch, RecordBatchOptions},
-    datatypes::{Schema as ArrowSchema, SchemaRef},
+    datatypes::{Field, Schema as ArrowSchema, SchemaRef},
 };
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Error, Inspection, Load, Loaded, Merge, Result, Rewrite, Schema};
+use crate::{ColumnType, Error, Found, Inspection, Load, Loaded, Merge, Result, Rewrite, Schema, Search, Tail};
 
 /// A table's identifier: the text of its 128-bit id as a UUID. It names the table's folder, so it is checked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -243,12 +243,24 @@ pub struct Snapshot {
     pub schema: Schema,
     /// In [`crate::ROW_ID`] order, ranges disjoint.
     pub files: Vec<DataFile>,
+    /// What lies above the files. Only who reads in the catalogue's own process has one; whoever pins a version finds it folded in.
+    #[serde(skip)]
+    pub tail: Option<Arc<Tail>>,
 }
 
 impl Snapshot {
-    /// Rows in all files.
+    /// A version without a tail.
+    pub fn new(table: TableId, version: i64, schema: Schema, files: Vec<DataFile>) -> Self {
+        Self { table, version, schema, files, tail: None }
+    }
+
+    /// Rows in all files and above them.
     pub fn rows(&self) -> u64 {
-        self.files.iter().map(|file| file.rows).sum()
+        let files: u64 = self.files.iter().map(|file| file.rows).sum();
+        match &self.tail {
+            Some(tail) => files.saturating_sub(tail.masked.len() as u64) + tail.rows.num_rows() as u64,
+            None => files,
+        }
     }
 }
 
@@ -360,7 +372,7 @@ pub struct Sort {
 }
 
 /// A stretch of rows in ingestion order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// Rows to leave out from the start.
     pub offset: u64,
@@ -410,6 +422,12 @@ impl RowIds for OwnRowIds {
 }
 
 impl RowStream {
+    /// Names and types of its columns; one of a type that no table has counts as text.
+    pub fn columns(&self) -> Vec<(String, ColumnType)> {
+        let column = |field: &Arc<Field>| (field.name().clone(), ColumnType::from_arrow(field.data_type()).unwrap_or(ColumnType::String));
+        self.schema.fields().iter().map(column).collect()
+    }
+
     /// Some of its columns under new names: pairs of the old and the new one. A column may come several times.
     ///
     /// # Errors
@@ -490,6 +508,17 @@ pub trait Lake: Send + Sync + 'static {
     /// Counts the rows that meet every condition.
     async fn count(&self, snapshot: &Snapshot, filters: &[Filter], limits: &Limits) -> Result<u64>;
 
+    /// Answers a question about one table from decoded columns, which are kept for the next one; its tail counts.
+    async fn search(&self, snapshot: &Snapshot, search: &Search, limits: &Limits) -> Result<Found>;
+
+    /// The stored rows in the files, all columns, that have the same cells in the columns of `keys` as one of its rows; keys are compared
+    /// as in [`Lake::merge`]. The tail is not looked at.
+    async fn find(&self, snapshot: &Snapshot, keys: &RecordBatch) -> Result<RecordBatch>;
+
+    /// Writes what lies above a version's files into files, in the columns of `snapshot.schema`, which may be more than theirs. With
+    /// `whole` every file is written anew, and its columns may be others. [`Rewrite::rows`] counts the rows that came or changed.
+    async fn fold(&self, snapshot: &Snapshot, whole: bool) -> Result<Rewrite>;
+
     /// The versions of a table, newest first, at most `limit`, from the one below `before` on.
     async fn history(&self, table: &TableId, before: Option<i64>, limit: usize) -> Result<Vec<VersionInfo>>;
 
@@ -509,6 +538,12 @@ pub trait Lake: Send + Sync + 'static {
 
     /// The table names that a statement mentions, as written.
     fn tables_in(&self, sql: &str) -> Result<Vec<String>>;
+
+    /// The functions that a statement calls, in lower case, each once.
+    fn functions_in(&self, sql: &str) -> Result<Vec<String>>;
+
+    /// As [`Lake::query`], over tables whose first column is [`crate::ROW_ID`].
+    async fn query_numbered(&self, sql: &str, tables: &HashMap<String, Snapshot>, limits: &Limits) -> Result<RowStream>;
 
     /// The names of the values that a statement waits for, written as `$name`, each once.
     fn values_in(&self, sql: &str) -> Result<Vec<String>>;

@@ -65,6 +65,6 @@ impl Snapshot {
         let Some(version) = answer.version else { return Ok(None) };
         let table: TableId = answer.table_id.parse()?;
         let files = answer.files.into_iter().map(DataFile::from).collect();
-        Ok(Some(Self { table, version, schema: answer.columns.try_into()?, files }))
+        Ok(Some(Self::new(table, version, answer.columns.try_into()?, files)))
     }
 }

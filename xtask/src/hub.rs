@@ -128,8 +128,7 @@ pub(crate) fn start(plan: &Plan, place: &Place<'_>) -> Result<Value> {
 }
 
 /// What the hubs' CKAN face allows beyond its defaults; an option that nobody knows is a warning only.
-const CKAN_OPTIONS: &str =
-    r#"{"ckan.auth.allow_dataset_collaborators": true, "ckan.auth.allow_admin_collaborators": "yes", "ckan.unheard_of": 1}"#;
+const CKAN_OPTIONS: &str = r#"{"ckan.auth.allow_dataset_collaborators": true, "ckan.auth.allow_admin_collaborators": "yes", "ckan.datastore.sqlsearch.enabled": true, "ckan.unheard_of": 1}"#;
 
 /// Any two free ports, so that several hubs can run at once.
 const FRONT: &[&str] = &["--http", "127.0.0.1:0", "--https", "127.0.0.1:0"];

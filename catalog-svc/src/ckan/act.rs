@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use madang_kit::{
-    Context, Error, Id, Principal, Result,
+    Context, Error, Id, Principal, Result, Tx,
     audit::{self, Record},
     ckan::{Dict, Outcome, Refusal, SiteOptions, required, text},
     db::Source,
     idempotency::{self, Claim, Ticket},
 };
+use madang_lake::TableId;
 use madang_proto::catalog::v1::{ActRequest, ActResponse, act_response};
 use serde_json::{Value, json};
 
@@ -17,6 +18,7 @@ use super::{actions, upload::Uploaded};
 use crate::{
     Catalog,
     permission::{self, Action},
+    publish,
     store::{organization::Capacity, thing::Reader},
 };
 
@@ -42,34 +44,33 @@ pub(crate) struct Act {
     /// An answer that is JSON already, in place of what the handler gives: a large one is not read to be written again.
     pub(crate) written: Option<String>,
     reads: bool,
+    ticket: Option<Ticket>,
+    /// What a repeated request was answered.
+    earlier: Option<ActResponse>,
+    /// Nothing is to be kept of what was done, though it could be done.
+    pub(crate) is_trial: bool,
+    /// A table whose publish is decided: it is applied when the transaction has ended.
+    pub(crate) published: Option<TableId>,
 }
 
 /// Does what a request says, with files that are stored already.
 pub(crate) async fn act(catalog: &Catalog, context: Context, request: ActRequest, uploads: Vec<Uploaded>) -> Result<ActResponse> {
     let reader = permission::reader(&catalog.db, &context.principal).await?;
-    let (source, ticket) = if request.reads {
-        (Source::from(&catalog.db), None)
-    } else {
-        let mut tx = catalog.db.begin().await?;
-        match idempotency::claim(&mut tx, &catalog.clock, &context, &format!("Act:{}", request.action)).await? {
-            Claim::Done(answer) => return Ok(answer),
-            Claim::New(ticket) => (Source::Tx(tx), Some(ticket)),
-        }
-    };
     let dict = serde_json::from_slice(&request.dict).map_err(Error::internal)?;
-    let mut act = Act { uploads, ..Act::new(catalog, context, &request, dict, source, reader) };
+    let mut act = Act { uploads, ..Act::new(catalog, context, &request, dict, Source::from(&catalog.db), reader) };
+    if !act.reads
+        && !actions::begins_itself(&act.action)
+        && let Err(refusal) = act.begin().await
+    {
+        return act.refused(refusal).await;
+    }
     let outcome = match actions::handler(&mut act) {
         Some(handler) => handler.await,
         None => Err(Refusal::Unknown),
     };
     match outcome {
-        Ok(value) => act.end(value, ticket).await,
-        Err(refusal) => {
-            if let Source::Tx(tx) = &act.source {
-                tx.settled().await?; // it may tell of what others did
-            }
-            refused(refusal)
-        }
+        Ok(value) => act.end(value).await,
+        Err(refusal) => act.refused(refusal).await,
     }
 }
 
@@ -96,6 +97,10 @@ impl Act {
             context,
             source,
             reader,
+            ticket: None,
+            earlier: None,
+            is_trial: false,
+            published: None,
         }
     }
 
@@ -105,19 +110,60 @@ impl Act {
         let request = ActRequest { site_url: site_url.to_owned(), reads: true, ..ActRequest::default() };
         let reader = Reader::new(&context.principal, true);
         let house = Self::new(catalog, context, &request, Dict::new(), Source::from(&catalog.db), reader);
-        Self { user: String::new(), ..house
+        Self { user: String::new(), ..house }
+    }
+
+    /// Begins the transaction in which everything happens. A repeated request ends here, with the earlier answer.
+    pub(crate) async fn begin(&mut self) -> Outcome<()> {
+        let mut tx = self.catalog.db.begin().await?;
+        match idempotency::claim(&mut tx, &self.catalog.clock, &self.context, &format!("Act:{}", self.action)).await? {
+            Claim::New(ticket) => self.ticket = Some(ticket),
+            Claim::Done(answer) => {
+                self.earlier = Some(answer);
+                return Err(Refusal::Unknown);
+            }
+        }
+        self.source = Source::Tx(tx);
+        Ok(())
+    }
+
+    /// Gives the transaction up, to begin another one.
+    pub(crate) fn give_up(&mut self) {
+        self.source = Source::from(&self.catalog.db);
+        self.ticket = None;
+    }
+
+    /// The transaction.
+    pub(crate) fn tx(&mut self) -> Outcome<&mut Tx> {
+        match &mut self.source {
+            Source::Tx(tx) => Ok(tx),
+            Source::Db(_) => Err(Error::internal("an action that writes has not begun").into()),
         }
     }
 
+    async fn refused(self, refusal: Refusal) -> Result<ActResponse> {
+        if let Some(answer) = self.earlier {
+            return Ok(answer);
+        }
+        if let Source::Tx(tx) = &self.source {
+            tx.settled().await?; // it may tell of what others did
+        }
+        refused(refusal)
+    }
+
     /// Writes the audit record, keeps the answer for repetitions, makes all of it durable.
-    async fn end(mut self, value: Value, ticket: Option<Ticket>) -> Result<ActResponse> {
+    async fn end(mut self, value: Value) -> Result<ActResponse> {
         let bytes = match self.written.take() {
             Some(text) => text.into_bytes(),
             None => serde_json::to_vec(&value).map_err(Error::internal)?,
         };
         let answer = ActResponse { outcome: Some(act_response::Outcome::Result(bytes.into())) };
-        let thing = value["id"].as_str().map(str::to_owned).or_else(|| text(&self.dict, "id")).unwrap_or_default();
-        if let (Source::Tx(tx), Some(ticket)) = (&mut self.source, ticket) {
+        if self.is_trial {
+            return Ok(answer);
+        }
+        let named = || ["id", "resource_id"].iter().find_map(|name| text(&self.dict, name));
+        let thing = value["id"].as_str().map(str::to_owned).or_else(named).unwrap_or_default();
+        if let (Source::Tx(tx), Some(ticket)) = (&mut self.source, self.ticket) {
             let record = Record { action: &format!("ckan.{}", self.action), thing, detail: json!({}) };
             audit::write(tx, &self.catalog.clock, &self.context, record).await?;
             ticket.record(tx, &answer).await?;
@@ -127,6 +173,9 @@ impl Act {
         }
         if self.wishes {
             self.catalog.loads.ring();
+        }
+        if let Some(table) = self.published {
+            publish::roll_forward_later(&self.catalog, &table).await;
         }
         Ok(answer)
     }

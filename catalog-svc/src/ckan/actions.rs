@@ -7,8 +7,8 @@ use futures::{
 use madang_kit::ckan::Outcome;
 
 use super::{
-    Act, activity, autocomplete, collaborator, follow, group, license, load, member, option, package, relationship, resource, search, status,
-    tag, task, translation, user, view, vocabulary,
+    Act, activity, autocomplete, collaborator, datastore, follow, group, license, load, member, option, package, relationship, resource,
+    search, status, tag, task, translation, user, view, vocabulary,
 };
 
 /// What an action's name stands for; `None` if there is no such action.
@@ -136,6 +136,20 @@ pub(super) fn handler(act: &mut Act) -> Option<BoxFuture<'_, Outcome>> {
         "config_option_list" => ready(option::list(act)).boxed(),
         "config_option_show" => option::show(act).boxed(),
         "config_option_update" => option::update(act).boxed(),
+        // rows
+        "datastore_create" => datastore::create::create(act).boxed(),
+        "datastore_upsert" => datastore::upsert::upsert(act).boxed(),
+        "datastore_delete" => datastore::delete::delete(act).boxed(),
+        "datastore_records_delete" => datastore::delete::records(act).boxed(),
+        "datastore_search" => datastore::search::search(act).boxed(),
+        "datastore_search_sql" if act.site.datastore_sql => datastore::sql::search(act).boxed(),
+        "datastore_info" => datastore::info::info(act).boxed(),
+        "datastore_run_triggers" | "datastore_function_create" | "datastore_function_delete" => ready(datastore::no_functions(act)).boxed(),
         _ => return None,
     })
+}
+
+/// Whether an action looks at files before its transaction begins: no transaction is open while files are read.
+pub(super) fn begins_itself(action: &str) -> bool {
+    action.starts_with("datastore_")
 }

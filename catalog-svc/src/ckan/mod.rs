@@ -9,6 +9,7 @@ mod actions;
 mod activity;
 mod autocomplete;
 mod collaborator;
+mod datastore;
 mod follow;
 mod group;
 mod license;
@@ -30,5 +31,5 @@ mod vocabulary;
 
 pub(crate) use act::{Act, act};
 pub(crate) use resource::linked_url;
-pub(crate) use upload::{act_with_files, format_of, is_upload};
 pub(crate) use search::{SITE_MARK, marked_dicts};
+pub(crate) use upload::{act_with_files, format_of, is_upload};

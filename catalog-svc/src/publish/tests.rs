@@ -34,6 +34,7 @@ async fn open(folder: &Path) -> Catalog {
         site: Arc::default(),
         rewriting: Rewriting::default(),
         search: crate::search::Search::new(folder.join("search")),
+        tails: crate::tail::Tails::default(),
     }
 }
 

@@ -121,7 +121,11 @@ impl Rank {
         match (self, other) {
             (Self::Number(one), Self::Number(other)) => one.cmp(other),
             (Self::Text { text: one, descending }, Self::Text { text: other, .. }) => {
-                if *descending { other.cmp(one) } else { one.cmp(other) }
+                if *descending {
+                    other.cmp(one)
+                } else {
+                    one.cmp(other)
+                }
             }
             (Self::Text { .. }, Self::Number(_)) => Ordering::Less, // that one has no value
             (Self::Number(_), Self::Text { .. }) => Ordering::Greater,
@@ -211,12 +215,11 @@ impl SegmentCollector for Walk {
         }
         if first.len() >= *limit {
             let Some((worst, _)) = first.peek() else { return };
-            let better = keys.iter().zip(worst).find_map(|((values, descending), worst)| {
-                match values.rank(doc, score, *descending).cmp(worst) {
+            let better =
+                keys.iter().zip(worst).find_map(|((values, descending), worst)| match values.rank(doc, score, *descending).cmp(worst) {
                     Ordering::Equal => None,
                     order => Some(order.is_lt()),
-                }
-            });
+                });
             if better != Some(true) {
                 return;
             }

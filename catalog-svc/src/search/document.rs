@@ -18,8 +18,26 @@ use crate::ckan::SITE_MARK;
 const EXACT_BYTES: usize = 8_191;
 /// Keys of a resource that have fields of their own, or none.
 const OF_RESOURCES: [&str; 20] = [
-    "cache_last_updated", "cache_url", "created", "datastore_active", "description", "format", "hash", "id", "last_modified",
-    "metadata_modified", "mimetype", "mimetype_inner", "name", "package_id", "position", "resource_type", "size", "state", "url", "url_type",
+    "cache_last_updated",
+    "cache_url",
+    "created",
+    "datastore_active",
+    "description",
+    "format",
+    "hash",
+    "id",
+    "last_modified",
+    "metadata_modified",
+    "mimetype",
+    "mimetype_inner",
+    "name",
+    "package_id",
+    "position",
+    "resource_type",
+    "size",
+    "state",
+    "url",
+    "url_type",
 ];
 
 /// What a document is made of.

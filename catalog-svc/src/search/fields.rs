@@ -13,8 +13,28 @@ pub(super) const FORMAT: u32 = 1;
 
 /// Exact texts: facets, sorting, ranges.
 const EXACT: [&str; 23] = [
-    "id", "name", "state", "dataset_type", "entity_type", "site_id", "version", "url", "license", "license_id", "license_title", "tags",
-    "groups", "organization", "owner_org", "creator_user_id", "capacity", "private", "isopen", "res_format", "res_url", "res_type",
+    "id",
+    "name",
+    "state",
+    "dataset_type",
+    "entity_type",
+    "site_id",
+    "version",
+    "url",
+    "license",
+    "license_id",
+    "license_title",
+    "tags",
+    "groups",
+    "organization",
+    "owner_org",
+    "creator_user_id",
+    "capacity",
+    "private",
+    "isopen",
+    "res_format",
+    "res_url",
+    "res_type",
     "title_string",
 ];
 /// English text, stemmed.
@@ -50,7 +70,10 @@ pub(super) const DICT: &str = "dict";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Exact(Field),
-    Text { field: Field, stems: bool },
+    Text {
+        field: Field,
+        stems: bool,
+    },
     Parts(Field),
     Time(Field),
     Number(Field),

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use tantivy::{
     TantivyError, Term,
     query::{
-        AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, EmptyQuery, FuzzyTermQuery, InvertedIndexRangeQuery, Occur,
-        PhraseQuery, Query, RangeQuery, RegexQuery, TermQuery,
+        AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, EmptyQuery, FuzzyTermQuery, InvertedIndexRangeQuery,
+        Occur, PhraseQuery, Query, RangeQuery, RegexQuery, TermQuery,
     },
     schema::{Field, IndexRecordOption},
 };

@@ -126,12 +126,7 @@ fn answer(fields: &Fields, searcher: &Searcher, question: &Question) -> std::res
         descending: *descending,
     };
     let first = if question.rows == 0 { 0 } else { question.start.saturating_add(question.rows) };
-    let wanted = Wanted {
-        fields: fields.clone(),
-        sort: question.sort.iter().map(key).collect(),
-        first,
-        facets: question.facets.clone(),
-    };
+    let wanted = Wanted { fields: fields.clone(), sort: question.sort.iter().map(key).collect(), first, facets: question.facets.clone() };
     let Gathered { count, first, facets } = searcher.search(&query, &wanted)?;
     let page = first.get(question.start..).unwrap_or_default();
     Ok(Answer { count, dicts: dicts(fields, searcher, page, &question.site_url)?, facets })
@@ -186,7 +181,11 @@ impl Answer {
             let dict = serde_json::from_str(dict).map_err(Error::internal)?;
             let values = Values::of(&dict, site_id, &HashMap::new());
             let mut row = serde_json::Map::new();
-            let names: Vec<&String> = if all { values.exact.keys().chain(values.text.keys()).chain(values.times.keys()).collect() } else { wanted.iter().collect() };
+            let names: Vec<&String> = if all {
+                values.exact.keys().chain(values.text.keys()).chain(values.times.keys()).collect()
+            } else {
+                wanted.iter().collect()
+            };
             for name in names {
                 if let Some(value) = values.shown(name) {
                     row.insert(name.strip_prefix("extras_").unwrap_or(name).to_owned(), value);

@@ -5,7 +5,10 @@ use madang_kit::{Code, Db, Error, Id, Result, Tx, db::Source};
 use madang_lake::Schema;
 use sqlx::types::Json;
 
-use super::thing::{self, Filter, Reader, visible};
+use super::{
+    table::PRIMARY,
+    thing::{self, Filter, Reader, visible},
+};
 
 /// A dataset (CKAN: package).
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -203,6 +206,13 @@ pub(crate) async fn insert_resource(tx: &mut Tx, resource: &Resource) -> Result<
     .bind(resource.created_at)
     .run()
     .await?;
+    Ok(())
+}
+
+/// Notes that a table of a dataset was published, and, if it is its primary one, the columns as of now.
+pub(crate) async fn touch_table(tx: &mut Tx, id: &str, table: &str, now: DateTime<Utc>, columns: String) -> Result<()> {
+    let text = format!("UPDATE dataset SET modified_at = $3, columns = CASE WHEN {PRIMARY} = $2 THEN $4 ELSE columns END WHERE id = $1");
+    tx.query(sqlx::AssertSqlSafe(text)).bind(id.to_owned()).bind(table.to_owned()).bind(now).bind(columns).run().await?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod ckan;
 pub(crate) mod dataset;
+pub(crate) mod datastore;
 pub(crate) mod file;
 pub(crate) mod load;
 pub(crate) mod organization;
@@ -9,6 +10,7 @@ pub(crate) mod publish;
 pub(crate) mod schema_version;
 pub(crate) mod search;
 pub(crate) mod table;
+pub(crate) mod tail;
 pub(crate) mod thing;
 pub(crate) mod upkeep;
 pub(crate) mod user;

@@ -16,6 +16,10 @@ pub(crate) struct Table {
     pub(crate) kept_from: i64,
     /// Whether a publish was decided that may not be applied yet.
     pub(crate) open: bool,
+    /// Whether there is something of it that no version has.
+    pub(crate) unfolded: bool,
+    /// Whether it was taken away; its versions are kept.
+    pub(crate) dropped: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -25,6 +29,8 @@ struct Row {
     publishes: i64,
     kept_from: i64,
     open: bool,
+    unfolded: bool,
+    dropped: bool,
 }
 
 impl TryFrom<Row> for Table {
@@ -32,18 +38,27 @@ impl TryFrom<Row> for Table {
 
     fn try_from(row: Row) -> Result<Self> {
         let schema = serde_json::from_str(&row.columns).map_err(Error::internal)?;
-        Ok(Self { id: row.id, schema, publishes: row.publishes, kept_from: row.kept_from, open: row.open })
+        Ok(Self {
+            id: row.id,
+            schema,
+            publishes: row.publishes,
+            kept_from: row.kept_from,
+            open: row.open,
+            unfolded: row.unfolded,
+            dropped: row.dropped,
+        })
     }
 }
 
 const SELECT: &str = "SELECT t.id, t.columns, t.publishes, t.kept_from,
-    EXISTS (SELECT 1 FROM publish_change c WHERE c.table_id = t.id AND c.version IS NULL) AS open FROM lake_table t WHERE t.id = ";
+    EXISTS (SELECT 1 FROM publish_change c WHERE c.table_id = t.id AND c.version IS NULL) AS open,
+    t.unfolded OR t.publishes = 0 OR EXISTS (SELECT 1 FROM tail_row r WHERE r.table_id = t.id) AS unfolded, t.dropped FROM lake_table t WHERE t.id = ";
 
 const FOR_UPDATE: &str = " FOR UPDATE OF t";
 
 /// A dataset's primary table: that of its first resource that has one.
-const PRIMARY: &str = "(SELECT l.id FROM lake_table l JOIN resource r ON r.id = l.id
-    WHERE r.dataset_id = $1 AND r.state = 'active' ORDER BY r.position LIMIT 1)";
+pub(super) const PRIMARY: &str = "(SELECT l.id FROM lake_table l JOIN resource r ON r.id = l.id
+    WHERE r.dataset_id = $1 AND r.state = 'active' AND NOT l.dropped ORDER BY r.position LIMIT 1)";
 
 /// A dataset's primary table.
 pub(crate) async fn primary(db: &Db, dataset: &str) -> Result<Option<Table>> {
@@ -63,7 +78,7 @@ pub(crate) async fn lock(tx: &mut Tx, id: &str) -> Result<Option<Table>> {
     tx.query(text).bind(id.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
 }
 
-/// A table of a dataset, locked until the transaction ends.
+/// A table of a dataset, locked until the transaction ends; one that was taken away too.
 pub(crate) async fn lock_of(tx: &mut Tx, dataset: &str, id: &str) -> Result<Option<Table>> {
     let of = "AND EXISTS (SELECT 1 FROM resource r WHERE r.id = t.id AND r.dataset_id = $2 AND r.state = 'active')";
     let text = sqlx::AssertSqlSafe(format!("{SELECT}$1 {of}{}", tx.pick("", FOR_UPDATE)));
@@ -79,7 +94,7 @@ pub(crate) async fn resource_of(tx: &mut Tx, dataset: &str, id: &str) -> Result<
 
 /// The table of a resource.
 pub(crate) async fn find(db: &Db, id: &str) -> Result<Option<Table>> {
-    let text = sqlx::AssertSqlSafe(format!("{SELECT}$1"));
+    let text = sqlx::AssertSqlSafe(format!("{SELECT}$1 AND NOT t.dropped"));
     db.query(text).bind(id.to_owned()).opt::<Row>().await?.map(Table::try_from).transpose()
 }
 

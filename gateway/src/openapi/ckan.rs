@@ -48,7 +48,23 @@ pub(super) fn operations() -> Vec<Operation> {
         let get = action.reads.then(|| described(action, "get"));
         get.into_iter().chain([described(action, "post")])
     });
-    beside.chain(files).chain(typing).chain(feeds).chain(actions).collect()
+    beside.chain(files).chain(typing).chain(feeds).chain([dump()]).chain(actions).collect()
+}
+
+/// A whole table as a file.
+fn dump() -> Operation {
+    let operation = Operation::ckan("CKAN", "get", "/datastore/dump/{id}", "A whole table as CSV, TSV, JSON or XML");
+    let parameters = [
+        ("format", "csv, tsv, json or xml"),
+        ("bom", "Whether a mark for UTF-8 comes first"),
+        ("offset", "Rows to leave out from the start"),
+        ("limit", "Rows at most"),
+        ("filters", "As in datastore_search"),
+        ("q", "As in datastore_search"),
+        ("fields", "Columns, with commas between them"),
+        ("sort", "As in datastore_search"),
+    ];
+    parameters.into_iter().fold(operation, |operation, (name, meaning)| operation.query(name, text(), meaning)).gives(json!({}))
 }
 
 fn described(action: &Action, method: &'static str) -> Operation {

@@ -111,7 +111,7 @@ options! {
     theme: String = String::new(), "ckan.theme", "the theme of the web pages.";
     error_emails_to: String = String::new(), "email_to", "who is told of faults.";
     locale_default: String = "en".to_owned(), "ckan.locale_default", "the language of the site.";
-    plugins: Vec<String> = words("activity image_view text_view webpage_view audio_view video_view datatables_view expire_api_token"), "ckan.plugins", "what is switched on.";
+    plugins: Vec<String> = words("activity image_view text_view webpage_view audio_view video_view datatables_view expire_api_token datastore"), "ckan.plugins", "what is switched on.";
     default_views: Vec<String> = words("image_view datatables_view"), "ckan.views.default_views", "views that a new resource gets.";
     mimetype_guess: String = "file_ext".to_owned(), "ckan.mimetype_guess", "how a media type is guessed: `file_ext`, or not at all.";
     licenses: String = String::new(), "licenses_group_url", "the address or file of a list of licenses; the built-in ones if it is empty.";
@@ -130,6 +130,10 @@ options! {
     loader_enabled: bool = true, "madang.loader.enabled", "resources become tables by themselves.";
     create_default_api_keys: bool = false, "ckan.auth.create_default_api_keys", "new users get a key.";
     create_user_via_web: bool = true, "ckan.auth.create_user_via_web", "everybody may make users on the web pages.";
+    datastore_rows_default: i64 = 100, "ckan.datastore.search.rows_default", "rows of a table in one answer, if it does not say how many.";
+    datastore_rows_max: i64 = 32_000, "ckan.datastore.search.rows_max", "rows of a table in one answer.";
+    datastore_language: String = "english".to_owned(), "ckan.datastore.default_fts_lang", "the language of questions for words.";
+    datastore_sql: bool = false, "ckan.datastore.sqlsearch.enabled", "tables may be asked in SQL (`datastore_search_sql`).";
     remove_deleted_packages: bool = true, "ckan.search.remove_deleted_packages", "searches do not find deleted datasets.";
 }
 

@@ -32,7 +32,7 @@ impl Tables {
         let history = history("CREATE TABLE", json!({}), None, info);
         let actions = vec![Action::CommitInfo(history), Action::Protocol(actions::protocol(schema)?), Action::Metadata(metadata)];
         match self.write_entry(table, 0, &actions).await {
-            Ok(()) => Ok(Snapshot { table: table.clone(), version: 0, schema: schema.clone(), files: Vec::new() }),
+            Ok(()) => Ok(Snapshot::new(table.clone(), 0, schema.clone(), Vec::new())),
             Err(Unpublished::Taken) => self.snapshot(table, None).await, // somebody else made it meanwhile
             Err(Unpublished::Failed(error)) => Err(error),
         }
@@ -138,7 +138,7 @@ fn next(before: &Snapshot, change: &Change) -> Result<Snapshot> {
     files.extend(staying.into_iter().cloned());
     files.sort_unstable_by_key(|file| file.first_row_id);
     check_ranges(&files)?;
-    Ok(Snapshot { table: before.table.clone(), version: before.version + 1, schema: change.schema.clone(), files })
+    Ok(Snapshot::new(before.table.clone(), before.version + 1, change.schema.clone(), files))
 }
 
 fn check_columns(before: &Snapshot, change: &Change) -> Result<()> {

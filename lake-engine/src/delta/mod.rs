@@ -137,12 +137,8 @@ fn resolve(table: &TableId, state: &DeltaTableState) -> Result<Snapshot> {
     let log = state.snapshot().try_log_data().map_err(storage)?;
     let mut files = log.iter().map(|view| data_file(table, &view)).collect::<Result<Vec<_>>>()?;
     files.sort_unstable_by_key(|file| file.first_row_id);
-    Ok(Snapshot {
-        table: table.clone(),
-        version: i64::try_from(state.version()).map_err(storage)?,
-        schema: Schema::from_arrow(&columns)?,
-        files,
-    })
+    let version = i64::try_from(state.version()).map_err(storage)?;
+    Ok(Snapshot::new(table.clone(), version, Schema::from_arrow(&columns)?, files))
 }
 
 fn data_file(table: &TableId, view: &LogicalFileView) -> Result<DataFile> {

@@ -47,7 +47,8 @@ impl ScalarUDFImpl for Key {
     }
 }
 
-fn keys(columns: &[ArrayRef]) -> Result<BinaryArray> {
+/// The keys of rows, from their columns.
+pub(crate) fn keys(columns: &[ArrayRef]) -> Result<BinaryArray> {
     let columns: Vec<ArrayRef> = columns.iter().map(canonical).collect();
     let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
     let encoded = RowConverter::new(fields)?.convert_columns(&columns)?.try_into_binary()?;

@@ -79,6 +79,20 @@ pub(crate) async fn run(
     start(store, scratch, tables.collect::<Result<_>>()?, limits, planner).await
 }
 
+/// The same over tables whose first column is the row id.
+pub(crate) async fn run_numbered(
+    store: &Arc<dyn ObjectStore>,
+    scratch: &Path,
+    sql: &str,
+    tables: &HashMap<String, Snapshot>,
+    limits: Limits,
+) -> Result<RowStream> {
+    let (sql, values) = (sql.to_owned(), values::bind(&HashMap::new())?);
+    let planner = move |session| async move { plan(&session, &statement::parse(&sql)?, &values, Output::numbered).await };
+    let tables = tables.iter().map(|(name, snapshot)| Ok((name.clone(), Table::with_row_id(snapshot)?)));
+    start(store, scratch, tables.collect::<Result<_>>()?, limits, planner).await
+}
+
 /// Plans a statement over relations, in whose types it gives its rows, and starts it.
 pub(crate) async fn ask(
     store: &Arc<dyn ObjectStore>,
@@ -182,6 +196,16 @@ pub(crate) async fn count(
 /// The table names that a statement mentions, as written.
 pub(crate) fn table_names(sql: &str) -> Result<Vec<String>> {
     statement::table_names(&statement::parse(sql)?, false)
+}
+
+/// The keys of rows as one binary value each; null if a cell is empty.
+pub(crate) fn keys(columns: &[arrow::array::ArrayRef]) -> Result<arrow::array::BinaryArray> {
+    key::keys(columns).map_err(storage)
+}
+
+/// The functions that a statement calls.
+pub(crate) fn function_names(sql: &str) -> Result<Vec<String>> {
+    Ok(statement::function_names(&statement::parse(sql)?))
 }
 
 /// The names of the values that a statement waits for.

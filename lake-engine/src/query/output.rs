@@ -31,6 +31,18 @@ impl Output {
         })
     }
 
+    /// The same, where the row id is a column like any other.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn numbered(found: &Schema) -> Result<Self> {
+        let mut names = HashSet::new();
+        Self::named(found, plain, |at, name| {
+            let wanted = if name.trim().is_empty() { format!("column_{}", at + 1) } else { name.to_owned() };
+            free(&wanted, &mut names)
+        })
+    }
+
     /// The columns of a relation, which may be of more types.
     ///
     /// # Errors

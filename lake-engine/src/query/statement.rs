@@ -1,6 +1,6 @@
 //! Which statements may run: exactly one SELECT (WITH included) that reads and does nothing else.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::ControlFlow};
 
 use datafusion::{
     common::{TableReference, tree_node::TreeNodeRecursion},
@@ -11,7 +11,7 @@ use datafusion::{
         parser::{DFParserBuilder, Statement},
         resolve::resolve_table_references,
         sqlparser::{
-            ast::{Query, SetExpr, Statement as SqlStatement},
+            ast::{Expr, ObjectName, Query, SetExpr, Statement as SqlStatement, TableFactor, Visit, Visitor},
             tokenizer::TokenWithSpan,
         },
     },
@@ -70,6 +70,48 @@ pub(super) fn table_names(statement: &Statement, fold_case: bool) -> Result<Vec<
         qualified => Err(unknown(&qualified.to_string())),
     });
     names.collect()
+}
+
+/// The functions that a statement calls, in lower case, each once.
+pub(super) fn function_names(statement: &Statement) -> Vec<String> {
+    let mut found = Functions::default();
+    if let Statement::Statement(statement) = statement
+        && let SqlStatement::Query(query) = statement.as_ref()
+    {
+        let _ = query.visit(&mut found);
+    }
+    found.0
+}
+
+#[derive(Default)]
+struct Functions(Vec<String>);
+
+impl Functions {
+    fn note(&mut self, name: &ObjectName) {
+        let name = name.to_string().replace('"', "").to_lowercase();
+        if !self.0.contains(&name) {
+            self.0.push(name);
+        }
+    }
+}
+
+impl Visitor for Functions {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(call) = expression {
+            self.note(&call.name);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        match factor {
+            TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => self.note(name),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// The refusal of a table that was not given.

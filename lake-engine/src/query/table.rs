@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::{
-    arrow::datatypes::SchemaRef,
-    catalog::{Session, TableProvider},
+    arrow::{
+        array::{RecordBatch, RecordBatchOptions},
+        datatypes::{DataType, Field, Schema, SchemaRef},
+    },
+    catalog::{Session, TableProvider, memory::MemorySourceConfig},
     common::{Result as DataFusionResult, Statistics, stats::Precision},
     datasource::{
         listing::PartitionedFile,
@@ -14,9 +17,13 @@ use datafusion::{
     },
     execution::object_store::ObjectStoreUrl,
     logical_expr::{Expr, TableProviderFilterPushDown, TableType},
-    physical_plan::{ExecutionPlan, empty::EmptyExec},
+    physical_expr::{
+        PhysicalExpr,
+        expressions::{self, Column},
+    },
+    physical_plan::{ExecutionPlan, empty::EmptyExec, filter::FilterExec, projection::ProjectionExec, union::UnionExec},
 };
-use madang_lake::{DataFile, Relation, Result, Snapshot, TableId};
+use madang_lake::{DataFile, ROW_ID, Relation, Result, Snapshot, TableId, Tail};
 
 use crate::store;
 
@@ -29,6 +36,7 @@ pub(super) struct Table {
     schema: SchemaRef,
     files: Vec<PartitionedFile>,
     rows: usize,
+    tail: Option<Arc<Tail>>,
 }
 
 impl Table {
@@ -49,11 +57,11 @@ impl Table {
 
     /// A table without rows.
     pub(super) fn empty(schema: SchemaRef) -> Self {
-        Self { schema, files: Vec::new(), rows: 0 }
+        Self { schema, files: Vec::new(), rows: 0, tail: None }
     }
 
     fn with_schema(snapshot: &Snapshot, schema: SchemaRef) -> Result<Self> {
-        Self::of_files(&snapshot.table, &snapshot.files, schema)
+        Ok(Self { tail: snapshot.tail.clone(), ..Self::of_files(&snapshot.table, &snapshot.files, schema)? })
     }
 
     fn of_files(table: &TableId, files: &[DataFile], schema: SchemaRef) -> Result<Self> {
@@ -62,7 +70,7 @@ impl Table {
             let path = store::data_file(table, &file.path)?;
             Ok(PartitionedFile::new(path, file.bytes))
         });
-        Ok(Self { schema, files: files.collect::<Result<_>>()?, rows })
+        Ok(Self { schema, files: files.collect::<Result<_>>()?, rows, tail: None })
     }
 }
 
@@ -87,6 +95,21 @@ impl TableProvider for Table {
         _: &[Expr],
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        match &self.tail {
+            None => self.files(state, projection, limit),
+            Some(tail) => self.files_and_tail(state, projection, tail),
+        }
+    }
+}
+
+impl Table {
+    /// The rows of the files.
+    fn files(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         if self.files.is_empty() {
             let schema = match projection {
                 Some(columns) => Arc::new(self.schema.project(columns)?),
@@ -106,5 +129,58 @@ impl TableProvider for Table {
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+
+    /// The rows of the files that still count, and those above them.
+    fn files_and_tail(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        tail: &Tail,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let wanted: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let places = wanted
+            .iter()
+            .map(|at| tail.rows.schema().index_of(self.schema.field(*at).name()))
+            .collect::<std::result::Result<Vec<_>, _>>()?;
+        let schema = Arc::new(self.schema.project(&wanted)?);
+        let above = tail.rows.project(&places)?;
+        let options = RecordBatchOptions::new().with_row_count(Some(above.num_rows()));
+        let above = RecordBatch::try_new_with_options(schema.clone(), above.columns().to_vec(), &options)?;
+        let above = MemorySourceConfig::try_new_exec(&[vec![above]], schema, None)?;
+        if self.files.is_empty() {
+            return Ok(above);
+        }
+        let below = if tail.masked.is_empty() { self.files(state, projection, None)? } else { self.counting(state, &wanted, tail)? };
+        UnionExec::try_new(vec![below, above])
+    }
+
+    /// The rows of the files that still count.
+    fn counting(&self, state: &dyn Session, wanted: &[usize], tail: &Tail) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let (with_ids, id) = match self.schema.index_of(ROW_ID) {
+            Ok(id) => (self.clone(), id),
+            Err(_) => {
+                let fields = self.schema.fields().iter().cloned().chain([Arc::new(Field::new(ROW_ID, DataType::Int64, false))]);
+                let table = Self { schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())), tail: None, ..self.clone() };
+                (table, self.schema.fields().len())
+            }
+        };
+        let mut read = wanted.to_vec();
+        let place = read.iter().position(|at| *at == id).unwrap_or_else(|| {
+            read.push(id);
+            read.len() - 1
+        });
+        let files = with_ids.files(state, Some(&read), None)?;
+        let masked: Vec<_> = tail.masked.iter().map(|id| expressions::lit(*id)).collect();
+        let counts = expressions::in_list(Arc::new(Column::new(ROW_ID, place)), masked, &true, &files.schema())?;
+        let counting: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(counts, files)?);
+        if read.len() == wanted.len() {
+            return Ok(counting);
+        }
+        let shown = (0..wanted.len()).map(|at| {
+            let name = counting.schema().field(at).name().clone();
+            (Arc::new(Column::new(&name, at)) as Arc<dyn PhysicalExpr>, name)
+        });
+        Ok(Arc::new(ProjectionExec::try_new(shown.collect::<Vec<_>>(), counting.clone())?))
     }
 }

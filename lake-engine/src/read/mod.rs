@@ -1,6 +1,7 @@
 //! Reading rows in ingestion order. A page is found by the row counts of files, then of row groups, then of pages
 //! within one; what it skips is not read.
 
+mod columns;
 mod file;
 
 use std::{collections::VecDeque, sync::Arc};
@@ -19,7 +20,10 @@ use object_store::ObjectStore;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
 use self::file::File;
-pub(crate) use self::file::Footers;
+pub(crate) use self::{
+    columns::{Columns, Unit},
+    file::Footers,
+};
 use crate::{storage, store};
 
 const BATCH_ROWS: u64 = 8_192;

@@ -32,7 +32,7 @@ impl Rewriting<'_> {
     }
 
     async fn merge_by(&self, join: Join, rows: &Merge, limits: Limits, ids: &dyn RowIds) -> Result<Rewrite> {
-        let new = Snapshot { version: 0, schema: rows.schema.clone(), files: rows.staged.files.clone(), table: self.base.table.clone() };
+        let new = Snapshot::new(self.base.table.clone(), 0, rows.schema.clone(), rows.staged.files.clone());
         let all = Sides { base: self.base.clone(), new, keys: rows.keys.clone(), join };
         let holders = self.holders(self.ask(&all, Sides::matched, limits).await?).await?;
         let matched = holders.iter().map(|(_, count)| count).sum();

@@ -3,6 +3,7 @@
 //! Nothing here changes a file or a version: files are read, others are written, and a commit exchanges them.
 
 mod delete;
+mod fold;
 mod merge;
 
 use std::{path::Path, sync::Arc};
@@ -55,7 +56,7 @@ impl Rewriting<'_> {
 
     /// The version as if it had only some of its files.
     fn only(&self, files: &[DataFile]) -> Snapshot {
-        Snapshot { files: files.to_vec(), ..self.base.clone() }
+        Snapshot { files: files.to_vec(), tail: None, ..self.base.clone() }
     }
 
     /// The files that hold rows of which only the ids are given, each with their number.

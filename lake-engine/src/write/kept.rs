@@ -20,6 +20,11 @@ impl Slots {
         Self(files.iter().map(|file| (file.first_row_id, file.last_row_id)).collect())
     }
 
+    /// Slots that are given, ascending and apart.
+    pub(crate) fn ranges(ranges: Vec<(i64, i64)>) -> Self {
+        Self(ranges)
+    }
+
     /// One slot for all files.
     pub(crate) fn over(files: &[DataFile]) -> Self {
         Self(files.first().zip(files.last()).map(|(first, last)| (first.first_row_id, last.last_row_id)).into_iter().collect())

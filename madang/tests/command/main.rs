@@ -12,6 +12,7 @@ mod dice;
 mod explain;
 mod first_start;
 mod flow;
+mod folds;
 mod hub;
 mod key;
 mod load;

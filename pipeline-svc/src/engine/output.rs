@@ -119,7 +119,7 @@ async fn stage(walk: &Walk<'_>, task: &mut Task<'_>, open: OpenTable, rows: RowS
     let ids = walk.engine.0.catalog.row_ids(&walk.context, &open.table);
     let (staged, leaving) = if task.step.write_mode == WriteMode::Merge {
         let base = open.snapshot.clone();
-        let base = base.unwrap_or_else(|| Snapshot { table: open.table.clone(), version: 0, schema: own, files: Vec::new() });
+        let base = base.unwrap_or_else(|| Snapshot::new(open.table.clone(), 0, own, Vec::new()));
         let (rewrite, rows) = merge(walk, &base, &task.step.merge_keys, rows, &ids).await?;
         task.rows_out = rows;
         (rewrite.staged, rewrite.leaving)

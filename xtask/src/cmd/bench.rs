@@ -65,6 +65,14 @@ const BENCHES: &[Bench] = &[
         programs: &[],
     },
     Bench {
+        name: "datastore",
+        title: "The DataStore with a million rows: loading, single-row upserts, filters, full text",
+        packages: &["requests==2.34.2"],
+        postgres: true,
+        examples: &[],
+        programs: &[],
+    },
+    Bench {
         name: "start",
         title: "From the call to ready",
         packages: &["requests==2.34.2"],

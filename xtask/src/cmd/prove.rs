@@ -89,6 +89,11 @@ const PROOFS: &[Proof] = &[
         check: Check::Tests { tests: &[("command", "crash::")], variables: &[("CRASH_ROUNDS", "100")], databases: "SQLite and PostgreSQL" },
     },
     Proof {
+        name: "folds",
+        title: "Killed at 100 random moments of row-level changes and folds: no acknowledged row lost, none doubled",
+        check: Check::Tests { tests: &[("command", "folds::")], variables: &[("FOLD_ROUNDS", "50")], databases: "SQLite and PostgreSQL" },
+    },
+    Proof {
         name: "runs",
         title: "Runs while workers are killed or stand still, faults at every step, schedules across restarts: each ends once, with its rows once",
         check: Check::Tests {

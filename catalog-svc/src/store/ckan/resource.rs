@@ -27,7 +27,7 @@ pub(crate) struct Resource {
 }
 
 const SELECT: &str = "SELECT r.id, r.dataset_id, r.position, r.name, r.format, r.created_at, r.modified_at, r.fields,
-    EXISTS (SELECT 1 FROM lake_table l WHERE l.id = r.id) AS has_table FROM resource r";
+    EXISTS (SELECT 1 FROM lake_table l WHERE l.id = r.id AND NOT l.dropped) AS has_table FROM resource r";
 
 /// An active resource.
 pub(crate) async fn find(source: &mut Source, id: &str) -> Result<Option<Resource>> {

@@ -104,7 +104,9 @@ fn refused(action: &str, given: &Dict, refusal: Refusal) -> (StatusCode, Value) 
             body["data"] = given.clone().into();
             (StatusCode::BAD_REQUEST, body)
         }
-        Refusal::SearchQuery(detail) => (StatusCode::BAD_REQUEST, error("Search Query Error", format!("Search Query is invalid: {detail}"))),
+        Refusal::SearchQuery(detail) => {
+            (StatusCode::BAD_REQUEST, error("Search Query Error", format!("Search Query is invalid: {detail}")))
+        }
         Refusal::Search(detail) => (StatusCode::CONFLICT, error("Search Error", format!("Search error: {detail}"))),
         Refusal::Unknown => fault(action, &Error::internal("an action of the table that the catalogue does not know")),
         Refusal::Fault(failed) => fault(action, &failed),

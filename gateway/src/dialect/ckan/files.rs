@@ -12,8 +12,8 @@ use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
 use super::{
     action::Home,
-    body::{self, BODY_BYTES, FIELDS, Unreadable},
     answer::Given,
+    body::{self, BODY_BYTES, FIELDS, Unreadable},
     call::{Call, json_of},
 };
 use crate::dialect::upload_form::UploadForm;

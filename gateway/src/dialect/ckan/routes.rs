@@ -7,7 +7,7 @@ use axum::{
     routing::{any, get},
 };
 
-use super::{call, cors, download, feed, util};
+use super::{call, cors, download, dump, feed, util};
 use crate::Gateway;
 
 pub(crate) fn routes(gateway: &Gateway) -> Router<Gateway> {
@@ -19,6 +19,7 @@ pub(crate) fn routes(gateway: &Gateway) -> Router<Gateway> {
         .route("/dataset/{id}/resource/{resource}/download/{filename}", get(download::resource))
         .route("/dataset/{id}/resource/{resource}/bad-rows.csv", get(download::bad_rows))
         .route("/uploads/group/{name}", get(download::image))
+        .route("/datastore/dump/{id}", get(dump::dump))
         // what speaks here
         .route("/api", get(util::version_1))
         .route("/api/", get(util::version_1))

@@ -20,7 +20,7 @@ pub(super) async fn read(walk: &Walk<'_>, task: &mut Task<'_>, text: &str, delim
     let found = lake.inspect(&input, &Limits::STEP).await.map_err(lake_error)?;
     let (table, schema) = (TableId::new_scratch(), found.schema.relaxed());
     let staged = lake.stage(&table, &input, &schema, &Limits::STEP, &OwnRowIds::default()).await.map_err(lake_error)?;
-    let rows = Snapshot { table, version: 0, schema, files: staged.files };
+    let rows = Snapshot::new(table, 0, schema, staged.files);
     task.inputs.scratch.push(rows.clone());
     output::place(walk, task, Rows::Kept(rows), None).await
 }

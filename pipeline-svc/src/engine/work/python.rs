@@ -274,7 +274,7 @@ async fn take_back(walk: &Walk<'_>, task: &mut Task<'_>, folder: &Path, outputs:
         let input = Input { path, format: Format::Csv, delimiter: Some(b',') };
         let table = TableId::new_scratch();
         let staged = walk.engine.0.lake.stage(&table, &input, &schema, &Limits::STEP, &OwnRowIds::default()).await.map_err(lake_error)?;
-        let rows = Snapshot { table, version: 0, schema, files: staged.files };
+        let rows = Snapshot::new(table, 0, schema, staged.files);
         task.inputs.scratch.push(rows.clone());
         output::place(walk, task, Rows::Kept(rows), Some(name)).await?;
     }

@@ -1,6 +1,7 @@
 //! CKAN's API (ckan.md): stories, permissions, other dialects, files, the loader, many at once.
 
 mod across;
+mod datastore;
 mod files;
 mod loader;
 mod many;

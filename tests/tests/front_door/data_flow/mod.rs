@@ -5,7 +5,7 @@ mod catalog;
 mod database;
 mod execution;
 mod job;
-mod nodes;
+pub(crate) mod nodes;
 mod problem;
 mod stats;
 mod storage;

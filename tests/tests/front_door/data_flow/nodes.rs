@@ -12,20 +12,20 @@ use super::{
 const ORDERS: &str = "주문,금액,나라\n1,100,KR\n2,,US\n3,abc,KR\n3,abc,KR\n,5,\n4,-7,\"\"\n";
 const MORE: &str = "9,900,KR\n";
 
-pub(super) struct Graphs {
-    pub(super) flow: Flow,
-    pub(super) bucket: String,
+pub(crate) struct Graphs {
+    pub(crate) flow: Flow,
+    pub(crate) bucket: String,
 }
 
 /// Columns of a node.
-pub(super) fn fields(list: &[&str]) -> Value {
+pub(crate) fn fields(list: &[&str]) -> Value {
     list.iter().map(|entry| entry.split_once(':').map(|(name, kind)| json!({"name": name, "type": kind})).expect("name:type")).collect()
 }
 
 const COLUMNS: [&str; 3] = ["주문:bigint", "금액:int", "나라:string"];
 
 impl Graphs {
-    pub(super) async fn new(hub: &Hub) -> Self {
+    pub(crate) async fn new(hub: &Hub) -> Self {
         let flow = Flow::new(hub).await;
         let bucket = storage::bucket(&flow.client).await;
         put(&flow.client, &bucket, "raw/orders/1.csv", ORDERS).await;
@@ -35,24 +35,29 @@ impl Graphs {
         Self { flow, bucket }
     }
 
-    pub(super) fn source(&self, id: i64, prefix: &str, kind: &str, columns: &[&str]) -> Value {
+    pub(crate) fn source(&self, id: i64, prefix: &str, kind: &str, columns: &[&str]) -> Value {
         json!({"type": "SOURCE_OBS", "id": id, "name": "원본 읽기", "parentNodeIds": [], "regionNo": "1", "bucketName": self.bucket,
                "prefix": prefix, "dataType": kind, "fieldList": fields(columns)})
     }
 
-    pub(super) fn target(&self, parent: i64, prefix: &str, kind: &str, columns: &[&str]) -> Value {
+    pub(crate) fn target(&self, parent: i64, prefix: &str, kind: &str, columns: &[&str]) -> Value {
         json!({"type": "TARGET_OBS", "id": 1_000 + parent, "name": "쓰기", "parentNodeIds": [parent], "regionNo": "1",
                "bucketName": self.bucket, "prefix": prefix, "dataType": kind, "fieldList": fields(columns)})
     }
 
     /// Runs a job that must complete.
-    pub(super) async fn run(&self, nodes: Value) -> Value {
+    /// The text of the only object below a prefix.
+    pub(crate) async fn text(&self, prefix: &str) -> String {
+        super::storage::text(&self.flow.client, &self.bucket, prefix).await
+    }
+
+    pub(crate) async fn run(&self, nodes: Value) -> Value {
         let ended = self.run_with(nodes, json!({})).await;
         assert_eq!(ended["status"], "COMPLETED", "{ended}");
         ended
     }
 
-    pub(super) async fn run_with(&self, nodes: Value, parameters: Value) -> Value {
+    pub(crate) async fn run_with(&self, nodes: Value, parameters: Value) -> Value {
         let job = self.flow.job(nodes).await;
         let body = json!({"parameters": parameters});
         let started = self.flow.client.post(&format!("/api/v1/jobs/{job}/executions")).json(&body).send().await.is(200);

@@ -2,6 +2,7 @@
 //! answered, and what it is. The table drives dispatch, `help_show`, the OpenAPI document, and the tests' matrix of permissions.
 
 mod activity;
+mod datastore;
 mod group;
 mod load;
 mod package;
@@ -110,7 +111,9 @@ pub(crate) fn find(name: &str) -> Option<&'static Action> {
 
 /// Every action, in the order of ckan.md.
 pub(crate) fn all() -> impl Iterator<Item = &'static Action> {
-    [package::ACTIONS, group::ACTIONS, user::ACTIONS, tag::ACTIONS, activity::ACTIONS, load::ACTIONS, site::ACTIONS].into_iter().flatten()
+    [package::ACTIONS, group::ACTIONS, user::ACTIONS, tag::ACTIONS, activity::ACTIONS, load::ACTIONS, site::ACTIONS, datastore::ACTIONS]
+        .into_iter()
+        .flatten()
 }
 
 #[cfg(test)]
