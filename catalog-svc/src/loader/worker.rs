@@ -1,6 +1,6 @@
 //! Who works off the queue of loads.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use aws_lc_rs::digest::{Context as Hasher, SHA256};
 use chrono::TimeDelta;
@@ -26,6 +26,7 @@ use crate::{
             site,
         },
         dataset,
+        datastore::{self, FieldInfo},
         file::{self as files, File, Kind},
         load::{self as store, Load},
         publish::Change,
@@ -177,7 +178,8 @@ async fn once(catalog: &Catalog, load: &Load, log: &mut Log) -> Result<()> {
     let (format, delimiter) = format(&found).ok_or_else(|| Error::invalid("format", "format", "the resource can't become a table"))?;
     log.add(catalog, "INFO", "Fetching the file");
     let fetched = bring(catalog, &found).await?;
-    let digest = digest(&fetched.sha256, &load.types);
+    let types = types(&mut source, load).await?;
+    let digest = digest(&fetched.sha256, &types);
     if found.has_table && digest == load.digest && !load.forced {
         log.add(catalog, "INFO", "The file is the one that was loaded before");
         return fail(catalog, &Load { state: "complete".to_owned(), log: log.text(), ..load.clone() }).await;
@@ -185,7 +187,7 @@ async fn once(catalog: &Catalog, load: &Load, log: &mut Log) -> Result<()> {
     log.add(catalog, "INFO", &format!("Loading {} bytes", fetched.bytes));
     let bad_rows = catalog.spool.place()?;
     let input = Input { path: fetched.path.to_path_buf(), format, delimiter };
-    let wanted = LakeLoad { input, types: chosen_types(&load.types), bad_rows: bad_rows.to_path_buf() };
+    let wanted = LakeLoad { input, types: chosen_types(&types), bad_rows: bad_rows.to_path_buf() };
     let id: TableId = found.id.parse().map_err(lake_error)?;
     for _ in 0..PUBLISHES {
         let loaded = catalog.lake.load(&id, &wanted, &catalog.limits, &Ids::new(catalog, &id)?).await.map_err(lake_error)?;
@@ -224,6 +226,17 @@ async fn once(catalog: &Catalog, load: &Load, log: &mut Log) -> Result<()> {
         }
     }
     Err(Error::new(Code::Conflict, "the table is being changed by others"))
+}
+
+/// JSON of the types that somebody chose: in the table's dictionary (`type_override`), or with the wish, which goes before.
+async fn types(source: &mut Source, load: &Load) -> Result<String> {
+    let about = datastore::find(source, &load.resource_id).await?;
+    let overridden =
+        |field: &FieldInfo| field.info.as_ref()?.get("type_override")?.as_str().filter(|kind| !kind.is_empty()).map(str::to_owned);
+    let dictionary = about.fields.iter().filter_map(|(name, field)| Some((name.clone(), overridden(field)?)));
+    let wished: BTreeMap<String, String> = serde_json::from_str(&load.types).unwrap_or_default();
+    let types: BTreeMap<String, String> = dictionary.chain(wished).collect();
+    serde_json::to_string(&types).map_err(Error::internal)
 }
 
 async fn undo(catalog: &Catalog, table: &TableId, loaded: &Loaded, list: Option<&File>) {
@@ -273,7 +286,7 @@ async fn publish(catalog: &Catalog, ended: &Load, found: &Resource, id: &TableId
         schema: loaded.schema.clone(),
         files: loaded.staged.files.clone(),
         leaving: Vec::new(),
-        parameters: std::collections::BTreeMap::new(),
+        parameters: BTreeMap::new(),
         resource_name: String::new(),
     };
     let principal: Principal = serde_json::from_str(&ended.principal).map_err(Error::internal)?;
@@ -285,6 +298,7 @@ async fn publish(catalog: &Catalog, ended: &Load, found: &Resource, id: &TableId
     }
     if let Source::Tx(tx) = &mut source {
         publish::decide(catalog, tx, &Context::new(principal), std::slice::from_ref(&change), None).await?;
+        datastore::forget_key(tx, id.as_str()).await?;
     }
     match list {
         Some(list) => drop(files::keep(&mut source, list, Kind::BadRows, &found.id).await?),

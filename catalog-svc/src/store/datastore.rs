@@ -73,6 +73,13 @@ pub(crate) async fn put(tx: &mut Tx, table: &str, about: &About) -> Result<()> {
     Ok(())
 }
 
+/// Forgets a table's unique key: other rows took the place of those that it held for.
+pub(crate) async fn forget_key(tx: &mut Tx, table: &str) -> Result<()> {
+    let text = "UPDATE datastore SET unique_key = '[]', revision = revision + 1 WHERE table_id = $1 AND unique_key <> '[]'";
+    tx.query(text).bind(table.to_owned()).run().await?;
+    Ok(())
+}
+
 /// The table that has another name.
 pub(crate) async fn of_alias(source: &mut Source, name: &str) -> Result<Option<String>> {
     let row: Option<(String,)> = source.query("SELECT table_id FROM datastore_alias WHERE name = $1").bind(name.to_owned()).opt().await?;
