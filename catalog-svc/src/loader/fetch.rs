@@ -69,7 +69,8 @@ fn parse(url: &str) -> Result<Url> {
 async fn call(catalog: &Catalog, url: &Url) -> Result<Response> {
     let host = url.host_str().ok_or_else(|| wrong("the address names no host"))?;
     let port = url.port_or_known_default().ok_or_else(|| wrong("the address names no port"))?;
-    let address = catalog.fetch_allow.resolve(host, port).await.map_err(|error| match error.code {
+    let resolved = tokio::time::timeout(CONNECT_WITHIN, catalog.fetch_allow.resolve(host, port)).await;
+    let address = resolved.map_err(|_| away("the host of the address is not found in time"))?.map_err(|error| match error.code {
         Code::NotFound => away("the host of the address is not known"),
         _ => error,
     })?;

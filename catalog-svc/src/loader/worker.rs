@@ -1,6 +1,6 @@
 //! Who works off the queue of loads.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{Context as Hasher, SHA256};
 use chrono::TimeDelta;
@@ -12,7 +12,7 @@ use madang_kit::{
 };
 use madang_lake::{BadRows, Input, Load as LakeLoad, Loaded, TableId, WriteMode};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, sync::Semaphore};
 
 use super::{chosen_types, format, source::bring};
 use crate::{
@@ -35,8 +35,10 @@ use crate::{
     upload::{Ids, discard},
 };
 
-/// Loads at work at once in one process.
-const WORKERS: usize = 2;
+/// Loads at work at once in one process: most of them wait for other hosts.
+const WORKERS: usize = 6;
+/// Files that are read at once.
+const READERS: usize = 2;
 /// How long a load is held; a lost worker's is taken up by others after it.
 const HELD_FOR: TimeDelta = TimeDelta::seconds(30);
 const HOLD_EVERY: Duration = Duration::from_secs(8);
@@ -58,13 +60,14 @@ pub(crate) async fn spawn(catalog: &Catalog, drain: &Drain) -> Result<()> {
         store::put_all_back(&mut tx, catalog.clock.now()).await?; // this database has one process
         tx.commit().await?;
     }
+    let readers = Arc::new(Semaphore::new(READERS));
     for _ in 0..WORKERS {
-        let (catalog, stop) = (catalog.clone(), drain.token());
+        let (catalog, stop, readers) = (catalog.clone(), drain.token(), readers.clone());
         drain.spawn(async move {
             while !stop.is_cancelled() {
                 match take(&catalog).await {
                     Ok(Some(load)) => {
-                        if stop.run_until_cancelled(work(&catalog, load.clone())).await.is_none() {
+                        if stop.run_until_cancelled(work(&catalog, load.clone(), &readers)).await.is_none() {
                             let _ = put_back(&catalog, &load, TimeDelta::zero()).await; // its time runs out by itself
                         }
                     }
@@ -106,10 +109,10 @@ async fn commit(source: Source) -> Result<()> {
 }
 
 /// Does a load to its end, whatever that is.
-async fn work(catalog: &Catalog, load: Load) {
+async fn work(catalog: &Catalog, load: Load, readers: &Semaphore) {
     let mut log = Log(serde_json::from_str(&load.log).unwrap_or_default());
     let outcome = tokio::select! {
-        outcome = once(catalog, &load, &mut log) => outcome,
+        outcome = once(catalog, &load, &mut log, readers) => outcome,
         () = held(catalog, &load) => return, // somebody wished for it anew, or took it over
     };
     let ended = match outcome {
@@ -171,7 +174,7 @@ async fn fail(catalog: &Catalog, load: &Load) -> Result<()> {
 }
 
 /// Fetches, converts, publishes.
-async fn once(catalog: &Catalog, load: &Load, log: &mut Log) -> Result<()> {
+async fn once(catalog: &Catalog, load: &Load, log: &mut Log, readers: &Semaphore) -> Result<()> {
     let mut source = Source::from(&catalog.db);
     let found = resources::find(&mut source, &load.resource_id).await?;
     let found = found.ok_or_else(|| Error::new(Code::NotFound, "the resource was deleted"))?;
@@ -184,6 +187,7 @@ async fn once(catalog: &Catalog, load: &Load, log: &mut Log) -> Result<()> {
         log.add(catalog, "INFO", "The file is the one that was loaded before");
         return fail(catalog, &Load { state: "complete".to_owned(), log: log.text(), ..load.clone() }).await;
     }
+    let _reader = readers.acquire().await.map_err(Error::internal)?;
     log.add(catalog, "INFO", &format!("Loading {} bytes", fetched.bytes));
     let bad_rows = catalog.spool.place()?;
     let input = Input { path: fetched.path.to_path_buf(), format, delimiter };

@@ -43,12 +43,11 @@ struct Sending {
 /// is kept.
 pub(super) async fn take(call: &Call<'_>, home: Home, request: Request) -> Result<Taken, Unreadable> {
     let mut form = UploadForm::read(request, call.gateway.config.upload_bytes).await?;
-    let (begin, begun) = oneshot::channel();
+    let (begin, first) = oneshot::channel();
     let (pieces, received) = mpsc::channel(PIECES_IN_FLIGHT);
     let mut sending = Sending { fields: Vec::new(), bytes: 0, begin: Some(begin), pieces };
     let asking = async {
-        let begin = begun.await.ok()?;
-        let first = ActWithFilesRequest { part: Some(Part::Begin(begin)) };
+        let first = ActWithFilesRequest { part: Some(Part::Begin(first.await.ok()?)) };
         let parts = tokio_stream::once(first).chain(ReceiverStream::new(received));
         let answer = call.gateway.actions.clone().act_with_files(rpc::request(&call.context, parts)).await;
         Some(answer.map_err(Error::from))

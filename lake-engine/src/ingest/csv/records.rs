@@ -133,8 +133,8 @@ impl<'a> Record<'a> {
     /// Line ends inside its fields.
     fn line_ends(&self) -> u64 {
         let quoted = self.fields.iter().filter(|field| field.quoted);
-        let ends = |field: &Field| self.bytes.get(field.start..field.end).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
-        quoted.map(|field| ends(field) as u64).sum()
+        let lines = |field: &Field| self.bytes.get(field.start..field.end).unwrap_or_default().split(|byte| *byte == b'\n').count();
+        quoted.map(|field| lines(field) as u64 - 1).sum()
     }
 
     /// Whether all its fields from the given one on are blank.

@@ -106,8 +106,11 @@ fn fill(table: &mut Table, places: &HashMap<&str, usize>, cells: &[(String, Cell
     None
 }
 
+/// The key at fault, if one is, and what is wrong.
+type Wrong = (Option<String>, String);
+
 /// Names and cells of an object, or the key at fault and what is wrong.
-fn cells<'a>(text: &'a [u8], number: u64, limits: &Limits) -> std::result::Result<Vec<(String, Cell<'a>)>, (Option<String>, String)> {
+fn cells<'a>(text: &'a [u8], number: u64, limits: &Limits) -> std::result::Result<Vec<(String, Cell<'a>)>, Wrong> {
     let told = |error: Error| match error {
         Error::BadRow { column, reason, .. } => (column, reason),
         other => (None, other.to_string()),

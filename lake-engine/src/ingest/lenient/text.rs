@@ -113,11 +113,11 @@ fn decode(from: &mut File, encoding: &'static Encoding, mut to: Option<&mut File
         loop {
             let (result, taken, written) = decoder.decode_to_utf8_without_replacement(rest, &mut text, read == 0);
             rest = rest.get(taken..).unwrap_or_default();
-            let decoded = text.get(..written).unwrap_or_default();
-            found.letters += decoded.iter().filter(|byte| **byte >= 0xC0).count() as u64;
-            found.wrong += decoded.iter().filter(|byte| **byte == 0).count() as u64;
+            let utf8 = text.get(..written).unwrap_or_default();
+            found.letters += utf8.iter().filter(|byte| **byte >= 0xC0).count() as u64;
+            found.wrong += (utf8.split(|byte| *byte == 0).count() - 1) as u64;
             if let Some(to) = &mut to {
-                for (number, part) in decoded.split(|byte| *byte == 0).enumerate() {
+                for (number, part) in utf8.split(|byte| *byte == 0).enumerate() {
                     if number > 0 {
                         to.write_all(mark).map_err(storage)?;
                     }

@@ -17,7 +17,7 @@ use super::{
 /// Bytes of the parts that are read before the sheet: what sheets there are, and their styles.
 const SMALL_PART: u64 = 16 << 20;
 /// Bytes of the shared texts, unpacked; they stay in memory.
-const TEXTS_BYTES: u64 = 256 << 20;
+const TEXTS_BYTES: u64 = 128 << 20;
 /// Their number.
 const TEXTS_MAX: usize = 4 << 20;
 const STYLES_MAX: usize = 100_000;
