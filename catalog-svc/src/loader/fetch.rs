@@ -20,7 +20,7 @@ use crate::{
 const REDIRECTS: usize = 5;
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// How long a server may pause.
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_mins(1);
 /// How long all of a file may take.
 const FETCH_WITHIN: Duration = Duration::from_mins(30);
 

@@ -67,7 +67,7 @@ pub(crate) async fn spawn(catalog: &Catalog, drain: &Drain) -> Result<()> {
             while !stop.is_cancelled() {
                 match take(&catalog).await {
                     Ok(Some(load)) => {
-                        if stop.run_until_cancelled(work(&catalog, load.clone(), &readers)).await.is_none() {
+                        if stop.run_until_cancelled(Box::pin(work(&catalog, load.clone(), &readers))).await.is_none() {
                             let _ = put_back(&catalog, &load, TimeDelta::zero()).await; // its time runs out by itself
                         }
                     }

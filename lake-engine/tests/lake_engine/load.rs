@@ -154,7 +154,7 @@ async fn what_is_mostly_bad_is_refused() {
     assert!(refused(Format::Csv, b"a,b\n1\n2\n3,4\n").await.contains("2 of 3 rows are bad; the first one in line 2"));
     assert!(refused(Format::Csv, b"").await.contains("empty"));
     assert!(refused(Format::Json, b"{\"a\":1} x\nyy\nzz").await.contains("bad"));
-    assert!(refused(Format::Json, &[&b"[{\"a\":"[..], &[b'['; 100_000]].concat()).await.contains("nested deeper"));
+    assert!(refused(Format::Json, &[&b"[{\"a\":"[..], &vec![b'['; 100_000]].concat()).await.contains("nested deeper"));
     let noise: Vec<u8> = (0..100_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
     assert!(refused(Format::Csv, &noise).await.contains("no text"));
     let wide = vec![b','; 10_000];
