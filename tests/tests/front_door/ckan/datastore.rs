@@ -155,7 +155,7 @@ async fn a_job_that_starts_right_after_an_upsert_reads_it() {
         let table = Table::new(&hub, &json!({"records": [{"k": "a", "v": 1}]})).await;
         let source = json!({"type": "SOURCE_CATALOG", "id": 1, "name": "표", "parentNodeIds": [], "database": table.organization,
                             "table": table.title, "schemaVersion": "1", "fieldList": fields(&["k:string", "v:bigint"])});
-        for (value, wanted) in [(10, "k,v\r\na,10\r\nb,10\r\n"), (11, "k,v\r\na,11\r\nb,11\r\n")] {
+        for (value, wanted) in [(10, "k,v\na,10\nb,10\n"), (11, "k,v\na,11\nb,11\n")] {
             table.upsert(&json!([{"k": "a", "v": value}, {"k": "b", "v": value}])).await;
             let place = format!("out-{value}");
             graphs.run(json!([source, graphs.target(1, &place, "CSV", &["k:string", "v:bigint"])])).await;

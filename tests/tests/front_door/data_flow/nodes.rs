@@ -13,7 +13,7 @@ const ORDERS: &str = "주문,금액,나라\n1,100,KR\n2,,US\n3,abc,KR\n3,abc,KR\
 const MORE: &str = "9,900,KR\n";
 
 pub(crate) struct Graphs {
-    pub(crate) flow: Flow,
+    pub(super) flow: Flow,
     pub(crate) bucket: String,
 }
 
@@ -46,11 +46,6 @@ impl Graphs {
     }
 
     /// Runs a job that must complete.
-    /// The text of the only object below a prefix.
-    pub(crate) async fn text(&self, prefix: &str) -> String {
-        super::storage::text(&self.flow.client, &self.bucket, prefix).await
-    }
-
     pub(crate) async fn run(&self, nodes: Value) -> Value {
         let ended = self.run_with(nodes, json!({})).await;
         assert_eq!(ended["status"], "COMPLETED", "{ended}");
@@ -78,7 +73,7 @@ impl Graphs {
         text(&self.flow.client, &self.bucket, &into).await.replace("\r\n", "\n")
     }
 
-    async fn text(&self, prefix: &str) -> String {
+    pub(crate) async fn text(&self, prefix: &str) -> String {
         text(&self.flow.client, &self.bucket, prefix).await.replace("\r\n", "\n")
     }
 }
