@@ -161,10 +161,8 @@ pub(crate) async fn with(tx: &mut Tx, table: &str, keys: Vec<String>, ids: Vec<i
         if list.0.as_array().is_none_or(Vec::is_empty) {
             continue;
         }
-        let from = match text {
-            true => tx.pick("SELECT value FROM json_each($2)", "SELECT jsonb_array_elements_text($2)"),
-            false => tx.pick("SELECT value FROM json_each($2)", "SELECT CAST(jsonb_array_elements_text($2) AS BIGINT)"),
-        };
+        let elements = if text { "SELECT jsonb_array_elements_text($2)" } else { "SELECT CAST(jsonb_array_elements_text($2) AS BIGINT)" };
+        let from = tx.pick("SELECT value FROM json_each($2)", elements);
         let text = format!("{SELECT} AND {column} IN ({from})");
         let rows: Vec<Row> = tx.query(sqlx::AssertSqlSafe(text)).bind(table.to_owned()).bind(list).all().await?;
         for row in rows {
@@ -278,7 +276,7 @@ pub(crate) async fn set_unfolded(tx: &mut Tx, table: &str, unfolded: bool) -> Re
 
 /// Tables whose tail has so many rows, or one that came before a time (milliseconds).
 pub(crate) async fn due(db: &Db, rows: i64, before: i64, limit: i64) -> Result<Vec<String>> {
-    let text = "SELECT table_id FROM tail_row GROUP BY table_id HAVING COUNT(*) >= $1 OR MIN(at) <= $2 ORDER BY table_id LIMIT $3";
+    let text = "SELECT table_id FROM tail_row JOIN resource r ON r.id = table_id WHERE r.state = 'active' GROUP BY table_id HAVING COUNT(*) >= $1 OR MIN(at) <= $2 ORDER BY table_id LIMIT $3";
     let found: Vec<(String,)> = db.query(text).bind(rows).bind(before).bind(limit).all().await?;
     Ok(found.into_iter().map(|(id,)| id).collect())
 }

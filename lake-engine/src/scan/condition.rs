@@ -159,9 +159,12 @@ impl Asking<'_> {
         let wanted = array(kind, cells.iter().filter(|cell| !cell.is_null()))?;
         let rows = RowConverter::new(vec![SortField::new(kind.arrow())]).map_err(storage)?;
         let wanted = rows.convert_columns(&[wanted]).map_err(storage)?;
-        let wanted: HashSet<_> = wanted.iter().map(|row| row.owned()).collect();
+        let mut known = HashSet::with_capacity(cells.len());
+        for row in &wanted {
+            known.insert(row.owned());
+        }
         let found = rows.convert_columns(std::slice::from_ref(column)).map_err(storage)?;
-        Ok(BooleanBuffer::collect_bool(self.rows, |row| !column.is_null(row) && wanted.contains(&found.row(row).owned())))
+        Ok(BooleanBuffer::collect_bool(self.rows, |row| !column.is_null(row) && known.contains(&found.row(row).owned())))
     }
 }
 

@@ -229,6 +229,8 @@ fn without(rows: &[u32], out: &[u32]) -> Vec<u32> {
     rows.iter().filter(|row| out.binary_search(row).is_err()).copied().collect()
 }
 
+const FORMAT: FormatOptions<'static> = FormatOptions::new();
+
 /// Cells of a column as texts.
 enum Texts<'a> {
     Plain(&'a arrow::array::StringArray),
@@ -240,7 +242,6 @@ impl<'a> Texts<'a> {
         if let Some(texts) = column.as_string_opt::<i32>() {
             return Ok(Self::Plain(texts));
         }
-        const FORMAT: FormatOptions<'static> = FormatOptions::new();
         Ok(Self::Any(column, Box::new(ArrayFormatter::try_new(column, &FORMAT).map_err(storage)?)))
     }
 

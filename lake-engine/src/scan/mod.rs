@@ -35,6 +35,10 @@ use crate::{
 
 /// Rows of a page that is answered at once.
 pub(crate) const PAGE_ROWS: u64 = 100_000;
+/// Indexes that are made at the same time,
+const AT_ONCE: usize = 2;
+/// and before a search begins; others are made as it comes to them.
+const KEPT_INDEXES: usize = 64;
 /// Rows that are put into an order, or looked through for equal ones.
 const ORDERED_ROWS: usize = 20_000_000;
 
@@ -98,6 +102,7 @@ impl Scan<'_> {
     async fn matches(&self, search: &Search, units: &[Unit], places: &Places, page: Page, counts: bool) -> Result<(Vec<Match>, u64)> {
         let is_plain = search.words.is_empty() && search.condition == madang_lake::Condition::default();
         let above = self.above(search).await?;
+        self.have_indexes(search, units).await?;
         let end = page.offset.saturating_add(page.limit);
         let (mut kept, mut seen) = (Vec::new(), 0_u64);
         for at in 0..=units.len() {
@@ -125,6 +130,17 @@ impl Scan<'_> {
             }
         }
         Ok((kept, seen))
+    }
+
+    /// Makes what indexes are missing, some at a time.
+    async fn have_indexes(&self, search: &Search, units: &[Unit]) -> Result<()> {
+        let wanted = search.words.iter().flat_map(|words| units.iter().map(move |unit| self.indexes.of(self, unit, words)));
+        let wanted: Vec<_> = wanted.take(KEPT_INDEXES).collect();
+        let mut made = stream::iter(wanted).buffer_unordered(AT_ONCE);
+        while let Some(made) = made.next().await {
+            made?;
+        }
+        Ok(())
     }
 
     /// The rows of a unit that match and still count.

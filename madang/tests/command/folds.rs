@@ -91,12 +91,13 @@ impl Fire {
                 None => self.place.up().await,
             };
             self.look(&running, &tables).await;
+            let admin = running.admin().await;
             let kill = async {
                 tokio::time::sleep(self.dice.time_below(WORK)).await;
                 signal(running.pid(), "KILL").await;
             };
             let writers = join_all((0..WRITERS).map(|writer| self.write(&running, &tables, writer)));
-            tokio::join!(writers, self.fold(&running, &tables), kill);
+            tokio::join!(writers, self.fold(&running, &admin, &tables), kill);
         }
         let running = self.place.up().await;
         self.look(&running, &tables).await;
@@ -178,8 +179,7 @@ impl Fire {
     }
 
     /// Reads versions again and again, so that all is folded, until the hub is gone.
-    async fn fold(&self, hub: &Hub, tables: &Tables) {
-        let admin = hub.admin().await;
+    async fn fold(&self, hub: &Hub, admin: &HeaderMap, tables: &Tables) {
         loop {
             for dataset in &tables.datasets {
                 let target = format!("/api/v1/tables/{dataset}/versions");

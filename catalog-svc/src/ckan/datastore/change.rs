@@ -11,20 +11,22 @@ use serde_json::{Value, json};
 
 use super::{
     Table,
-    field::{self, Field, cell},
+    field::Field,
+    rows::{Merged, Rows, key_of},
+    value::{cell, show},
 };
 use crate::{
     Catalog,
     ckan::Act,
     error::lake_error,
-    store::tail::{self as store, Cells, Kept, Written},
+    store::tail::{self as store, Cells},
     tail,
 };
 
 /// How often a change begins again because the table was published to meanwhile.
 pub(super) const ATTEMPTS: usize = 50;
-/// Characters of a key that is kept as it is; of a longer one a digest.
-const KEY_CHARS: usize = 400;
+/// Keys of one call that are locked one by one; with more the whole table is.
+const LOCKED_KEYS: usize = 64;
 /// Records of one call.
 const RECORDS: usize = 250_000;
 
@@ -66,20 +68,6 @@ pub(super) enum Done {
 /// `{"records": ["…"], "records_row": 3}`
 fn bad_record(number: usize, message: &str) -> Refusal {
     Refusal::Validation(Dict::from_iter([("records".to_owned(), json!([message])), ("records_row".to_owned(), number.into())]))
-}
-
-/// A key's columns as one text; `None` if one is empty.
-pub(super) fn key_of(unique_key: &[String], cells: &Cells) -> Option<String> {
-    if unique_key.is_empty() {
-        return None;
-    }
-    let parts = unique_key.iter().map(|name| cells.get(name).filter(|cell| !cell.is_null())).collect::<Option<Vec<_>>>()?;
-    let text = serde_json::to_string(&parts).ok()?;
-    if text.len() <= KEY_CHARS {
-        return Some(text);
-    }
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    Some(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 impl Change {
@@ -137,6 +125,22 @@ impl Change {
         self.incoming.is_empty()
     }
 
+    /// Whether it takes the table for itself: PostgreSQL has room for so many locks only.
+    fn is_large(&self) -> bool {
+        self.incoming.len() > LOCKED_KEYS
+    }
+
+    /// Keeps publishes away until the transaction ends, and others who write the same rows.
+    pub(super) async fn lock(&self, act: &mut Act, table: &str) -> Outcome<()> {
+        let tx = act.tx()?;
+        if self.is_large() {
+            store::exclude(tx, table).await?
+        } else {
+            store::share(tx, table).await?
+        }
+        Ok(())
+    }
+
     /// Looks for the rows of the files that the records may be about.
     pub(super) async fn look(&mut self, catalog: &Catalog, table: &Table) -> Outcome<()> {
         let ids: Vec<Vec<Value>> = self.incoming.iter().filter_map(|record| record.id.map(|id| vec![id.into()])).collect();
@@ -182,7 +186,9 @@ impl Change {
         let (catalog, now) = (act.catalog.clone(), act.now.timestamp_millis());
         let tx = act.tx()?;
         let keys: Vec<String> = self.incoming.iter().filter_map(|record| record.key.clone()).collect();
-        store::lock_keys(tx, &id, keys.iter()).await?;
+        if !self.is_large() {
+            store::lock_keys(tx, &id, keys.iter()).await?;
+        }
         let ids: Vec<i64> = self.in_files.iter().map(|row| row.0).chain(self.incoming.iter().filter_map(|record| record.id)).collect();
         let keys = if self.unique_key.is_empty() { Vec::new() } else { keys };
         let above = store::with(tx, &id, keys, ids).await?;
@@ -270,115 +276,11 @@ fn row_id(value: &Value) -> Result<i64, String> {
     .ok_or_else(|| format!("invalid input syntax for type integer: \"{shown}\""))
 }
 
-/// Rows that are there, and what becomes of them.
-struct Rows<'a> {
-    unique_key: &'a [String],
-    /// The rows that live, by id.
-    states: HashMap<i64, State>,
-    by_key: HashMap<String, i64>,
-    /// The keys that were looked for.
-    known: std::collections::HashSet<String>,
-    /// The rows that records were about, in their order.
-    touched: Vec<i64>,
-}
-
-/// What became of a record that was put over a row.
-enum Merged {
-    Done,
-    /// Another row has the key that it gets.
-    Taken,
-    /// It gets a key that was not looked for.
-    Unknown,
-}
-
-struct State {
-    cells: Cells,
-    key: Option<String>,
-    in_files: bool,
-    changed: bool,
-}
-
-impl<'a> Rows<'a> {
-    fn new(unique_key: &'a [String], in_files: &[(i64, Cells)], above: Vec<Kept>, known: std::collections::HashSet<String>) -> Self {
-        let mut rows = Self { unique_key, states: HashMap::new(), by_key: HashMap::new(), known, touched: Vec::new() };
-        let replaced: std::collections::HashSet<i64> = above.iter().map(|kept| kept.id).collect();
-        let below = in_files.iter().filter(|(id, _)| !replaced.contains(id)).map(|(id, cells)| (*id, cells.clone(), true));
-        let above = above.into_iter().filter_map(|kept| Some((kept.id, kept.cells?, kept.in_files)));
-        for (id, cells, in_files) in below.chain(above) {
-            let key = key_of(unique_key, &cells);
-            if let Some(key) = &key {
-                rows.by_key.insert(key.clone(), id);
-            }
-            rows.states.insert(id, State { cells, key, in_files, changed: false });
-        }
-        rows
-    }
-
-    fn add(&mut self, id: i64, cells: Cells) {
-        let key = key_of(self.unique_key, &cells);
-        if let Some(key) = &key {
-            self.by_key.insert(key.clone(), id);
-        }
-        self.states.insert(id, State { cells, key, in_files: false, changed: true });
-    }
-
-    /// Puts cells over those of a row.
-    fn merge(&mut self, id: i64, cells: &Cells) -> Merged {
-        let Some(state) = self.states.get_mut(&id) else { return Merged::Unknown };
-        for (name, cell) in cells {
-            state.cells.insert(name.clone(), cell.clone());
-        }
-        state.changed = true;
-        let key = key_of(self.unique_key, &state.cells);
-        if key == state.key {
-            return Merged::Done;
-        }
-        if let Some(key) = &key {
-            if self.by_key.get(key).is_some_and(|owner| *owner != id) {
-                return Merged::Taken;
-            }
-            if !self.known.contains(key) {
-                return Merged::Unknown;
-            }
-        }
-        let before = std::mem::replace(&mut state.key, key.clone());
-        if let Some(before) = before {
-            self.by_key.remove(&before);
-        }
-        if let Some(key) = key {
-            self.by_key.insert(key, id);
-        }
-        Merged::Done
-    }
-
-    fn written(&self) -> Vec<Written> {
-        let changed = self.states.iter().filter(|(_, state)| state.changed);
-        let written = |(id, state): (&i64, &State)| Written {
-            id: *id,
-            key: state.key.clone(),
-            body: Some(body(&state.cells)),
-            in_files: state.in_files,
-        };
-        changed.map(written).collect()
-    }
-
-    fn into_touched(mut self) -> Vec<(i64, Cells)> {
-        let touched = std::mem::take(&mut self.touched);
-        touched.into_iter().filter_map(|id| Some((id, self.states.get(&id)?.cells.clone()))).collect()
-    }
-}
-
-/// A row's cells as they are kept: without empty ones.
-fn body(cells: &Cells) -> String {
-    let kept: Cells = cells.iter().filter(|(_, cell)| !cell.is_null()).map(|(name, cell)| (name.clone(), cell.clone())).collect();
-    Value::Object(kept).to_string()
-}
-
 /// Rows as records of an answer.
 pub(super) fn shown(fields: &[Field], rows: Vec<(i64, Cells)>) -> Value {
     let record = |(id, mut cells): (i64, Cells)| {
         let mut record = Dict::from_iter([(ROW_ID.to_owned(), Value::from(id))]);
-        record.extend(fields.iter().map(|field| (field.name.clone(), field::show(field, cells.remove(&field.name).unwrap_or_default()))));
+        record.extend(fields.iter().map(|field| (field.name.clone(), show(field, cells.remove(&field.name).unwrap_or_default()))));
         Value::Object(record)
     };
     rows.into_iter().map(record).collect()

@@ -4,10 +4,7 @@ use madang_kit::ckan::{Dict, Outcome, Refusal, python_type};
 use madang_lake::{ColumnType, Comparison, Condition, ROW_ID};
 use serde_json::Value;
 
-use super::{
-    bad_query,
-    field::{self, Field},
-};
+use super::{bad_query, field::Field, value};
 
 /// How deep conditions may be nested.
 const DEPTH: usize = 10;
@@ -147,9 +144,8 @@ impl Reading<'_> {
         }
         let mut cells = Vec::with_capacity(values.len());
         for value in values {
-            match compared(field, Comparison::Eq, value)? {
-                Condition::Compare(_, _, cell) => cells.push(cell),
-                _ => {} // no cell can be it
+            if let Condition::Compare(_, _, cell) = compared(field, Comparison::Eq, value)? {
+                cells.push(cell); // else no cell can be it
             }
         }
         Ok(Condition::In(field.name.clone(), cells))
@@ -162,16 +158,16 @@ impl Reading<'_> {
 }
 
 /// A comparison with a value as the column's type has it.
-fn compared(field: &Field, how: Comparison, value: &Value) -> Outcome<Condition> {
+fn compared(field: &Field, how: Comparison, given: &Value) -> Outcome<Condition> {
     let never = Condition::Any(Vec::new());
-    if value.is_null() {
+    if given.is_null() {
         return Ok(never); // as NULL in SQL
     }
-    if let (ColumnType::Int32 | ColumnType::Int64, Value::Number(number)) = (field.lake, value) {
+    if let (ColumnType::Int32 | ColumnType::Int64, Value::Number(number)) = (field.lake, given) {
         return Ok(with_number(field, how, number));
     }
     let kind = if field.name == ROW_ID { Field { kind: "int8".to_owned(), ..field.clone() } } else { field.clone() };
-    match field::cell(&kind, value) {
+    match value::cell(&kind, given) {
         Ok(Value::Null) => Ok(never),
         Ok(cell) => Ok(Condition::Compare(field.name.clone(), how, cell)),
         Err(why) => Err(bad_query("Invalid query", &why)),
@@ -212,7 +208,7 @@ mod tests {
 
     fn fields() -> Vec<Field> {
         let field = |name: &str, given: &str| {
-            let (kind, lake) = field::kind(given).expect("a type");
+            let (kind, lake) = crate::ckan::datastore::kind::kind(given).expect("a type");
             Field { name: name.to_owned(), kind, lake, nullable: true, info: None }
         };
         vec![field("a", "text"), field("n", "int"), field("$x", "int8")]

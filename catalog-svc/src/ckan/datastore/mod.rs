@@ -9,11 +9,15 @@ pub(super) mod delete;
 mod field;
 mod filter;
 pub(super) mod info;
+mod kind;
+mod plan;
 mod record;
+mod rows;
 pub(super) mod search;
 mod sort;
 pub(super) mod sql;
 pub(super) mod upsert;
+mod value;
 mod word;
 
 use madang_kit::{

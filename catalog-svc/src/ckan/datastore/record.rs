@@ -4,7 +4,7 @@ use madang_kit::ckan::{Dict, Outcome, Refusal};
 use madang_lake::{ColumnType, RecordBatch, cell};
 use serde_json::Value;
 
-use super::field::{Field, show};
+use super::{field::Field, value::show};
 use crate::ckan::Act;
 
 /// How records are written.

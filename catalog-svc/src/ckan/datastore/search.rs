@@ -1,6 +1,6 @@
 //! `datastore_search`: rows of one table (ckan.md 6.5).
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use madang_kit::ckan::{Dict, Outcome, Refusal, text_of};
 use madang_lake::{Column, ColumnType, Limits, Order, OrderBy, Page, ROW_ID, Schema, Search, Snapshot, Tail, Words};
@@ -191,7 +191,9 @@ fn escaped(text: &str) -> String {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => escaped.push(char::from(byte)),
             b' ' => escaped.push('+'),
-            byte => escaped.push_str(&format!("%{byte:02X}")),
+            byte => {
+                let _ = write!(escaped, "%{byte:02X}"); // into a String this can't fail
+            }
         }
     }
     escaped

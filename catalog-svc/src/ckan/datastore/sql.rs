@@ -10,10 +10,12 @@ use madang_lake::{ColumnType, RecordBatch, RowStream};
 use serde_json::{Value, json};
 
 use super::{
-    field::{Field, show, shown},
+    field::{Field, shown},
+    kind::native,
     readable,
     search::{LIMITS, by_name},
     table,
+    value::show,
 };
 use crate::ckan::Act;
 
@@ -88,18 +90,7 @@ fn columns(rows: &RowStream, fields: &[Field]) -> Vec<Field> {
     let known = by_name(fields);
     let column = |(name, lake): (String, ColumnType)| {
         let same = known.get(name.as_str()).filter(|known| known.lake == lake);
-        let native = match lake {
-            ColumnType::Bool => "bool",
-            ColumnType::Int32 => "int4",
-            ColumnType::Int64 if name == madang_lake::ROW_ID => "int4",
-            ColumnType::Int64 => "int8",
-            ColumnType::Float => "float4",
-            ColumnType::Double => "float8",
-            ColumnType::String => "text",
-            ColumnType::Date => "date",
-            ColumnType::Timestamp => "timestamptz",
-            ColumnType::LocalTimestamp => "timestamp",
-        };
+        let native = if name == madang_lake::ROW_ID { "int4" } else { native(lake) };
         let kind = same.map_or_else(|| native.to_owned(), |same| same.kind.clone());
         Field { name, kind, lake, nullable: true, info: None }
     };

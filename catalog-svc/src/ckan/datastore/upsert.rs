@@ -29,8 +29,8 @@ pub(crate) async fn upsert(act: &mut Act) -> Outcome {
         change.reserve(&act.catalog, &table.resource.id, &table.snapshot.files).await?;
         act.begin().await?;
         act.is_trial = is_trial;
+        change.lock(act, &table.resource.id).await?;
         let tx = act.tx()?;
-        store::share(tx, &table.resource.id).await?;
         if store::standing(tx, &table.resource.id).await? != Some((table.publishes, table.about.revision)) {
             act.give_up();
             continue;

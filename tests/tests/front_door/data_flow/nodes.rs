@@ -13,7 +13,7 @@ const ORDERS: &str = "주문,금액,나라\n1,100,KR\n2,,US\n3,abc,KR\n3,abc,KR\
 const MORE: &str = "9,900,KR\n";
 
 pub(crate) struct Graphs {
-    pub(crate) flow: Flow,
+    pub(super) flow: Flow,
     pub(crate) bucket: String,
 }
 
