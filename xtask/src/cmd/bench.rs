@@ -73,6 +73,14 @@ const BENCHES: &[Bench] = &[
         programs: &[],
     },
     Bench {
+        name: "search",
+        title: "package_search over 50,000 datasets of 5 resources",
+        packages: &["requests==2.34.2"],
+        postgres: false,
+        examples: &[],
+        programs: &[],
+    },
+    Bench {
         name: "start",
         title: "From the call to ready",
         packages: &["requests==2.34.2"],
