@@ -23,6 +23,9 @@ const METADATA: &str = "_table_metadata";
 /// Rows in one answer, whatever the site says: they are in memory at once.
 const ROWS: i64 = 100_000;
 
+/// Bytes of the rows of one answer.
+const ANSWER_BYTES: usize = 128 << 20;
+
 /// `datastore_search`
 pub(crate) async fn search(act: &mut Act) -> Outcome {
     let word = word(act)?;
@@ -54,6 +57,9 @@ async fn answer(act: &mut Act, word: &str, snapshot: &Snapshot, fields: &[Field]
     let shown = asked.shown.clone();
     let (rows, total) = found.map_or((None, None), |found| (Some(found.rows), found.total));
     let records = match rows {
+        Some(rows) if rows.get_array_memory_size() > ANSWER_BYTES => {
+            return Err(Refusal::invalid("limit", format!("the rows are larger than {ANSWER_BYTES} bytes; ask for fewer")));
+        }
         Some(rows) => {
             let format = asked.format;
             tokio::task::spawn_blocking(move || record::records(&shown, &rows, format)).await.map_err(madang_kit::Error::internal)?

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Rows of one page.
-const PAGE: i64 = 10_000;
+const PAGE: i64 = 5_000;
 /// What a search takes too.
 const SEARCH: [&str; 7] = ["filters", "q", "fields", "sort", "distinct", "plain", "language"];
 /// What Excel looks for at the start of a text in UTF-8.
