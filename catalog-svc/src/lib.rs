@@ -2,7 +2,7 @@
 //!
 //! [`grpc`] is the contract's face: it reads a request, calls one function of [`organization`], [`dataset`] or [`table`], and shapes
 //! the answer. [`ckan`] is CKAN's face of the same rows. SQL lives in [`store`], one file per thing. [`permission`] holds the only permission function. [`publish`] is the
-//! journal through which every table version comes to be. [`file`] keeps uploads, [`loader`] makes tables of them. [`search`] keeps an index
+//! journal through which every table version comes to be. [`mod@file`] keeps uploads, [`loader`] makes tables of them. [`search`] keeps an index
 //! beside the database. [`compact`] and [`vacuum`] keep tables small behind everybody's back.
 
 mod ckan;

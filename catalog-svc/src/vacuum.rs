@@ -1,6 +1,6 @@
 //! The vacuum: files that nobody needs any more go, in the background.
 //!
-//! * Staged files that are in no version, a day after they were written ([`publish`] takes none that old).
+//! * Staged files that are in no version, a day after they were written ([`crate::publish`] takes none that old).
 //! * Files that left the newest version longer ago than the dataset's option says. First the versions that need them are refused
 //!   ("no longer kept"), then, after a time of grace for those who read them at that moment, the files go. Without the option all
 //!   versions stay.

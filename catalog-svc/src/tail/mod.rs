@@ -1,6 +1,6 @@
 //! The tail: row-level changes that are durable in the catalogue's database and become files later (ARCHITECTURE.md, "The tail").
 //!
-//! [`view`] is a table as it is now: its newest version and what lies above it. [`fold`] makes that a version. [`settled`] is for whoever reads versions, pins
+//! [`view()`] is a table as it is now: its newest version and what lies above it. [`fold()`] makes that a version. [`settled`] is for whoever reads versions, pins
 //! one or makes files from one: nothing lies above it when it answers.
 
 mod fold;
