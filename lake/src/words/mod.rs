@@ -176,7 +176,7 @@ fn raw_words(text: &str, mut give: impl FnMut(&str)) {
 /// Where a number ends that begins here.
 fn number_end(text: &str, before: char) -> Option<usize> {
     let bytes = text.as_bytes();
-    let sign = usize::from(matches!(bytes.first(), Some(b'-' | b'+')) && !before.is_alphanumeric());
+    let sign = usize::from(matches!(bytes.first(), Some(b'-' | b'+')) && !before.is_alphabetic());
     let digits = |from: usize| bytes.iter().skip(from).take_while(|byte| byte.is_ascii_digit()).count();
     let whole = digits(sign);
     if whole == 0 {
