@@ -8,9 +8,10 @@ use madang_proto::catalog::v1::{
     DescribeReaderRequest, DescribeReaderResponse, FenceRunRequest, FenceRunResponse, FindTableRequest, FindTableResponse, GetRequest,
     InspectFilesResponse, ListDatasetsResponse, ListObjectVersionsRequest, ListObjectVersionsResponse, ListOrganizationsResponse,
     ListRequest, ListTableVersionsRequest, ListTableVersionsResponse, OpenTableRequest, OpenTableResponse, Organization, PutUserRequest,
-    PutUserResponse, QueryTableRequest, ReadTableRequest, ReadTableResponse, ReserveRowIdsRequest, ReserveRowIdsResponse,
-    RebuildSearchRequest, RebuildSearchResponse, SearchRequest, SearchResponse, UpdateDatasetRequest, UpdateOrganizationRequest, UploadTableRequest, UploadTableResponse, actions_server, catalog_server,
-    permissions_server, read_table_response::Part, table_commits_server, users_server,
+    PutUserResponse, QueryTableRequest, ReadTableRequest, ReadTableResponse, RebuildSearchRequest, RebuildSearchResponse,
+    ReserveRowIdsRequest, ReserveRowIdsResponse, SearchRequest, SearchResponse, UpdateDatasetRequest, UpdateOrganizationRequest,
+    UploadTableRequest, UploadTableResponse, actions_server, catalog_server, permissions_server, read_table_response::Part,
+    table_commits_server, users_server,
 };
 use tonic::{Request, Response, Status, Streaming};
 

@@ -151,8 +151,7 @@ impl Search {
         let Some(wanted) = &self.find else { return None };
         let ending = cast.filled("-{u}");
         let results = got["result"]["results"].as_array().expect("a list");
-        let mut names: Vec<String> =
-            results.iter().map(|found| found["name"].as_str().expect("a name").replace(&ending, "")).collect();
+        let mut names: Vec<String> = results.iter().map(|found| found["name"].as_str().expect("a name").replace(&ending, "")).collect();
         let mut wanted = wanted.clone();
         if self.any_order {
             names.sort();

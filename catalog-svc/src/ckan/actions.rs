@@ -7,8 +7,8 @@ use futures::{
 use madang_kit::ckan::Outcome;
 
 use super::{
-    Act, activity, autocomplete, collaborator, follow, group, license, member, option, package, relationship, resource, search, status, tag, task,
-    translation, user, view, vocabulary,
+    Act, activity, autocomplete, collaborator, follow, group, license, member, option, package, relationship, resource, search, status,
+    tag, task, translation, user, view, vocabulary,
 };
 
 /// What an action's name stands for; `None` if there is no such action.

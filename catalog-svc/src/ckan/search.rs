@@ -27,9 +27,32 @@ const FACETS_MAX: usize = 50;
 const FILTERS_MAX: usize = 100;
 /// What a search may be given; `ext_…` is for extensions and is let pass.
 const KNOWN: [&str; 26] = [
-    "q", "fq", "fq_list", "rows", "start", "sort", "facet", "facet.field", "facet.limit", "facet.mincount", "include_drafts",
-    "include_private", "include_deleted", "use_default_schema", "fl", "qf", "bf", "boost", "tie", "mm", "defType", "wt", "df", "extras",
-    "for_view", "include_organizations",
+    "q",
+    "fq",
+    "fq_list",
+    "rows",
+    "start",
+    "sort",
+    "facet",
+    "facet.field",
+    "facet.limit",
+    "facet.mincount",
+    "include_drafts",
+    "include_private",
+    "include_deleted",
+    "use_default_schema",
+    "fl",
+    "qf",
+    "bf",
+    "boost",
+    "tie",
+    "mm",
+    "defType",
+    "wt",
+    "df",
+    "extras",
+    "for_view",
+    "include_organizations",
 ];
 
 /// The dictionaries of packages as they are kept, in the order of the packages.
@@ -115,7 +138,7 @@ impl Wanted {
     fn read(act: &Act) -> Outcome<Self> {
         let natural = |name, default, limit| act.natural(name, default, limit).map(|number| usize::try_from(number).unwrap_or_default());
         let (rows, start) = (natural("rows", ROWS, act.site.rows_max)?, natural("start", 0, i64::MAX)?);
-        let facet_minimum = natural("facet.mincount", 1, i64::MAX)? as u64;
+        let facet_minimum = u64::try_from(act.natural("facet.mincount", 1, i64::MAX)?).unwrap_or_default();
         let facet_limit = facet_limit(act)?;
         let facets = if act.flag("facet", true)? { facet_fields(&act.dict)? } else { Vec::new() };
         let (drafts, private) = (act.flag("include_drafts", false)?, act.flag("include_private", false)?);
@@ -136,7 +159,12 @@ impl Wanted {
         if !private {
             filters.push("capacity:public".to_owned());
         }
-        let fields = texts(act.dict.get("fl")).iter().flat_map(|text| text.split([',', ' '])).filter(|name| !name.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        let fields = texts(act.dict.get("fl"))
+            .iter()
+            .flat_map(|text| text.split([',', ' ']))
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect::<Vec<_>>();
         Ok(Self {
             text: searched(act)?,
             filters,
@@ -217,7 +245,8 @@ fn facet_fields(dict: &Dict) -> Outcome<Vec<String>> {
 }
 
 fn demand_known(dict: &Dict) -> Outcome<()> {
-    let unknown: BTreeSet<&str> = dict.keys().map(String::as_str).filter(|name| !KNOWN.contains(name) && !name.starts_with("ext_")).collect();
+    let unknown: BTreeSet<&str> =
+        dict.keys().map(String::as_str).filter(|name| !KNOWN.contains(name) && !name.starts_with("ext_")).collect();
     if unknown.is_empty() {
         return Ok(());
     }

@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn words_phrases_signs() {
         let found: Vec<_> = words("a +b -\"c d\" e-f \"g").expect("words").into_iter().map(|word| (word.text, word.sign)).collect();
-        let wanted =
-            [("a", Sign::None), ("b", Sign::Plus), ("c d", Sign::Minus), ("e-f", Sign::None), (" g", Sign::None)].map(|(text, sign)| (text.to_owned(), sign));
+        let wanted = [("a", Sign::None), ("b", Sign::Plus), ("c d", Sign::Minus), ("e-f", Sign::None), (" g", Sign::None)]
+            .map(|(text, sign)| (text.to_owned(), sign));
         assert_eq!(found, wanted);
         assert_eq!(fields("title^4 text").expect("fields"), [("title".to_owned(), 4.0), ("text".to_owned(), 1.0)]);
     }

@@ -128,7 +128,8 @@ fn answer(fields: &Fields, searcher: &Searcher, question: &Question) -> std::res
     let first = if question.rows == 0 { 0 } else { question.start.saturating_add(question.rows) };
     let wanted = Wanted {
         fields: fields.clone(),
-        sort: question.sort.iter().map(key).collect(),
+        // Where everything is found, everything is found equally well.
+        sort: question.sort.iter().filter(|(name, _)| name != "score" || !matches!(question.text, Text::All)).map(key).collect(),
         first,
         facets: question.facets.clone(),
     };
@@ -186,7 +187,11 @@ impl Answer {
             let dict = serde_json::from_str(dict).map_err(Error::internal)?;
             let values = Values::of(&dict, site_id, &HashMap::new());
             let mut row = serde_json::Map::new();
-            let names: Vec<&String> = if all { values.exact.keys().chain(values.text.keys()).chain(values.times.keys()).collect() } else { wanted.iter().collect() };
+            let names: Vec<&String> = if all {
+                values.exact.keys().chain(values.text.keys()).chain(values.times.keys()).collect()
+            } else {
+                wanted.iter().collect()
+            };
             for name in names {
                 if let Some(value) = values.shown(name) {
                     row.insert(name.strip_prefix("extras_").unwrap_or(name).to_owned(), value);

@@ -90,19 +90,12 @@ fn connections() -> Vec<Operation> {
 /// One search over everything.
 fn search() -> Vec<Operation> {
     let found = |item: serde_json::Value| object(&[("count", count()), ("items", list(&item))]);
-    let dataset = [
-        ("id", text()),
-        ("name", text()),
-        ("title", text()),
-        ("description", nullable(&text())),
-        ("organization_id", nullable(&text())),
-    ];
+    let dataset =
+        [("id", text()), ("name", text()), ("title", text()), ("description", nullable(&text())), ("organization_id", nullable(&text()))];
     let table = object(&[&dataset[..], &[("columns", list(&text()))]].concat());
     let job = object(&[("id", text()), ("name", text()), ("description", nullable(&text()))]);
-    let kinds = request(
-        &[],
-        &[("datasets", found(object(&dataset))), ("tables", found(table)), ("jobs", found(job)), ("surveys", found(map()))],
-    );
+    let kinds =
+        request(&[], &[("datasets", found(object(&dataset))), ("tables", found(table)), ("jobs", found(job)), ("surveys", found(map()))]);
     vec![
         Operation::new("Search", "get", "/madang/v1/search", "Search datasets, tables' columns, jobs and surveys that the caller may see")
             .any_scheme()

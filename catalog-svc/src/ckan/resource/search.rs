@@ -18,8 +18,23 @@ const ROWS_MAX: i64 = 1_000;
 const TERMS_MAX: usize = 20;
 /// What can be asked for.
 const FIELDS: [&str; 17] = [
-    "id", "package_id", "url", "name", "description", "format", "hash", "resource_type", "mimetype", "mimetype_inner", "size", "cache_url",
-    "url_type", "created", "last_modified", "metadata_modified", "state",
+    "id",
+    "package_id",
+    "url",
+    "name",
+    "description",
+    "format",
+    "hash",
+    "resource_type",
+    "mimetype",
+    "mimetype_inner",
+    "size",
+    "cache_url",
+    "url_type",
+    "created",
+    "last_modified",
+    "metadata_modified",
+    "state",
 ];
 
 /// `resource_search`
@@ -40,9 +55,9 @@ pub(in crate::ckan) async fn search(act: &mut Act) -> Outcome {
     }
     let order = match act.text("order_by").filter(|name| !name.is_empty()) {
         None => None,
-        Some(name) => Some(known(&name).ok_or_else(|| {
-            Refusal::invalid("order_by", format!("Field \"{name}\" not recognised in resource_search."))
-        })?),
+        Some(name) => {
+            Some(known(&name).ok_or_else(|| Refusal::invalid("order_by", format!("Field \"{name}\" not recognised in resource_search.")))?)
+        }
     };
     let pattern = |(field, value): &(&'static str, String)| {
         let like = anywhere(Some(value));

@@ -6,8 +6,8 @@ mod connection;
 mod key;
 mod object;
 mod refusal;
-mod search;
 pub(super) mod routes;
+mod search;
 mod whoami;
 
 use super::dhub::error::DhubError as Refusal;

@@ -60,7 +60,8 @@ pub(super) async fn rebuild(State(gateway): State<Gateway>, call: AdminCall) -> 
 fn kinds(given: Option<&str>) -> Result<Vec<&'static str>, Error> {
     let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(KINDS.to_vec()) };
     let wrong = || Error::invalid("kind", "choice", format!("kind must be some of {}", KINDS.join(",")));
-    let named = given.split(',').map(|word| KINDS.into_iter().find(|kind| *kind == word).ok_or_else(wrong)).collect::<Result<Vec<_>, _>>()?;
+    let named =
+        given.split(',').map(|word| KINDS.into_iter().find(|kind| *kind == word).ok_or_else(wrong)).collect::<Result<Vec<_>, _>>()?;
     Ok(KINDS.into_iter().filter(|kind| named.contains(kind)).collect())
 }
 

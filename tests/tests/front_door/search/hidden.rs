@@ -83,7 +83,8 @@ impl Stage {
         let mut names = Vec::new();
         for number in 0..DATASETS {
             let owner = if dice.below(3) == 0 { &other["id"] } else { &organization["id"] };
-            let tags: Vec<Value> = dice.some(&WORDS).into_iter().filter(|tag| tag.chars().count() > 1).map(|tag| json!({"name": tag})).collect();
+            let tags: Vec<Value> =
+                dice.some(&WORDS).into_iter().filter(|tag| tag.chars().count() > 1).map(|tag| json!({"name": tag})).collect();
             let dict = json!({
                 "name": format!("d{number}-{story}"), "title": dice.some(&WORDS).join(" "), "notes": dice.some(&WORDS).join(" "),
                 "owner_org": owner, "tags": tags, "private": dice.below(2) == 0, "state": dice.one(&["active", "active", "draft"]),

@@ -50,7 +50,11 @@ async fn every_change_is_found_at_once() {
         let writer = Writer::new(&hub).await;
         let id = writer.package("one").await;
         writer.same(&id).await;
-        for (q, field, value) in [("title:mountain", "title", json!("Mountain")), ("notes:valley", "notes", json!("Valley")), ("version:7", "version", json!("7"))] {
+        for (q, field, value) in [
+            ("title:mountain", "title", json!("Mountain")),
+            ("notes:valley", "notes", json!("Valley")),
+            ("version:7", "version", json!("7")),
+        ] {
             let q = format!("id:{id} AND {q}");
             assert_eq!(writer.count(&q).await, 0);
             writer.act("package_patch", json!({"id": id, field: value})).await;
@@ -88,7 +92,9 @@ async fn what_datasets_belong_to_is_found_at_once() {
         writer.act("organization_patch", json!({"id": format!("org-{story}"), "title": "After", "description": "d"})).await;
         assert_eq!(writer.same(&one).await["organization"]["title"], "After");
         writer.act("group_create", json!({"name": format!("group-{story}"), "title": "Group", "packages": [{"name": one}]})).await;
-        writer.act("member_create", json!({"id": format!("group-{story}"), "object": two, "object_type": "package", "capacity": "public"})).await;
+        writer
+            .act("member_create", json!({"id": format!("group-{story}"), "object": two, "object_type": "package", "capacity": "public"}))
+            .await;
         assert_eq!(writer.count(&format!("groups:group-{story}")).await, 2);
         writer.act("group_patch", json!({"id": format!("group-{story}"), "title": "Other"})).await;
         assert_eq!(writer.same(&two).await["groups"][0]["title"], "Other");
@@ -99,7 +105,10 @@ async fn what_datasets_belong_to_is_found_at_once() {
         writer.act("package_patch", json!({"id": one, "tags": [{"name": "gold", "vocabulary_id": made["id"]}]})).await;
         assert_eq!(writer.count(&format!("vocab_{vocabulary}:gold")).await, 1);
         writer.act("vocabulary_update", json!({"id": made["id"], "name": format!("{vocabulary}2"), "tags": [{"name": "gold"}]})).await;
-        assert_eq!((writer.count(&format!("vocab_{vocabulary}:gold")).await, writer.count(&format!("vocab_{vocabulary}2:gold")).await), (0, 1));
+        assert_eq!(
+            (writer.count(&format!("vocab_{vocabulary}:gold")).await, writer.count(&format!("vocab_{vocabulary}2:gold")).await),
+            (0, 1)
+        );
         writer.act("tag_delete", json!({"id": "gold", "vocabulary_id": made["id"]})).await;
         assert_eq!(writer.count(&format!("vocab_{vocabulary}2:gold")).await, 0);
         writer.act("package_relationship_create", json!({"subject": one, "object": two, "type": "depends_on"})).await;
@@ -138,7 +147,12 @@ async fn datasets_of_the_other_face_are_found_at_once() {
         admin.call("PUT", &format!("/api/v1/datasets/{made}")).json(&json!({"groups": ["nobody-is-in-it"]})).send().await.is(200);
         assert_eq!(own(person.clone(), "datasets", word.clone()).await["count"], 0);
         assert_eq!(own(admin.clone(), "datasets", word.clone()).await["count"], 1);
-        admin.call("PUT", &format!("/api/v1/datasets/{made}")).json(&json!({"groups": [], "name": format!("{word} 새 이름")})).send().await.is(200);
+        admin
+            .call("PUT", &format!("/api/v1/datasets/{made}"))
+            .json(&json!({"groups": [], "name": format!("{word} 새 이름")}))
+            .send()
+            .await
+            .is(200);
         let found = own(person.clone(), "datasets", word.clone()).await;
         assert_eq!((&found["count"], &found["items"][0]["title"]), (&json!(1), &json!(format!("{word} 새 이름"))));
         writer.act("package_patch", json!({"id": found["items"][0]["id"], "private": false})).await;
