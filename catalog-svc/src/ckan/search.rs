@@ -138,7 +138,7 @@ impl Wanted {
     fn read(act: &Act) -> Outcome<Self> {
         let natural = |name, default, limit| act.natural(name, default, limit).map(|number| usize::try_from(number).unwrap_or_default());
         let (rows, start) = (natural("rows", ROWS, act.site.rows_max)?, natural("start", 0, i64::MAX)?);
-        let facet_minimum = natural("facet.mincount", 1, i64::MAX)? as u64;
+        let facet_minimum = u64::try_from(act.natural("facet.mincount", 1, i64::MAX)?).unwrap_or_default();
         let facet_limit = facet_limit(act)?;
         let facets = if act.flag("facet", true)? { facet_fields(&act.dict)? } else { Vec::new() };
         let (drafts, private) = (act.flag("include_drafts", false)?, act.flag("include_private", false)?);

@@ -11,14 +11,12 @@ use rust_stemmers::{Algorithm, Stemmer};
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 use unicode_normalization::UnicodeNormalization;
 
+use super::fields::{PARTS, WORDS, keyed};
+
 /// The tokenizer of English text, stemmed.
 pub(super) const STEMMED: &str = "madang_stemmed";
-/// The tokenizer of text whose words stay as they are.
-pub(super) const PLAIN: &str = "madang_plain";
-/// The tokenizer of `key<KEY_END>text`, whose words all begin with the key.
+/// The tokenizer of `key<KEY_END>text`, whose words all begin with the key; the key says how the text is cut.
 pub(super) const KEYED: &str = "madang_keyed";
-/// The tokenizer of texts that are found by any part.
-pub(super) const LETTERS: &str = "madang_letters";
 
 /// Ends the key in front of a value of [`KEYED`] and of exact values that have keys.
 pub(super) const KEY_END: char = '\u{1f}';
@@ -212,22 +210,18 @@ pub(super) fn asked_letters(text: &str) -> Asked {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cut {
     Stemmed,
-    Plain,
     Keyed,
-    Letters,
 }
 
 impl Cut {
     fn words(self, text: &str) -> Vec<Word> {
         match self {
             Self::Stemmed => indexed(text, true),
-            Self::Plain => indexed(text, false),
-            Self::Letters => letters(text),
             Self::Keyed => {
                 let (key, text) = text.split_once(KEY_END).unwrap_or(("", text));
-                let mut words = indexed(text, true);
+                let mut words = if PARTS.contains(&key) { letters(text) } else { indexed(text, !WORDS.contains(&key)) };
                 for word in &mut words {
-                    word.text = format!("{key}{KEY_END}{}", word.text);
+                    word.text = keyed(key, &word.text);
                 }
                 words
             }

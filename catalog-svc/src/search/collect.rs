@@ -1,9 +1,6 @@
 //! What a search gathers in one walk over what is found: how many, the first of them in an order, and the counts of facets.
 
-use std::{
-    cmp::Ordering,
-    collections::{BinaryHeap, HashMap},
-};
+use std::{cmp::Ordering, collections::HashMap};
 
 use tantivy::{
     DocAddress, DocId, Score, SegmentOrdinal, SegmentReader,
@@ -13,7 +10,7 @@ use tantivy::{
 
 use super::{
     analysis::KEY_END,
-    fields::{Fields, KEYED_EXACT, KEYED_TIME, Kind},
+    fields::{Fields, KEYED_EXACT, KEYED_TIME, Kind, ORDER, keyed},
 };
 
 /// Keys of one order.
@@ -38,7 +35,7 @@ pub(super) struct Key {
 /// What is gathered.
 pub(super) struct Wanted {
     pub(super) fields: Fields,
-    /// The documents' ids decide what these leave open.
+    /// The ids' order decides what these leave open.
     pub(super) sort: Vec<Key>,
     /// How many of the first ones.
     pub(super) first: usize,
@@ -69,15 +66,15 @@ impl Values {
         let By::Field(name) = by else { return Ok(Self::Score) };
         let columns = segment.fast_fields();
         let (column, key) = match fields.kind(name)? {
-            Kind::Exact(field) => (fields.schema.get_field_name(field), None),
-            Kind::Text { .. } | Kind::Parts(_) | Kind::KeyedText(_) => return Ok(Self::None),
+            Kind::Exact(name) => (name, None),
+            Kind::Text(_) | Kind::Parts(_) | Kind::KeyedText { .. } => return Ok(Self::None),
             Kind::Time(field) | Kind::Number(field) => {
                 return Ok(columns.column_opt::<i64>(fields.schema.get_field_name(field))?.map_or(Self::None, Self::Number));
             }
-            Kind::KeyedExact(key) => (KEYED_EXACT, Some(key)),
-            Kind::KeyedTime(key) => (KEYED_TIME, Some(key)),
+            Kind::KeyedExact(key) => (KEYED_EXACT.to_owned(), Some(key)),
+            Kind::KeyedTime(key) => (KEYED_TIME.to_owned(), Some(key)),
         };
-        let Some(column) = columns.str(column)? else { return Ok(Self::None) };
+        let Some(column) = columns.str(&column)? else { return Ok(Self::None) };
         let range = match key {
             None => 0..LAST,
             Some(key) => {
@@ -87,7 +84,7 @@ impl Values {
                         Exact(ord) | Next(ord) => ord,
                     })
                 };
-                at(format!("{key}{KEY_END}"))?..at(format!("{key}{KEY_END}{}", char::MAX))?
+                at(keyed(&key, ""))?..at(keyed(&key, &char::MAX.to_string()))?
             }
         };
         Ok(Self::Text(column, range))
@@ -133,14 +130,68 @@ impl Rank {
     }
 }
 
-/// The first documents of one segment.
+/// What is gathered of one segment.
 struct Segment {
     ordinal: SegmentOrdinal,
     count: usize,
     keys: Vec<(Values, bool)>,
-    limit: usize,
-    first: BinaryHeap<(Vec<u64>, DocId)>,
+    first: First,
     facets: Vec<Facet>,
+}
+
+/// The first documents of a segment. Twice as many as are wanted are taken in before the worse half is thrown out, so that one more
+/// costs the same whatever its place.
+struct First {
+    limit: usize,
+    /// Ranks of one document.
+    width: usize,
+    ranks: Vec<u64>,
+    docs: Vec<DocId>,
+    /// What the next one has to be before, once there are enough.
+    worst: Vec<u64>,
+}
+
+impl First {
+    fn take(&mut self, keys: &[(Values, bool)], doc: DocId, score: Score) {
+        if self.limit == 0 {
+            return;
+        }
+        let start = self.ranks.len();
+        let mut equal = !self.worst.is_empty();
+        for (number, (values, descending)) in keys.iter().enumerate() {
+            let rank = values.rank(doc, score, *descending);
+            if equal && let Some(worst) = self.worst.get(number) {
+                if rank > *worst {
+                    self.ranks.truncate(start);
+                    return;
+                }
+                equal = rank == *worst;
+            }
+            self.ranks.push(rank);
+        }
+        self.docs.push(doc);
+        if self.docs.len() >= self.limit.saturating_mul(2) {
+            self.cut();
+        }
+    }
+
+    fn ranks_of(&self, number: usize) -> &[u64] {
+        self.ranks.get(number * self.width..(number + 1) * self.width).unwrap_or_default()
+    }
+
+    /// Keeps as many as are wanted.
+    fn cut(&mut self) {
+        if self.docs.len() <= self.limit {
+            return;
+        }
+        let mut numbers: Vec<usize> = (0..self.docs.len()).collect();
+        numbers.select_nth_unstable_by(self.limit - 1, |one, other| self.ranks_of(*one).cmp(self.ranks_of(*other)));
+        numbers.truncate(self.limit);
+        let worst = numbers.last().map(|number| self.ranks_of(*number).to_vec()).unwrap_or_default();
+        let ranks = numbers.iter().flat_map(|number| self.ranks_of(*number)).copied().collect();
+        let docs = numbers.iter().filter_map(|number| self.docs.get(*number)).copied().collect();
+        (self.ranks, self.docs, self.worst) = (ranks, docs, worst);
+    }
 }
 
 /// The counts of one facet in one segment.
@@ -164,9 +215,12 @@ impl Collector for Wanted {
     fn for_segment(&self, ordinal: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<Walk> {
         let open = |key: &Key| Ok((Values::open(&key.by, &self.fields, segment)?, key.descending));
         let mut keys: Vec<_> = self.sort.iter().map(open).collect::<tantivy::Result<_>>()?;
-        keys.push(open(&Key { by: By::Field("id".to_owned()), descending: false })?);
+        let order = segment.fast_fields().column_opt::<i64>(ORDER)?;
+        keys.push((order.map_or(Values::None, Values::Number), false));
+        let limit = self.first.min(usize::try_from(segment.max_doc()).unwrap_or(usize::MAX));
+        let first = First { limit, width: keys.len(), ranks: Vec::new(), docs: Vec::new(), worst: Vec::new() };
         let facets = self.facets.iter().map(|name| Facet::open(name, &self.fields, segment)).collect::<tantivy::Result<_>>()?;
-        Ok(Walk(Segment { ordinal, count: 0, keys, limit: self.first, first: BinaryHeap::new(), facets }))
+        Ok(Walk(Segment { ordinal, count: 0, keys, first, facets }))
     }
 
     fn requires_scoring(&self) -> bool {
@@ -205,52 +259,55 @@ impl SegmentCollector for Walk {
     type Fruit = tantivy::Result<PartBox>;
 
     fn collect(&mut self, doc: DocId, score: Score) {
-        let Segment { count, keys, limit, first, facets, .. } = &mut self.0;
+        let Segment { count, keys, first, facets, .. } = &mut self.0;
         *count += 1;
         for facet in facets {
             facet.count(doc);
         }
-        if *limit == 0 {
-            return;
-        }
-        if first.len() >= *limit {
-            let Some((worst, _)) = first.peek() else { return };
-            let better =
-                keys.iter().zip(worst).find_map(|((values, descending), worst)| match values.rank(doc, score, *descending).cmp(worst) {
-                    Ordering::Equal => None,
-                    order => Some(order.is_lt()),
-                });
-            if better != Some(true) {
-                return;
-            }
-            first.pop();
-        }
-        first.push((keys.iter().map(|(values, descending)| values.rank(doc, score, *descending)).collect(), doc));
+        first.take(keys, doc, score);
     }
 
     fn harvest(self) -> tantivy::Result<PartBox> {
-        let Segment { ordinal, count, keys, first, facets, .. } = self.0;
-        let first = first.into_iter();
-        let first = first.map(|(ranks, doc)| Ok((whole(&keys, ranks)?, DocAddress::new(ordinal, doc)))).collect::<tantivy::Result<_>>()?;
+        let Segment { ordinal, count, keys, mut first, facets, .. } = self.0;
+        first.cut();
+        let first = whole(&keys, &first, ordinal)?;
         let facets = facets.into_iter().map(Facet::harvest).collect::<tantivy::Result<_>>()?;
         Ok(PartBox(Part { count, first, facets }))
     }
 }
 
 /// Ranks of one segment as such that hold in every one.
-fn whole(keys: &[(Values, bool)], ranks: Vec<u64>) -> tantivy::Result<Vec<Rank>> {
-    let mut all = Vec::with_capacity(ranks.len());
-    for ((values, descending), rank) in keys.iter().zip(ranks) {
-        all.push(match values {
-            Values::Text(column, _) if rank != LAST => {
-                let mut text = String::new();
-                column.ord_to_str(if *descending { LAST - 1 - rank } else { rank }, &mut text)?;
-                Rank::Text { text, descending: *descending }
-            }
-            _ => Rank::Number(rank),
-        });
+fn whole(keys: &[(Values, bool)], first: &First, ordinal: SegmentOrdinal) -> tantivy::Result<Vec<(Vec<Rank>, DocAddress)>> {
+    let mut all: Vec<(Vec<Rank>, DocAddress)> =
+        first.docs.iter().map(|doc| (Vec::with_capacity(keys.len()), DocAddress::new(ordinal, *doc))).collect();
+    for (place, (values, descending)) in keys.iter().enumerate() {
+        let ranks: Vec<u64> = (0..all.len()).filter_map(|number| first.ranks_of(number).get(place).copied()).collect();
+        let ord = |rank: u64| if *descending { LAST - 1 - rank } else { rank };
+        let texts = match values {
+            Values::Text(column, _) => texts(column, ranks.iter().filter(|rank| **rank != LAST).map(|rank| ord(*rank)).collect())?,
+            _ => HashMap::new(),
+        };
+        for ((found, _), rank) in all.iter_mut().zip(ranks) {
+            found.push(match texts.get(&ord(rank.min(LAST - 1))).filter(|_| rank != LAST) {
+                Some(text) => Rank::Text { text: text.clone(), descending: *descending },
+                None => Rank::Number(rank),
+            });
+        }
     }
     Ok(all)
+}
+
+/// The texts behind numbers of a segment, read in the order of the disk.
+fn texts(column: &StrColumn, mut ords: Vec<u64>) -> tantivy::Result<HashMap<u64, String>> {
+    ords.sort_unstable();
+    ords.dedup();
+    let (mut texts, mut at) = (HashMap::with_capacity(ords.len()), ords.iter());
+    column.dictionary().sorted_ords_to_term_cb(&ords, |bytes| {
+        if let Some(ord) = at.next() {
+            texts.insert(*ord, String::from_utf8_lossy(bytes).into_owned());
+        }
+    })?;
+    Ok(texts)
 }
 
 impl Facet {
@@ -258,7 +315,7 @@ impl Facet {
         let kind = fields.kind(name)?;
         Ok(match Values::open(&By::Field(name.to_owned()), fields, segment)? {
             Values::Text(column, range) => {
-                let end = range.end.min(column.num_terms() as u64);
+                let end = range.end.min(u64::try_from(column.num_terms()).unwrap_or(u64::MAX));
                 let range = range.start.min(end)..end;
                 let counts = vec![0; usize::try_from(range.end - range.start).unwrap_or_default()];
                 Self::Text { column, range, counts, has_key: !matches!(kind, Kind::Exact(_)) }

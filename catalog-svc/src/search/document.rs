@@ -6,10 +6,14 @@ use chrono::NaiveDateTime;
 use madang_kit::ckan::{Dict, text_of};
 use serde_json::Value;
 use tantivy::{TantivyDocument, schema::Field};
+use unicode_normalization::is_nfc;
 
 use super::{
-    analysis::{KEY_END, exact},
-    fields::{ANY, DICT, Fields, KEYED_EXACT, KEYED_TEXT, KEYED_TIME, LABEL, OWNER_READERS, PRESENT, READERS, is_field},
+    analysis::exact,
+    fields::{
+        ANY, DICT, Fields, KEYED_EXACT, KEYED_TEXT, KEYED_TIME, LABEL, ORDER, OWNER_READERS, PRESENT, READERS, TIME_OF, has_column,
+        has_text_field, is_field, keyed,
+    },
     moment,
 };
 use crate::ckan::SITE_MARK;
@@ -112,7 +116,7 @@ impl Values {
             values.extra(&member(extra, "key"), &member(extra, "value"));
         }
         for name in ["metadata_created", "metadata_modified"] {
-            if let Some(time) = NaiveDateTime::parse_from_str(&word(name), "%Y-%m-%dT%H:%M:%S%.f").ok() {
+            if let Ok(time) = NaiveDateTime::parse_from_str(&word(name), "%Y-%m-%dT%H:%M:%S%.f") {
                 values.times.insert(name.to_owned(), time.and_utc().timestamp_micros());
             }
         }
@@ -125,7 +129,8 @@ impl Values {
 
     fn exact(&mut self, name: &str, value: String) {
         if !value.is_empty() && value.len() <= EXACT_BYTES {
-            self.exact.entry(name.to_owned()).or_default().push(exact(&value));
+            let value = if is_nfc(&value) { value } else { exact(&value) };
+            self.exact.entry(name.to_owned()).or_default().push(value);
         }
     }
 
@@ -210,37 +215,46 @@ pub(super) fn document(fields: &Fields, entry: &Entry, site_id: &str, now: i64) 
         values.text.insert("column".to_owned(), entry.columns.clone());
     }
     let mut document = TantivyDocument::default();
-    let present = fields.get(PRESENT)?;
+    let all = fields.all_exact()?;
     for (name, values) in &values.exact {
-        document.add_text(present, name);
-        if is_field(name) {
+        add_keyed(&mut document, all, name, values);
+        if has_column(name) {
             add_all(&mut document, fields.get(name)?, values);
         } else {
             add_keyed(&mut document, fields.get(KEYED_EXACT)?, name, values);
-            if name.ends_with("_date") {
-                let times: Vec<String> = values.iter().filter_map(|value| moment::sortable(value)).collect();
-                add_keyed(&mut document, fields.get(KEYED_TIME)?, name, &times);
-            }
+        }
+        if name.ends_with("_date") {
+            let times: Vec<String> = values.iter().filter_map(|value| moment::sortable(value)).collect();
+            add_keyed(&mut document, fields.get(KEYED_TIME)?, name, &times);
+            add_keyed(&mut document, all, &format!("{TIME_OF}{name}"), &times);
         }
     }
     for (name, values) in &values.text {
-        document.add_text(present, name);
-        if is_field(name) {
+        if has_text_field(name) {
             add_all(&mut document, fields.get(name)?, values);
         } else {
             add_keyed(&mut document, fields.get(KEYED_TEXT)?, name, values);
         }
     }
     for (name, value) in values.times.iter().chain(&values.numbers) {
-        document.add_text(present, name);
         document.add_i64(fields.get(name)?, *value);
     }
-    add_all(&mut document, fields.get(LABEL)?, &labels(entry));
-    let any = [ANY.to_owned()];
-    add_all(&mut document, fields.get(READERS)?, if entry.readers.is_empty() { &any } else { &entry.readers });
-    add_all(&mut document, fields.get(OWNER_READERS)?, if entry.owner_readers.is_empty() { &any } else { &entry.owner_readers });
+    let names = values.exact.keys().chain(values.text.keys()).chain(values.times.keys()).chain(values.numbers.keys());
+    add_keyed(&mut document, all, PRESENT, &names.cloned().collect::<Vec<_>>());
+    let (labels, any) = (labels(entry), [ANY.to_owned()]);
+    add_all(&mut document, fields.get(LABEL)?, &labels);
+    add_keyed(&mut document, all, LABEL, &labels);
+    add_keyed(&mut document, all, READERS, if entry.readers.is_empty() { &any } else { &entry.readers });
+    add_keyed(&mut document, all, OWNER_READERS, if entry.owner_readers.is_empty() { &any } else { &entry.owner_readers });
+    document.add_i64(fields.get(ORDER)?, order(values.exact.get("id").and_then(|ids| ids.first())));
     document.add_bytes(fields.get(DICT)?, &packed(&entry.dict));
     Ok(document)
+}
+
+/// The first half of an id: its time, if it has one.
+fn order(id: Option<&String>) -> i64 {
+    let digits: String = id.into_iter().flat_map(|id| id.chars()).filter(char::is_ascii_hexdigit).take(16).collect();
+    u64::from_str_radix(&digits, 16).map_or(0, |number| (number ^ (1 << 63)).cast_signed())
 }
 
 fn add_all(document: &mut TantivyDocument, field: Field, values: &[String]) {
@@ -251,7 +265,7 @@ fn add_all(document: &mut TantivyDocument, field: Field, values: &[String]) {
 
 fn add_keyed(document: &mut TantivyDocument, field: Field, key: &str, values: &[String]) {
     for value in values {
-        document.add_text(field, format!("{key}{KEY_END}{value}"));
+        document.add_text(field, keyed(key, value));
     }
 }
 

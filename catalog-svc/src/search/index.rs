@@ -8,21 +8,26 @@ use std::{
 
 use madang_kit::Id;
 use serde::{Deserialize, Serialize};
-use tantivy::{
-    Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError, Term, merge_policy::LogMergePolicy,
-};
+use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError, merge_policy::LogMergePolicy};
 
 use super::{
     fields::{FORMAT, Fields},
     folder::{Folder, write_whole},
 };
 
-/// Memory of the documents of one commit, in bytes.
-const WRITER_BYTES: usize = 64 << 20;
+/// Memory of the documents of one commit, in bytes; a part of it is cleared at each, so it is the least that there can be.
+const WRITER_BYTES: usize = 15 << 20;
 /// Blocks of stored dictionaries that are kept unpacked.
-const STORE_BLOCKS: usize = 512;
-/// So many small segments become one.
-const SEGMENTS_MERGED: usize = 6;
+const STORE_BLOCKS: usize = 1_024;
+/// So many segments of about the same size become one; those below the smallest size count as the same.
+const SEGMENTS_MERGED: usize = 4;
+const SMALLEST_SEGMENT: u32 = 64;
+/// How far sizes are about the same, as a power of two.
+const SIZES_ALIKE: f64 = 2.0;
+/// A segment of which so much is replaced is written anew.
+const REPLACED_SHARE: f32 = 0.3;
+/// Stored dictionaries are packed in blocks of so many bytes: a page reads them one by one.
+const BLOCK_BYTES: usize = 8_192;
 /// The name of the file that names the folder.
 const CURRENT: &str = "current";
 
@@ -80,7 +85,8 @@ impl Disk {
         let folder = root.join(Id::generate().to_string());
         fs::create_dir_all(&folder)?;
         let fields = Fields::new();
-        let index = Index::create(Folder::open(&folder)?, fields.schema.clone(), IndexSettings::default())?;
+        let settings = IndexSettings { docstore_blocksize: BLOCK_BYTES, ..IndexSettings::default() };
+        let index = Index::create(Folder::open(&folder)?, fields.schema.clone(), settings)?;
         let checkpoint = Checkpoint { place: 0, format: FORMAT, site: site.to_owned() };
         Self::with(index, fields, checkpoint, folder)
     }
@@ -108,6 +114,9 @@ impl Disk {
         let writer: IndexWriter = index.writer_with_num_threads(1, WRITER_BYTES)?;
         let mut policy = LogMergePolicy::default();
         policy.set_min_num_segments(SEGMENTS_MERGED);
+        policy.set_min_layer_size(SMALLEST_SEGMENT);
+        policy.set_level_log_size(SIZES_ALIKE);
+        policy.set_del_docs_ratio_before_merge(REPLACED_SHARE);
         writer.set_merge_policy(Box::new(policy));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).doc_store_cache_num_blocks(STORE_BLOCKS).try_into()?;
         Ok(Self { fields, reader, checkpoint, writer, folder })
@@ -123,9 +132,8 @@ impl Disk {
 
     /// Puts documents in the place of those that the datasets had, and shows them.
     pub(super) fn apply(&mut self, batch: Batch) -> tantivy::Result<()> {
-        let id = self.fields.get("id")?;
         for dataset in &batch.ids {
-            self.writer.delete_term(Term::from_field_text(id, dataset));
+            self.writer.delete_term(self.fields.exact("id", dataset)?);
         }
         for document in batch.documents {
             self.writer.add_document(document)?;

@@ -13,9 +13,9 @@ use tantivy::{
 };
 
 use super::{
-    analysis::{Asked, KEY_END, asked, asked_letters, exact, folded},
+    analysis::{Asked, asked, asked_letters, exact, folded},
     dismax::{self, Rules, Sign},
-    fields::{Fields, KEYED_EXACT, KEYED_TEXT, KEYED_TIME, Kind, PRESENT},
+    fields::{Fields, KEYED_TEXT, Kind, PRESENT, TIME_OF, keyed},
     moment,
     syntax::{self, End, Node, Piece, What},
 };
@@ -123,7 +123,7 @@ impl Builder<'_> {
             What::Present if name == self.default => Ok(Box::new(AllQuery)),
             What::Present => {
                 let name = if name == "type" { "dataset_type" } else { name };
-                Ok(Box::new(ConstScoreQuery::new(exactly(self.fields.get(PRESENT)?, name), 1.0)))
+                Ok(Box::new(ConstScoreQuery::new(self.exactly(PRESENT, name)?, 1.0)))
             }
             What::Term(text) => Ok(self.term(name, text)?.unwrap_or_else(none)),
             What::Phrase { text, slop } => Ok(self.phrase(name, text, *slop)?.unwrap_or_else(none)),
@@ -140,36 +140,33 @@ impl Builder<'_> {
 
     fn phrase(&self, name: &str, text: &str, slop: u32) -> Built<Option<Boxed>> {
         Ok(match self.fields.kind(name)? {
-            Kind::Exact(field) => Some(exactly(field, &exact(text))),
-            Kind::KeyedExact(key) => Some(exactly(self.fields.get(KEYED_EXACT)?, &keyed(&key, &exact(text)))),
-            Kind::Text { field, stems } => words(field, "", asked(text, stems), slop),
-            Kind::KeyedText(key) => words(self.fields.get(KEYED_TEXT)?, &keyed(&key, ""), asked(text, true), slop),
-            Kind::Parts(field) => words(field, "", asked_letters(text), 0),
-            Kind::Time(field) => {
-                let time = self.time(text)?;
-                Some(Box::new(TermQuery::new(Term::from_field_i64(field, time), IndexRecordOption::Basic)))
-            }
+            Kind::Exact(name) | Kind::KeyedExact(name) => Some(self.exactly(&name, &exact(text))?),
+            Kind::Text(field) => words(field, "", asked(text, true), slop),
+            Kind::KeyedText { key, stems } => words(self.fields.get(KEYED_TEXT)?, &keyed(&key, ""), asked(text, stems), slop),
+            Kind::Parts(key) => words(self.fields.get(KEYED_TEXT)?, &keyed(&key, ""), asked_letters(text), 0),
+            Kind::Time(field) => Some(number(field, self.time(text)?)),
             Kind::KeyedTime(key) => {
                 // A date, or else the text as it was written.
                 let time = moment::parse(text, self.now).and_then(moment::sort_text_of);
                 Some(match time {
-                    Some(time) => exactly(self.fields.get(KEYED_TIME)?, &keyed(&key, &time)),
-                    None => exactly(self.fields.get(KEYED_EXACT)?, &keyed(&key, &exact(text))),
+                    Some(time) => self.exactly(&format!("{TIME_OF}{key}"), &time)?,
+                    None => self.exactly(&key, &exact(text))?,
                 })
             }
-            Kind::Number(field) => {
-                let number = text.trim().parse().ok();
-                number.map(|number| Box::new(TermQuery::new(Term::from_field_i64(field, number), IndexRecordOption::Basic)) as Boxed)
-            }
+            Kind::Number(field) => text.trim().parse().ok().map(|value| number(field, value)),
         })
+    }
+
+    /// A query for an exact value of a field or behind a key.
+    fn exactly(&self, name: &str, value: &str) -> Built {
+        Ok(Box::new(TermQuery::new(self.fields.exact(name, value)?, IndexRecordOption::Basic)))
     }
 
     fn wild(&self, name: &str, pieces: &[Piece]) -> Built {
         let (field, key, folds) = match self.fields.kind(name)? {
-            Kind::Exact(field) => (field, String::new(), false),
-            Kind::KeyedExact(key) | Kind::KeyedTime(key) => (self.fields.get(KEYED_EXACT)?, keyed(&key, ""), false),
-            Kind::Text { field, .. } | Kind::Parts(field) => (field, String::new(), true),
-            Kind::KeyedText(key) => (self.fields.get(KEYED_TEXT)?, keyed(&key, ""), true),
+            Kind::Exact(key) | Kind::KeyedExact(key) | Kind::KeyedTime(key) => (self.fields.all_exact()?, keyed(&key, ""), false),
+            Kind::Text(field) => (field, String::new(), true),
+            Kind::KeyedText { key, .. } | Kind::Parts(key) => (self.fields.get(KEYED_TEXT)?, keyed(&key, ""), true),
             Kind::Time(_) | Kind::Number(_) => return Err(Failure::Query(format!("{name} takes no wildcards"))),
         };
         let text = |text: &str| if folds { folded(text).to_lowercase() } else { exact(text) };
@@ -205,15 +202,20 @@ impl Builder<'_> {
     }
 
     fn fuzzy(&self, name: &str, text: &str, distance: u8) -> Built {
-        let (field, text) = match self.fields.kind(name)? {
-            Kind::Exact(field) => (field, exact(text)),
-            Kind::Text { field, stems } => match asked(text, stems).words.as_slice() {
-                [word] => (field, word.text.clone()),
-                _ => return Ok(self.term(name, text)?.unwrap_or_else(|| Box::new(EmptyQuery))),
-            },
-            _ => return Ok(self.term(name, text)?.unwrap_or_else(|| Box::new(EmptyQuery))),
+        let whole = || Ok(self.term(name, text)?.unwrap_or_else(|| Box::new(EmptyQuery)));
+        let (field, key, stems) = match self.fields.kind(name)? {
+            Kind::Exact(key) | Kind::KeyedExact(key) => {
+                let term = self.fields.exact(&key, &exact(text))?;
+                return Ok(Box::new(FuzzyTermQuery::new(term, distance, true)));
+            }
+            Kind::Text(field) => (field, String::new(), true),
+            Kind::KeyedText { key, stems } => (self.fields.get(KEYED_TEXT)?, keyed(&key, ""), stems),
+            _ => return whole(),
         };
-        Ok(Box::new(FuzzyTermQuery::new(Term::from_field_text(field, &text), distance, true)))
+        match asked(text, stems).words.as_slice() {
+            [word] => Ok(Box::new(FuzzyTermQuery::new(Term::from_field_text(field, &format!("{key}{}", word.text)), distance, true))),
+            _ => whole(),
+        }
     }
 
     fn range(&self, name: &str, from: Option<&End>, to: Option<&End>) -> Built {
@@ -228,20 +230,17 @@ impl Builder<'_> {
                 Ok(Box::new(RangeQuery::new(bound(from, term)?, bound(to, term)?)))
             }
             Kind::KeyedTime(key) => {
-                let field = self.fields.get(KEYED_TIME)?;
                 let text = |end: &End| Ok(moment::sort_text_of(self.time(&end.text)?).unwrap_or_default());
-                self.keyed_range(field, &key, from, to, text)
+                self.keyed_range(self.fields.all_exact()?, &format!("{TIME_OF}{key}"), from, to, text)
             }
-            Kind::Exact(field) => {
-                let term = |end: &End| Ok(Term::from_field_text(field, &exact(&end.text)));
-                Ok(Box::new(InvertedIndexRangeQuery::new(bound(from, term)?, bound(to, term)?)))
+            Kind::Exact(key) | Kind::KeyedExact(key) => {
+                self.keyed_range(self.fields.all_exact()?, &key, from, to, |end| Ok(exact(&end.text)))
             }
-            Kind::Text { field, .. } | Kind::Parts(field) => {
+            Kind::Text(field) => {
                 let term = |end: &End| Ok(Term::from_field_text(field, &folded(&end.text).to_lowercase()));
                 Ok(Box::new(InvertedIndexRangeQuery::new(bound(from, term)?, bound(to, term)?)))
             }
-            Kind::KeyedExact(key) => self.keyed_range(self.fields.get(KEYED_EXACT)?, &key, from, to, |end| Ok(exact(&end.text))),
-            Kind::KeyedText(key) => {
+            Kind::KeyedText { key, .. } | Kind::Parts(key) => {
                 self.keyed_range(self.fields.get(KEYED_TEXT)?, &key, from, to, |end| Ok(folded(&end.text).to_lowercase()))
             }
         }
@@ -266,17 +265,15 @@ impl Builder<'_> {
     }
 }
 
-fn keyed(key: &str, value: &str) -> String {
-    format!("{key}{KEY_END}{value}")
-}
-
 /// What sorts behind everything that begins with a text.
 fn behind(text: &str) -> String {
     format!("{text}{}", char::MAX)
 }
 
-fn exactly(field: Field, text: &str) -> Boxed {
-    Box::new(TermQuery::new(Term::from_field_text(field, text), IndexRecordOption::Basic))
+/// Documents with a number in a column.
+fn number(field: Field, value: i64) -> Boxed {
+    let term = Term::from_field_i64(field, value);
+    Box::new(RangeQuery::new(Bound::Included(term.clone()), Bound::Included(term)))
 }
 
 fn beginning(field: Field, text: &str) -> Boxed {

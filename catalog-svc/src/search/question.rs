@@ -126,7 +126,13 @@ fn answer(fields: &Fields, searcher: &Searcher, question: &Question) -> std::res
         descending: *descending,
     };
     let first = if question.rows == 0 { 0 } else { question.start.saturating_add(question.rows) };
-    let wanted = Wanted { fields: fields.clone(), sort: question.sort.iter().map(key).collect(), first, facets: question.facets.clone() };
+    let wanted = Wanted {
+        fields: fields.clone(),
+        // Where everything is found, everything is found equally well.
+        sort: question.sort.iter().filter(|(name, _)| name != "score" || !matches!(question.text, Text::All)).map(key).collect(),
+        first,
+        facets: question.facets.clone(),
+    };
     let Gathered { count, first, facets } = searcher.search(&query, &wanted)?;
     let page = first.get(question.start..).unwrap_or_default();
     Ok(Answer { count, dicts: dicts(fields, searcher, page, &question.site_url)?, facets })

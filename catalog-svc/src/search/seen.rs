@@ -1,10 +1,7 @@
 //! Who sees what, as a part of the query (ckan.md 2.5): the same rule as `store::thing::visible`, over the labels of documents.
 
 use madang_kit::{Db, Result};
-use tantivy::{
-    Term,
-    query::{AllQuery, BooleanQuery, ConstScoreQuery, Occur, Query, TermSetQuery},
-};
+use tantivy::query::{AllQuery, BooleanQuery, ConstScoreQuery, Occur, Query, TermSetQuery};
 
 use super::fields::{ANY, Fields, LABEL, OWNER_READERS, READERS};
 use crate::store::{search as store, thing::Reader};
@@ -48,8 +45,8 @@ impl Standing {
     pub(super) fn query(&self, fields: &Fields) -> tantivy::Result<Box<dyn Query>> {
         let Self::Somebody { own, common, groups } = self else { return Ok(Box::new(AllQuery)) };
         let any_of = |name: &str, values: &[String]| -> tantivy::Result<Box<dyn Query>> {
-            let field = fields.get(name)?;
-            Ok(Box::new(TermSetQuery::new(values.iter().map(|value| Term::from_field_text(field, value)))))
+            let terms = values.iter().map(|value| fields.exact(name, value)).collect::<tantivy::Result<Vec<_>>>()?;
+            Ok(Box::new(TermSetQuery::new(terms)))
         };
         let shared = BooleanQuery::new(vec![
             (Occur::Must, any_of(LABEL, common)?),

@@ -278,7 +278,7 @@ impl Parser {
             Some('(') => self.group(field)?,
             Some('"') => {
                 let text = self.quoted()?;
-                let slop = if self.take('~') { self.number().map_or(0, |slop| (slop as u32).min(SLOP_MAX)) } else { 0 };
+                let slop = if self.take('~') { self.digits().parse().unwrap_or(0).min(SLOP_MAX) } else { 0 };
                 leaf(What::Phrase { text, slop })
             }
             Some('[' | '{') => leaf(self.range()?),
@@ -294,10 +294,7 @@ impl Parser {
         if let Some(text) = word.text() {
             let text = text.to_owned();
             if self.take('~') {
-                let distance = self
-                    .number()
-                    .map_or(2.0, |given| if given < 1.0 { ((1.0 - given) * text.chars().count() as f32).floor() } else { given });
-                return Ok(What::Fuzzy { text, distance: (distance as u8).min(2) });
+                return Ok(What::Fuzzy { text, distance: distance(self.number()) });
             }
             return Ok(What::Term(text));
         }
@@ -427,12 +424,25 @@ impl Parser {
     }
 
     fn number(&mut self) -> Option<f32> {
+        self.digits().parse().ok()
+    }
+
+    fn digits(&mut self) -> String {
         let mut digits = String::new();
         while let Some(letter) = self.peek().filter(|letter| letter.is_ascii_digit() || *letter == '.') {
             digits.push(letter);
             self.at += 1;
         }
-        digits.parse().ok()
+        digits
+    }
+}
+
+/// How many letters may differ; below one it says how alike words are, as it was written long ago.
+fn distance(given: Option<f32>) -> u8 {
+    match given {
+        Some(0.0) => 0,
+        Some(given) if (0.5..2.0).contains(&given) => 1,
+        _ => 2,
     }
 }
 

@@ -155,13 +155,16 @@ fn text(value: &Value) -> String {
 
 struct Ascii;
 
+const DIGITS: [u8; 16] = *b"0123456789abcdef";
+
 impl Formatter for Ascii {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let mut plain = 0;
         for (at, c) in fragment.char_indices().filter(|(_, c)| !c.is_ascii()) {
             writer.write_all(fragment.get(plain..at).unwrap_or_default().as_bytes())?;
             for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
+                let digit = |shift: u16| DIGITS.get(usize::from(*unit >> shift & 15)).copied().unwrap_or(b'0');
+                writer.write_all(&[b'\\', b'u', digit(12), digit(8), digit(4), digit(0)])?;
             }
             plain = at + c.len_utf8();
         }
