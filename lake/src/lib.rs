@@ -45,5 +45,5 @@ pub use table::{
     Change, CommitInfo, DataFile, Filter, FilterOp, Format, Input, Lake, Limits, OwnRowIds, Page, ReadOptions, RowIds, RowStream, Snapshot,
     Sort, Staged, TableId, VersionInfo, WriteMode,
 };
-pub use tail::{Tail, array, batch_of, cell, float_cell, rows_of};
+pub use tail::{Tail, TailRow, array, batch_of, cell, float_cell, rows_of};
 pub use words::{Language, Stems, plain_query, written_query};

@@ -27,12 +27,15 @@ pub struct Tail {
 
 impl Eq for Tail {}
 
+/// A row's id, whether a file holds a row of that id, and its cells by column; `None` = deleted.
+pub type TailRow = (i64, bool, Option<Map<String, Value>>);
+
 impl Tail {
-    /// Puts a tail together: each row's id, whether a file holds a row of that id, and its cells by column; `None` = deleted.
+    /// Puts a tail together.
     ///
     /// # Errors
     /// [`Error::Storage`] if a cell is not of its column's type: it was checked when it was written.
-    pub fn new(schema: &Schema, mut rows: Vec<(i64, bool, Option<Map<String, Value>>)>) -> Result<Self> {
+    pub fn new(schema: &Schema, mut rows: Vec<TailRow>) -> Result<Self> {
         rows.sort_unstable_by_key(|row| row.0);
         let masked = rows.iter().filter(|row| row.1).map(|row| row.0).collect();
         let live: Vec<(i64, &Map<String, Value>)> = rows.iter().filter_map(|row| Some((row.0, row.2.as_ref()?))).collect();

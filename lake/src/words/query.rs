@@ -68,7 +68,7 @@ impl Reading<'_> {
         let mut left = self.all(depth)?;
         while self.takes("|") {
             let right = self.all(depth)?;
-            left = joined(left, right, |left, right| WordQuery::Or(left, right));
+            left = joined(left, right, WordQuery::Or);
         }
         Ok(left)
     }
@@ -77,7 +77,7 @@ impl Reading<'_> {
         let mut left = self.near(depth)?;
         while self.takes("&") {
             let right = self.near(depth)?;
-            left = joined(left, right, |left, right| WordQuery::And(left, right));
+            left = joined(left, right, WordQuery::And);
         }
         Ok(left)
     }
