@@ -26,7 +26,7 @@ const BATCH: usize = 500;
 /// Ways in which a new index catches up before the old one has to wait for it.
 const CATCH_UPS_MAX: usize = 20;
 /// How often older entries of the log are removed.
-const PRUNE_EVERY: Duration = Duration::from_secs(60);
+const PRUNE_EVERY: Duration = Duration::from_mins(1);
 
 /// An index and how far it has followed the log.
 #[derive(Default)]
@@ -69,7 +69,7 @@ async fn step(catalog: &Catalog) -> Result<()> {
         let (root, site) = (catalog.search.0.root.clone(), site(catalog));
         *follower = Follower::of(blocking(move || Disk::open(&root, &site).map_err(fault)).await?);
     }
-    if follower.to_the_end(catalog).await?.is_none() {
+    if follower.catch_up(catalog).await?.is_none() {
         // The database is older than the index: it was put back.
         let (root, site) = (catalog.search.0.root.clone(), site(catalog));
         let disk = blocking(move || {
@@ -78,7 +78,7 @@ async fn step(catalog: &Catalog) -> Result<()> {
             Ok(disk)
         });
         *follower = Follower::of(disk.await?);
-        follower.to_the_end(catalog).await?;
+        follower.catch_up(catalog).await?;
     }
     follower.show(catalog);
     Ok(())
@@ -94,12 +94,12 @@ pub(crate) async fn rebuild(catalog: &Catalog) -> Result<u64> {
     let (root, site) = (search.root.clone(), site(catalog));
     let mut fresh = Follower::of(blocking(move || Disk::create(&root, &site).map_err(fault)).await?);
     for _ in 0..CATCH_UPS_MAX {
-        if fresh.to_the_end(catalog).await?.is_none_or(|changes| changes <= BATCH) {
+        if fresh.catch_up(catalog).await?.is_none_or(|changes| changes <= BATCH) {
             break;
         }
     }
     let mut serving = search.follower.lock().await;
-    fresh.to_the_end(catalog).await?;
+    fresh.catch_up(catalog).await?;
     if let Some(disk) = &fresh.disk {
         disk.serve(&search.root).map_err(Error::internal)?;
     }
@@ -128,7 +128,7 @@ impl Follower {
     }
 
     /// Goes to the end of the log; tells how many datasets had changed, or nothing if the log ends before the index does.
-    async fn to_the_end(&mut self, catalog: &Catalog) -> Result<Option<usize>> {
+    async fn catch_up(&mut self, catalog: &Catalog) -> Result<Option<usize>> {
         let Changes { horizon, changes } = store::changes(&catalog.db, self.place).await?;
         if horizon < self.place {
             return Ok(None);

@@ -88,7 +88,7 @@ impl Disk {
         let settings = IndexSettings { docstore_blocksize: BLOCK_BYTES, ..IndexSettings::default() };
         let index = Index::create(Folder::open(&folder)?, fields.schema.clone(), settings)?;
         let checkpoint = Checkpoint { place: 0, format: FORMAT, site: site.to_owned() };
-        Self::with(index, fields, checkpoint, folder)
+        Self::with(&index, fields, checkpoint, folder)
     }
 
     fn open_folder(folder: &Path, site: &str) -> tantivy::Result<Self> {
@@ -106,11 +106,11 @@ impl Disk {
         if checkpoint.format != FORMAT || checkpoint.site != site {
             return Err(broken("it is of another kind"));
         }
-        Self::with(index, fields, checkpoint, folder.to_owned())
+        Self::with(&index, fields, checkpoint, folder.to_owned())
     }
 
-    fn with(index: Index, fields: Fields, checkpoint: Checkpoint, folder: PathBuf) -> tantivy::Result<Self> {
-        Fields::register(&index);
+    fn with(index: &Index, fields: Fields, checkpoint: Checkpoint, folder: PathBuf) -> tantivy::Result<Self> {
+        Fields::register(index);
         let writer: IndexWriter = index.writer_with_num_threads(1, WRITER_BYTES)?;
         let mut policy = LogMergePolicy::default();
         policy.set_min_num_segments(SEGMENTS_MERGED);

@@ -87,8 +87,7 @@ impl Search {
         let wanted = self.0.started.load(Ordering::SeqCst) + 1;
         let mut ended = self.0.ended.subscribe();
         self.0.wake.notify_one();
-        let waited = tokio::time::timeout(WAIT, ended.wait_for(|(number, _)| *number >= wanted)).await;
-        match waited {
+        match tokio::time::timeout(WAIT, ended.wait_for(|(number, _)| *number >= wanted)).await {
             Ok(Ok(last)) if last.1 => {}
             Ok(_) => return Err(unavailable("the index can't be brought up to date")),
             Err(_) => return Err(unavailable("the index is being built")),

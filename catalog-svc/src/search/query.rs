@@ -231,38 +231,36 @@ impl Builder<'_> {
             }
             Kind::KeyedTime(key) => {
                 let text = |end: &End| Ok(moment::sort_text_of(self.time(&end.text)?).unwrap_or_default());
-                self.keyed_range(self.fields.all_exact()?, &format!("{TIME_OF}{key}"), from, to, text)
+                keyed_range(self.fields.all_exact()?, &format!("{TIME_OF}{key}"), from, to, text)
             }
-            Kind::Exact(key) | Kind::KeyedExact(key) => {
-                self.keyed_range(self.fields.all_exact()?, &key, from, to, |end| Ok(exact(&end.text)))
-            }
+            Kind::Exact(key) | Kind::KeyedExact(key) => keyed_range(self.fields.all_exact()?, &key, from, to, |end| Ok(exact(&end.text))),
             Kind::Text(field) => {
                 let term = |end: &End| Ok(Term::from_field_text(field, &folded(&end.text).to_lowercase()));
                 Ok(Box::new(InvertedIndexRangeQuery::new(bound(from, term)?, bound(to, term)?)))
             }
             Kind::KeyedText { key, .. } | Kind::Parts(key) => {
-                self.keyed_range(self.fields.get(KEYED_TEXT)?, &key, from, to, |end| Ok(folded(&end.text).to_lowercase()))
+                keyed_range(self.fields.get(KEYED_TEXT)?, &key, from, to, |end| Ok(folded(&end.text).to_lowercase()))
             }
         }
-    }
-
-    /// A range among the values of one key; an end that is open is the key's.
-    fn keyed_range(&self, field: Field, key: &str, from: Option<&End>, to: Option<&End>, text: impl Fn(&End) -> Built<String>) -> Built {
-        let term = |end: &End| text(end).map(|text| Term::from_field_text(field, &keyed(key, &text)));
-        let from = match bound(from, term)? {
-            Bound::Unbounded => Bound::Included(Term::from_field_text(field, &keyed(key, ""))),
-            bound => bound,
-        };
-        let to = match bound(to, term)? {
-            Bound::Unbounded => Bound::Excluded(Term::from_field_text(field, &behind(&keyed(key, "")))),
-            bound => bound,
-        };
-        Ok(Box::new(InvertedIndexRangeQuery::new(from, to)))
     }
 
     fn time(&self, text: &str) -> Built<i64> {
         moment::parse(text, self.now).ok_or_else(|| Failure::Query(format!("Invalid Date String:'{text}'")))
     }
+}
+
+/// A range among the values of one key; an end that is open is the key's.
+fn keyed_range(field: Field, key: &str, from: Option<&End>, to: Option<&End>, text: impl Fn(&End) -> Built<String>) -> Built {
+    let term = |end: &End| text(end).map(|text| Term::from_field_text(field, &keyed(key, &text)));
+    let from = match bound(from, term)? {
+        Bound::Unbounded => Bound::Included(Term::from_field_text(field, &keyed(key, ""))),
+        bound => bound,
+    };
+    let to = match bound(to, term)? {
+        Bound::Unbounded => Bound::Excluded(Term::from_field_text(field, &behind(&keyed(key, "")))),
+        bound => bound,
+    };
+    Ok(Box::new(InvertedIndexRangeQuery::new(from, to)))
 }
 
 /// What sorts behind everything that begins with a text.

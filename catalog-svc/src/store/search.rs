@@ -5,6 +5,9 @@ use sqlx::types::Json;
 
 use super::ckan::listed;
 
+/// Up to where the log is complete; a change: its dataset, its number, its place.
+type Row = (i64, Option<String>, Option<i64>, Option<i64>);
+
 /// A change of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
@@ -33,7 +36,7 @@ pub(crate) async fn changes(db: &Db, from: i64) -> Result<Changes> {
          FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT AS horizon) h
          LEFT JOIN search_change c ON c.place >= $1 ORDER BY c.place, c.seq",
     );
-    let rows: Vec<(i64, Option<String>, Option<i64>, Option<i64>)> = db.query(text).bind(from).all().await?;
+    let rows: Vec<Row> = db.query(text).bind(from).all().await?;
     let horizon = rows.first().map_or(from, |(horizon, ..)| *horizon);
     let changes = rows.into_iter().filter_map(|(_, dataset, seq, place)| Some(Change { dataset: dataset?, seq: seq?, place: place? }));
     Ok(Changes { horizon, changes: changes.collect() })

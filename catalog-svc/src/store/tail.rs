@@ -48,7 +48,8 @@ pub(crate) struct Kept {
 
 #[derive(sqlx::FromRow)]
 struct Row {
-    row_id: i64,
+    #[sqlx(rename = "row_id")]
+    id: i64,
     key: Option<String>,
     body: Option<String>,
     in_files: bool,
@@ -60,7 +61,7 @@ impl TryFrom<Row> for Kept {
 
     fn try_from(row: Row) -> Result<Self> {
         let cells = row.body.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
-        Ok(Self { id: row.row_id, key: row.key, cells, in_files: row.in_files, seq: row.seq })
+        Ok(Self { id: row.id, key: row.key, cells, in_files: row.in_files, seq: row.seq })
     }
 }
 
@@ -166,7 +167,7 @@ pub(crate) async fn with(tx: &mut Tx, table: &str, keys: Vec<String>, ids: Vec<i
         let text = format!("{SELECT} AND {column} IN ({from})");
         let rows: Vec<Row> = tx.query(sqlx::AssertSqlSafe(text)).bind(table.to_owned()).bind(list).all().await?;
         for row in rows {
-            if seen.insert(row.row_id) {
+            if seen.insert(row.id) {
                 found.push(Kept::try_from(row)?);
             }
         }

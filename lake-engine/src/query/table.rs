@@ -157,13 +157,12 @@ impl Table {
 
     /// The rows of the files that still count.
     fn counting(&self, state: &dyn Session, wanted: &[usize], tail: &Tail) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let (with_ids, id) = match self.schema.index_of(ROW_ID) {
-            Ok(id) => (self.clone(), id),
-            Err(_) => {
-                let fields = self.schema.fields().iter().cloned().chain([Arc::new(Field::new(ROW_ID, DataType::Int64, false))]);
-                let table = Self { schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())), tail: None, ..self.clone() };
-                (table, self.schema.fields().len())
-            }
+        let (with_ids, id) = if let Ok(id) = self.schema.index_of(ROW_ID) {
+            (self.clone(), id)
+        } else {
+            let fields = self.schema.fields().iter().cloned().chain([Arc::new(Field::new(ROW_ID, DataType::Int64, false))]);
+            let table = Self { schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())), tail: None, ..self.clone() };
+            (table, self.schema.fields().len())
         };
         let mut read = wanted.to_vec();
         let place = read.iter().position(|at| *at == id).unwrap_or_else(|| {

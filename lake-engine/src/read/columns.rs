@@ -143,6 +143,6 @@ fn range(group: &RowGroupMetaData) -> Option<(i64, i64)> {
 }
 
 fn ends(ids: &ArrayRef) -> Result<(i64, i64)> {
-    let ids = ids.as_primitive_opt::<Int64Type>().map(|ids| ids.values());
+    let ids = ids.as_primitive_opt::<Int64Type>().map(arrow::array::PrimitiveArray::values);
     ids.and_then(|ids| Some((*ids.first()?, *ids.last()?))).ok_or_else(|| storage("rows without their ids"))
 }

@@ -86,12 +86,11 @@ fn parts(files: &[DataFile], tail: &Tail, whole: bool) -> Vec<Part> {
 }
 
 fn range(part: &Part, ids: &[i64]) -> (i64, i64) {
-    match &part.file {
-        Some(file) => (file.first_row_id, file.last_row_id),
-        None => {
-            let rows = ids.get(part.rows.clone()).unwrap_or_default();
-            (rows.first().copied().unwrap_or_default(), rows.last().copied().unwrap_or_default())
-        }
+    if let Some(file) = &part.file {
+        (file.first_row_id, file.last_row_id)
+    } else {
+        let rows = ids.get(part.rows.clone()).unwrap_or_default();
+        (rows.first().copied().unwrap_or_default(), rows.last().copied().unwrap_or_default())
     }
 }
 
@@ -101,7 +100,7 @@ fn merge(batch: &RecordBatch, rows: Range<usize>, tail: &Tail) -> Result<(Record
         batch.columns().first().and_then(|ids| ids.as_primitive_opt::<Int64Type>()).ok_or_else(|| storage("rows without their ids"))?;
     let last = ids.values().last().copied().unwrap_or(i64::MIN);
     let batch = RecordBatch::try_new(tail.rows.schema(), batch.columns().to_vec()).map_err(storage)?;
-    let counts = BooleanArray::from_iter(ids.values().iter().map(|id| Some(tail.masked.binary_search(id).is_err())));
+    let counts: BooleanArray = ids.values().iter().map(|id| Some(tail.masked.binary_search(id).is_err())).collect();
     let staying = filter_record_batch(&batch, &counts).map_err(storage)?;
     let end = tail.ids().partition_point(|id| *id <= last).clamp(rows.start, rows.end);
     if end == rows.start {

@@ -21,13 +21,12 @@ pub(crate) async fn find(scan: Scan<'_>, keys: &RecordBatch) -> Result<RecordBat
     let every: Vec<String> = std::iter::once(ROW_ID.to_owned()).chain(schema.columns.iter().map(|column| column.name.clone())).collect();
     let mut found = Vec::new();
     for unit in scan.columns.units(scan.snapshot).await? {
-        let index = match scan.indexes.keys(&unit, &names) {
-            Some(index) => index,
-            None => {
-                let columns = scan.columns.named(&unit, schema, &names).await?;
-                let built = tokio::task::spawn_blocking(move || Keys::build(&columns)).await.map_err(storage)??;
-                scan.indexes.keep_keys(&unit, &names, Arc::new(built))
-            }
+        let index = if let Some(index) = scan.indexes.keys(&unit, &names) {
+            index
+        } else {
+            let columns = scan.columns.named(&unit, schema, &names).await?;
+            let built = tokio::task::spawn_blocking(move || Keys::build(&columns)).await.map_err(storage)??;
+            scan.indexes.keep_keys(&unit, &names, Arc::new(built))
         };
         let candidates = index.places(&wanted);
         if candidates.is_empty() {

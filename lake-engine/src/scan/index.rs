@@ -106,21 +106,21 @@ impl Index {
             for text in &texts {
                 let Some(text) = text.get(row, &mut buffer)? else { continue };
                 position = stems.each_raw(text, position, |word, at| {
-                    let term = match known.get(word) {
-                        Some(term) => *term,
-                        None => {
-                            let term = stems.base(word).map(|base| match numbers.get(base.as_ref()) {
-                                Some(term) => *term,
-                                None => {
-                                    let term = u32::try_from(found.len()).unwrap_or(u32::MAX);
-                                    numbers.insert(base.into(), term);
-                                    found.push(Vec::new());
-                                    term
-                                }
-                            });
-                            known.insert(word.into(), term);
-                            term
-                        }
+                    let term = if let Some(term) = known.get(word) {
+                        *term
+                    } else {
+                        let term = stems.base(word).map(|base| {
+                            if let Some(term) = numbers.get(base.as_ref()) {
+                                *term
+                            } else {
+                                let term = u32::try_from(found.len()).unwrap_or(u32::MAX);
+                                numbers.insert(base.into(), term);
+                                found.push(Vec::new());
+                                term
+                            }
+                        });
+                        known.insert(word.into(), term);
+                        term
                     };
                     if let Some(places) = term.and_then(|term| found.get_mut(term as usize)) {
                         places.push((number, at));

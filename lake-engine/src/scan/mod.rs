@@ -101,7 +101,7 @@ impl Scan<'_> {
     /// The rows of a stretch of all that match, in the order of their ids, and how many match; without `counts` it stops at its end.
     async fn matches(&self, search: &Search, units: &[Unit], places: &Places, page: Page, counts: bool) -> Result<(Vec<Match>, u64)> {
         let is_plain = search.words.is_empty() && search.condition == madang_lake::Condition::default();
-        let above = self.above(search).await?;
+        let above = self.above(search)?;
         self.have_indexes(search, units).await?;
         let end = page.offset.saturating_add(page.limit);
         let (mut kept, mut seen) = (Vec::new(), 0_u64);
@@ -160,7 +160,7 @@ impl Scan<'_> {
     }
 
     /// The rows of the tail that match, by their place there.
-    async fn above(&self, search: &Search) -> Result<Vec<Match>> {
+    fn above(&self, search: &Search) -> Result<Vec<Match>> {
         let Some(tail) = &self.snapshot.tail else { return Ok(Vec::new()) };
         let names = condition::columns(&search.condition);
         let columns = self.tail_columns(&names)?;

@@ -7,7 +7,7 @@ use super::index::Index;
 /// The weight of a word.
 const WEIGHT: f32 = 0.1;
 /// The sum of 1/n² for all n.
-const ALL: f32 = 1.644_934_1;
+const ALL: f32 = 1.644_934;
 /// The distance of words that stand at the same place.
 const FAR: u16 = 16_384;
 /// So many places are looked at one after the other before the rest is searched.

@@ -200,14 +200,15 @@ impl Fire {
             let (key, value) = (row["k"].as_str().expect("a key"), row["v"].as_u64().expect("a value"));
             assert!(there.insert(key.to_owned(), value).is_none(), "{key} is there twice");
         }
-        let mut book = self.book.lock().expect("a lock");
-        for (key, (sure, maybe)) in &mut book.keys {
-            let found = there.remove(key);
-            assert!(found == *sure || maybe.contains(&found), "{key} is {found:?}; it was {sure:?} and may be one of {maybe:?}");
-            (*sure, *maybe) = (found, Vec::new());
+        {
+            let mut book = self.book.lock().expect("a lock");
+            for (key, (sure, maybe)) in &mut book.keys {
+                let found = there.remove(key);
+                assert!(found == *sure || maybe.contains(&found), "{key} is {found:?}; it was {sure:?} and may be one of {maybe:?}");
+                (*sure, *maybe) = (found, Vec::new());
+            }
+            assert!(there.is_empty(), "nobody wrote {there:?}");
         }
-        assert!(there.is_empty(), "nobody wrote {there:?}");
-        drop(book);
         let numbers: Vec<u64> = search(hub, &ckan, &tables.plain).await.iter().map(|row| row["n"].as_u64().expect("a number")).collect();
         let once: BTreeSet<u64> = numbers.iter().copied().collect();
         assert_eq!(once.len(), numbers.len(), "a row is there twice");

@@ -134,9 +134,9 @@ impl Change {
     pub(super) async fn lock(&self, act: &mut Act, table: &str) -> Outcome<()> {
         let tx = act.tx()?;
         if self.is_large() {
-            store::exclude(tx, table).await?
+            store::exclude(tx, table).await?;
         } else {
-            store::share(tx, table).await?
+            store::share(tx, table).await?;
         }
         Ok(())
     }

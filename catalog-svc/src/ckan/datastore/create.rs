@@ -143,7 +143,9 @@ async fn of_resource(act: &mut Act, wanted: &Wanted, word: &str) -> Outcome {
 
 fn answer(act: &Act, wanted: &Wanted, id: &str, resource: Option<Value>, made: Made) -> Value {
     let mut answer = act.dict.clone();
-    OURS.iter().for_each(|name| drop(answer.remove(*name)));
+    for name in OURS {
+        answer.remove(name);
+    }
     answer.insert("resource_id".to_owned(), id.into());
     answer.insert("method".to_owned(), "insert".into());
     if let Some(resource) = resource {

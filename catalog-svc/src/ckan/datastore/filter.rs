@@ -214,8 +214,8 @@ mod tests {
         vec![field("a", "text"), field("n", "int"), field("$x", "int8")]
     }
 
-    fn told(given: Value) -> String {
-        match read(&fields(), Some(&given)) {
+    fn told(given: &Value) -> String {
+        match read(&fields(), Some(given)) {
             Err(Refusal::Validation(dict)) => dict.values().next().map(ToString::to_string).unwrap_or_default(),
             other => format!("{other:?}"),
         }
@@ -247,14 +247,14 @@ mod tests {
             (json!({"n": "x"}), r#"["Invalid query"]"#),
             (json!("{"), r#"["Cannot parse JSON"]"#),
         ] {
-            assert_eq!(told(given.clone()), wanted, "{given}");
+            assert_eq!(told(&given), wanted, "{given}");
         }
         let mut deep = json!({"n": 1});
         for _ in 0..12 {
             deep = json!({"$and": [deep]});
         }
-        assert_eq!(told(deep), r#"["Maximum nesting depth for filter operations reached"]"#);
+        assert_eq!(told(&deep), r#"["Maximum nesting depth for filter operations reached"]"#);
         let many: Vec<Value> = (0..101).map(|n| json!({"n": n})).collect();
-        assert_eq!(told(json!(many)), r#"["Maximum number of filter operations exceeded"]"#);
+        assert_eq!(told(&json!(many)), r#"["Maximum number of filter operations exceeded"]"#);
     }
 }

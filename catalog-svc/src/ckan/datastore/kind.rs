@@ -121,7 +121,7 @@ fn guessed_text(text: &str) -> &'static str {
         return "numeric";
     }
     let is_date = |form: &&str| NaiveDate::parse_from_str(text, form).is_ok() || NaiveDateTime::parse_from_str(text, form).is_ok();
-    if DATES.iter().any(|form| is_date(&form)) { "timestamp" } else { "text" }
+    if DATES.iter().any(is_date) { "timestamp" } else { "text" }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use madang_kit::ckan::hex;
 use serde_json::Value;
 
 use crate::store::tail::{Cells, Kept, Written};
@@ -20,7 +21,7 @@ pub(super) fn key_of(unique_key: &[String], cells: &Cells) -> Option<String> {
         return Some(text);
     }
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    Some(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(hex(digest.as_ref()))
 }
 
 /// Rows that are there, and what becomes of them.

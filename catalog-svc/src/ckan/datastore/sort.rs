@@ -47,24 +47,22 @@ fn one(fields: &[Field], ranks: &[String], part: &str) -> Outcome<Order> {
     if let Some(by) = by(part_text) {
         return Ok(Order { by, descending: false, nulls_first: false });
     }
-    let (name, rest) = match part_text.strip_prefix('"') {
-        Some(inner) => inner.split_once('"').ok_or_else(wrong)?,
-        None => {
-            // names may have blanks: what stands behind the name is words that are known
-            let known = fields.iter().map(|field| field.name.as_str()).chain(ranks.iter().map(String::as_str)).chain([ROW_ID]);
-            let longest =
-                known.filter(|name| part_text.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '))).max_by_key(|name| name.len());
-            let name = longest.ok_or_else(wrong)?;
-            part_text.split_at_checked(name.len()).ok_or_else(wrong)?
-        }
+    let (name, rest) = if let Some(inner) = part_text.strip_prefix('"') {
+        inner.split_once('"').ok_or_else(wrong)?
+    } else {
+        // names may have blanks: what stands behind the name is words that are known
+        let known = fields.iter().map(|field| field.name.as_str()).chain(ranks.iter().map(String::as_str)).chain([ROW_ID]);
+        let longest =
+            known.filter(|name| part_text.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '))).max_by_key(|name| name.len());
+        let name = longest.ok_or_else(wrong)?;
+        part_text.split_at_checked(name.len()).ok_or_else(wrong)?
     };
     let by = by(name).ok_or_else(wrong)?;
     let words: Vec<String> = rest.split_whitespace().map(str::to_lowercase).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let (descending, rest) = match words.as_slice() {
         ["desc", rest @ ..] => (true, rest),
-        ["asc", rest @ ..] => (false, rest),
-        rest => (false, rest),
+        ["asc", rest @ ..] | rest => (false, rest),
     };
     let nulls_first = match rest {
         [] => descending,

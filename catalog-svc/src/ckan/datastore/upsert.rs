@@ -38,7 +38,9 @@ pub(crate) async fn upsert(act: &mut Act) -> Outcome {
         match change.write(act, &table).await {
             Ok(Done::Rows(rows)) => {
                 let mut answer = act.dict.clone();
-                OURS.iter().for_each(|name| drop(answer.remove(*name)));
+                for name in OURS {
+                    answer.remove(name);
+                }
                 answer.insert("resource_id".to_owned(), table.resource.id.clone().into());
                 answer.insert("method".to_owned(), act.text("method").unwrap_or_else(|| "upsert".to_owned()).into());
                 if include {

@@ -1,5 +1,7 @@
 //! Resources as CKAN sees them: rows of their own, so that a change of one costs the same in a large dataset.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, Utc};
 use madang_kit::{Result, ckan::Dict, db::Source};
 use serde::Serialize;
@@ -180,7 +182,7 @@ pub(crate) async fn search(
     let mut conditions = String::new();
     for (number, Asked { field, .. }) in asked.iter().enumerate() {
         let column = column(field);
-        conditions.push_str(&format!(" AND lower({column}) LIKE ${} ESCAPE '\\'", number + 1));
+        let _ = write!(conditions, " AND lower({column}) LIKE ${} ESCAPE '\\'", number + 1); // a String takes everything
     }
     let from = format!(
         "FROM resource r JOIN dataset d ON d.id = r.dataset_id

@@ -247,7 +247,9 @@ impl Dump {
                 i64::try_from(rows.len()).unwrap_or(i64::MAX)
             }
             (Format::Xml, Value::Array(rows)) => {
-                rows.iter().for_each(|row| self.element(row, out));
+                for row in rows {
+                    self.element(row, out);
+                }
                 i64::try_from(rows.len()).unwrap_or(i64::MAX)
             }
             _ => 0,

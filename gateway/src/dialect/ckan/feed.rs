@@ -1,5 +1,7 @@
 //! Atom feeds of what changed last: all datasets, a tag's, a group's, an organization's, a query's (ckan.md 1.1).
 
+use std::fmt::Write as _; // a String takes everything
+
 use axum::{
     extract::{Path, Request, State},
     response::Response,
@@ -186,16 +188,16 @@ impl Feed {
         };
         let updated = results.iter().filter_map(|dataset| dataset["metadata_modified"].as_str()).max().unwrap_or("1970-01-01T00:00:00");
         let mut xml = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<feed xmlns=\"http://www.w3.org/2005/Atom\">");
-        xml.push_str(&format!("<title>{}</title>", escaped(&format!("{title}{}", self.title))));
+        let _ = write!(xml, "<title>{}</title>", escaped(&format!("{title}{}", self.title)));
         let subtitle = format!("Recently created or updated datasets on {title}{}", self.subtitle);
-        xml.push_str(&format!("<id>{}</id><updated>{updated}Z</updated>", escaped(&address(1))));
-        xml.push_str(&format!("<subtitle>{}</subtitle><author><name>{}</name></author>", escaped(&subtitle), escaped(title)));
-        xml.push_str(&format!("<link rel=\"alternate\" href=\"{}\"/>", escaped(&format!("{site}{}", self.page))));
+        let _ = write!(xml, "<id>{}</id><updated>{updated}Z</updated>", escaped(&address(1)));
+        let _ = write!(xml, "<subtitle>{}</subtitle><author><name>{}</name></author>", escaped(&subtitle), escaped(title));
+        let _ = write!(xml, "<link rel=\"alternate\" href=\"{}\"/>", escaped(&format!("{site}{}", self.page)));
         let mut links = vec![("self", page), ("first", 1), ("last", last)];
         links.extend((page > 1).then(|| ("previous", page - 1)));
         links.extend((page < last).then(|| ("next", page + 1)));
         for (rel, page) in links {
-            xml.push_str(&format!("<link rel=\"{rel}\" href=\"{}\"/>", escaped(&address(page))));
+            let _ = write!(xml, "<link rel=\"{rel}\" href=\"{}\"/>", escaped(&address(page)));
         }
         for dataset in results {
             xml.push_str(&entry(site, dataset));
@@ -211,12 +213,12 @@ fn entry(site: &str, dataset: &Value) -> String {
     let page = format!("{}/dataset/{}", escaped(site), text("name"));
     let title = if dataset["title"].is_null() { text("name") } else { text("title") };
     let mut xml = format!("<entry><title>{title}</title><id>{}/dataset/{}</id>", escaped(site), text("id"));
-    xml.push_str(&format!("<updated>{}Z</updated><published>{}Z</published>", text("metadata_modified"), text("metadata_created")));
-    xml.push_str(&format!("<link rel=\"alternate\" href=\"{page}\"/><summary>{}</summary>", text("notes")));
+    let _ = write!(xml, "<updated>{}Z</updated><published>{}Z</published>", text("metadata_modified"), text("metadata_created"));
+    let _ = write!(xml, "<link rel=\"alternate\" href=\"{page}\"/><summary>{}</summary>", text("notes"));
     let api = format!("{}/api/3/action/package_show?id={}", escaped(site), text("name"));
-    xml.push_str(&format!("<link rel=\"enclosure\" type=\"application/json\" href=\"{api}\"/>"));
+    let _ = write!(xml, "<link rel=\"enclosure\" type=\"application/json\" href=\"{api}\"/>");
     for tag in dataset["tags"].as_array().into_iter().flatten() {
-        xml.push_str(&format!("<category term=\"{}\"/>", escaped(tag["name"].as_str().unwrap_or_default())));
+        let _ = write!(xml, "<category term=\"{}\"/>", escaped(tag["name"].as_str().unwrap_or_default()));
     }
     xml.push_str("</entry>");
     xml

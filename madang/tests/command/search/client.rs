@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::hub::Hub;
 
 /// How long a hub may take until a search is answered: an index may have to be built.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 /// Datasets of one page.
 const PAGE: usize = 1_000;
 
@@ -18,23 +18,23 @@ const PAGE: usize = 1_000;
 pub(super) struct Client {
     http: String,
     token: String,
-    client: reqwest::Client,
+    requests: reqwest::Client,
     made: AtomicUsize,
 }
 
 impl Client {
-    pub(super) async fn of(hub: &Hub) -> Self {
+    pub(super) fn of(hub: &Hub) -> Self {
         Self::at(&hub.http, hub.credentials()["ckan_api_token"].as_str().expect("a token"))
     }
 
     pub(super) fn at(http: &str, token: &str) -> Self {
-        let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
-        Self { http: http.to_owned(), token: token.to_owned(), client, made: AtomicUsize::new(0) }
+        let requests = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        Self { http: http.to_owned(), token: token.to_owned(), requests, made: AtomicUsize::new(0) }
     }
 
     /// Calls an action; none if it failed or there was no answer.
     async fn call(&self, action: &str, dict: &Value) -> Option<Value> {
-        let request = self.client.post(format!("{}/api/3/action/{action}", self.http)).header("authorization", &self.token).json(dict);
+        let request = self.requests.post(format!("{}/api/3/action/{action}", self.http)).header("authorization", &self.token).json(dict);
         let answer = request.send().await.ok()?;
         let good = answer.status().is_success();
         let body: Value = answer.json().await.ok()?;
@@ -42,7 +42,7 @@ impl Client {
     }
 
     pub(super) async fn act(&self, action: &str, dict: Value) -> Value {
-        self.call(action, &dict).await.unwrap_or_else(|| panic!("{action} {dict} failed"))
+        self.call(action, &dict).await.expect("the action is done")
     }
 
     /// An organization, a group and datasets.
@@ -56,7 +56,7 @@ impl Client {
 
     /// Changes one dataset and what many of them show.
     pub(super) async fn change(&self, number: usize) {
-        self.act("package_patch", json!({"id": "first-0", "notes": format!("{number}"), "private": number % 2 == 0})).await;
+        self.act("package_patch", json!({"id": "first-0", "notes": format!("{number}"), "private": number.is_multiple_of(2)})).await;
         self.act("organization_patch", json!({"id": "org", "title": format!("{number}")})).await;
     }
 
@@ -126,7 +126,7 @@ impl Client {
 
 fn dataset(name: &str, number: usize) -> Value {
     json!({
-        "name": name, "title": format!("물 {number}"), "owner_org": "org", "private": number % 3 == 0, "groups": [{"name": "group"}],
+        "name": name, "title": format!("물 {number}"), "owner_org": "org", "private": number.is_multiple_of(3), "groups": [{"name": "group"}],
         "tags": [{"name": format!("tag {}", number % 5)}], "extras": [{"key": "number", "value": number.to_string()}],
         "resources": [{"url": "http://example.com/a.csv", "format": "CSV"}],
     })

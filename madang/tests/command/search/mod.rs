@@ -20,25 +20,28 @@ const DATASETS: usize = 30;
 /// Writers work for at most this long before a kill.
 const WORK: Duration = Duration::from_millis(1_500);
 
+/// What happens to an index.
+type Damage = fn(&Path);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_index_that_is_gone_or_damaged_comes_back() {
     let place = Place::new();
     let hub = place.up().await;
-    let client = Client::of(&hub).await;
+    let client = Client::of(&hub);
     client.prepare(DATASETS).await;
     client.same().await;
     hub.stop().await;
-    let damages: [(&str, fn(&Path)); 5] = [
+    let damages: [(&str, Damage); 5] = [
         ("nothing", |_| {}),
         ("the folder is gone", |root| fs::remove_dir_all(root).expect("a folder")),
         ("its name is gone", |root| fs::write(root.join("current"), "../..").expect("a file")),
-        ("bytes are turned", |root| each_file(root, |path| turn_a_byte(path))),
+        ("bytes are turned", |root| each_file(root, turn_a_byte)),
         ("files are empty", |root| each_file(root, |path| fs::write(path, "").expect("a file"))),
     ];
     for (about, damage) in damages {
         damage(&place.path("data").join("search"));
         let hub = place.up().await;
-        let client = Client::of(&hub).await;
+        let client = Client::of(&hub);
         assert!(client.same().await >= DATASETS, "{about}");
         client.change(about.len()).await;
         client.same().await;
@@ -65,7 +68,7 @@ async fn an_index_survives_kills_on_postgres() {
 async fn reindex_builds_anew() {
     let place = Place::new();
     let hub = place.up().await;
-    let client = Client::of(&hub).await;
+    let client = Client::of(&hub);
     client.prepare(3).await;
     let root = place.path("data").join("search");
     let before = fs::read_to_string(root.join("current")).expect("a name");
@@ -79,17 +82,17 @@ async fn reindex_builds_anew() {
     place.spawn("reindex", "data", &["reindex"], &[]).ended().await;
     assert!(!root.exists());
     let hub = place.up().await;
-    assert_eq!(Client::of(&hub).await.same().await, 3);
+    assert_eq!(Client::of(&hub).same().await, 3);
 }
 
 async fn kills(place: Place) {
     let dice = Dice::new("search");
     let hub = place.up().await;
-    Client::of(&hub).await.prepare(DATASETS).await;
+    Client::of(&hub).prepare(DATASETS).await;
     hub.stop().await;
     for _ in 0..number("SEARCH_KILLS", KILLS) {
         let mut hub = place.up().await;
-        let client = Client::of(&hub).await;
+        let client = Client::of(&hub);
         tokio::select! {
             () = client.work(0) => {},
             () = client.work(1) => {},
@@ -98,7 +101,7 @@ async fn kills(place: Place) {
         }
         hub.kill().await;
         let hub = place.up().await;
-        assert!(Client::of(&hub).await.same().await >= DATASETS);
+        assert!(Client::of(&hub).same().await >= DATASETS);
         hub.stop().await;
     }
 }

@@ -85,13 +85,13 @@ impl Stage {
             let owner = if dice.below(3) == 0 { &other["id"] } else { &organization["id"] };
             let tags: Vec<Value> =
                 dice.some(&WORDS).into_iter().filter(|tag| tag.chars().count() > 1).map(|tag| json!({"name": tag})).collect();
-            let dict = json!({
+            let package = json!({
                 "name": format!("d{number}-{story}"), "title": dice.some(&WORDS).join(" "), "notes": dice.some(&WORDS).join(" "),
                 "owner_org": owner, "tags": tags, "private": dice.below(2) == 0, "state": dice.one(&["active", "active", "draft"]),
                 "extras": [{"key": "story", "value": story}, {"key": "colour", "value": dice.one(&["red", "green", "blue"])}],
             });
             let maker = if dice.below(4) == 0 && owner == &organization["id"] { &anna } else { &sysadmin };
-            names.push(result(maker, "package_create", &dict).await["name"].as_str().expect("a name").to_owned());
+            names.push(result(maker, "package_create", &package).await["name"].as_str().expect("a name").to_owned());
         }
         let readers = vec![("nobody", hub.visitor()), ("bob", bob), ("anna", anna), ("sysadmin", sysadmin.clone())];
         Self { dice, story, names, sysadmin, readers }
