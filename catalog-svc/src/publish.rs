@@ -91,6 +91,7 @@ pub(crate) async fn record(catalog: &Catalog, tx: &mut Tx, changes: &[Change], r
 async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result<Decided> {
     let dataset = change.dataset.to_string();
     dataset::lock(tx, &dataset).await?;
+    tail::exclude(tx, change.table.as_str()).await?;
     let there = table::lock_of(tx, &dataset, change.table.as_str()).await?;
     check_age(change)?;
     let is_next = there.as_ref().is_none_or(|table| !table.open);
