@@ -15,7 +15,7 @@ use super::{Identity, store};
 
 const AT_ONCE: i64 = 200;
 const PUSH_EVERY: Duration = Duration::from_secs(1);
-const NOW: Duration = Duration::from_secs(2);
+const NOW: Duration = Duration::from_secs(10);
 
 /// Pushes changed users until the process drains.
 pub(crate) struct Relay {
