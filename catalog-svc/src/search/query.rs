@@ -57,7 +57,7 @@ impl Builder<'_> {
     /// A query in Lucene's language.
     pub(super) fn lucene(&self, text: &str) -> Built {
         if text.trim().is_empty() {
-            return Ok(Box::new(AllQuery));
+            return Ok(everything());
         }
         self.node(&syntax::parse(text)?)
     }
@@ -99,7 +99,7 @@ impl Builder<'_> {
 
     fn node(&self, node: &Node) -> Built {
         match node {
-            Node::All => Ok(Box::new(AllQuery)),
+            Node::All => Ok(everything()),
             Node::Boost(node, by) => Ok(boosted(self.node(node)?, *by)),
             Node::Leaf { field, what } => self.leaf(field.as_deref().unwrap_or(self.default), what),
             Node::Clauses(clauses) => {
@@ -120,7 +120,7 @@ impl Builder<'_> {
     fn leaf(&self, name: &str, what: &What) -> Built {
         let none = || Box::new(EmptyQuery) as Boxed;
         match what {
-            What::Present if name == self.default => Ok(Box::new(AllQuery)),
+            What::Present if name == self.default => Ok(everything()),
             What::Present => {
                 let name = if name == "type" { "dataset_type" } else { name };
                 Ok(Box::new(ConstScoreQuery::new(self.exactly(PRESENT, name)?, 1.0)))
@@ -311,13 +311,18 @@ fn words(field: Field, key: &str, asked: Asked, slop: u32) -> Option<Boxed> {
     })
 }
 
+/// Every document, each with the same score. The library leaves a bare `AllQuery` out of some segments' scores and not of others'.
+pub(super) fn everything() -> Boxed {
+    Box::new(ConstScoreQuery::new(Box::new(AllQuery), 1.0))
+}
+
 /// Clauses together: without a required one, `minimum` or else one of the optional ones must hold; without any of these, everything
 /// is found that is not prohibited.
 pub(super) fn combined(mut clauses: Vec<(Occur, Boxed)>, minimum: Option<usize>) -> Boxed {
     let has = |wanted| clauses.iter().any(|(occur, _)| *occur == wanted);
     let (must, should) = (has(Occur::Must), has(Occur::Should));
     if !must && !should {
-        clauses.push((Occur::Must, Box::new(AllQuery)));
+        clauses.push((Occur::Must, everything()));
     }
     let minimum = minimum.unwrap_or(usize::from(should && !must));
     Box::new(BooleanQuery::with_minimum_required_clauses(clauses, minimum))

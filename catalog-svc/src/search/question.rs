@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use madang_kit::{Error, Result};
 use tantivy::{
     DocAddress, Searcher, TantivyDocument,
-    query::{AllQuery, Occur, Query},
+    query::{Occur, Query},
     schema::Value as _,
 };
 
@@ -18,7 +18,7 @@ use super::{
     fields::{DICT, Fields},
     follow::blocking,
     moment,
-    query::{Builder, Failure, combined},
+    query::{Builder, Failure, combined, everything},
     seen::Standing,
 };
 
@@ -141,7 +141,7 @@ fn answer(fields: &Fields, searcher: &Searcher, question: &Question) -> std::res
 fn query(fields: &Fields, question: &Question) -> std::result::Result<Box<dyn Query>, Failure> {
     let builder = |default| Builder { fields, now: question.now, default };
     let asked = match &question.text {
-        Text::All => Box::new(AllQuery),
+        Text::All => everything(),
         Text::Lucene { text, default } => builder(default.as_str()).lucene(text)?,
         Text::Words { text, fields, tie, minimum } => {
             let or = |given: &str, own: &str| if given.is_empty() { own.to_owned() } else { given.to_owned() };
