@@ -59,13 +59,21 @@ class Hub:
         return seconds
 
     def sign_in(self):
-        credentials = json.loads((self.home / "data/credentials.json").read_text())
+        credentials = self.credentials()
         self.session = requests.Session()
         self.session.trust_env = False
         login = {"username": credentials["username"], "password": credentials["password"]}
         token = self.call("POST", "/auth/login", json=login)["access_token"]
         self.session.headers["Authorization"] = f"Bearer {token}"
         return self
+
+    def credentials(self):
+        """One credential of every kind, for the first administrator."""
+        return json.loads((self.home / "data/credentials.json").read_text())
+
+    def ckan(self):
+        """The administrator as a caller of CKAN's actions."""
+        return Ckan(self.base, self.credentials()["ckan_api_token"])
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
@@ -106,6 +114,24 @@ class Hub:
         return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
 
+class Ckan:
+    """A caller of CKAN's actions; another process makes its own from the address and the token."""
+
+    def __init__(self, base, token):
+        self.base, self.token = base, token
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.headers["Authorization"] = token
+
+    def raw(self, action, **parameters):
+        answer = self.session.post(f"{self.base}/api/3/action/{action}", json=parameters)
+        assert answer.status_code == 200, (action, answer.status_code, answer.text[:500])
+        return answer
+
+    def act(self, action, **parameters):
+        return self.raw(action, **parameters).json()["result"]
+
+
 class Memory:
     """Bytes of a process: resident now, its anonymous part, and the most that was ever resident since `reset_peak`."""
 
@@ -127,6 +153,11 @@ def seconds_of(work):
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def milliseconds(call, times):
+    """What each of many calls takes."""
+    return [seconds_of(lambda: call(number)) * 1e3 for number in range(times)]
 
 
 def pairs(ours, theirs, rounds=ROUNDS):

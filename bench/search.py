@@ -4,15 +4,12 @@ The bars are the issue's: rows=1000 with four facets in 100 ms, rows=20 in 5 ms 
 write found by its writer within 50 ms while 200 are written a second. Times are those of a client: from the call to the last byte.
 """
 
-import json
 import multiprocessing
 import os
 import random
 import statistics
 import sys
 import time
-
-import requests
 
 import harness
 
@@ -28,22 +25,6 @@ WORDS = (
 ).split()
 FORMATS = ["CSV", "JSON", "XLSX", "SHP", "XML", "API"]
 FACETS = ["organization", "tags", "res_format", "license_id"]
-
-
-class Client:
-    def __init__(self, base, token):
-        self.session = requests.Session()
-        self.session.trust_env = False
-        self.session.headers["Authorization"] = token
-        self.base = base
-
-    def raw(self, action, **dict):
-        answer = self.session.post(f"{self.base}/api/3/action/{action}", json=dict)
-        assert answer.status_code == 200, (action, answer.status_code, answer.text[:500])
-        return answer
-
-    def act(self, action, **dict):
-        return self.raw(action, **dict).json()["result"]
 
 
 def dataset(number):
@@ -62,7 +43,7 @@ def dataset(number):
 
 def make(arguments):
     base, token, first, count = arguments
-    client = Client(base, token)
+    client = harness.Ckan(base, token)
     for number in range(first, first + count):
         client.act("package_create", **dataset(number))
 
@@ -70,21 +51,12 @@ def make(arguments):
 def write(arguments):
     """Changes datasets at an even pace until the time is over; gives how many."""
     base, token, writer, until = arguments
-    client, done, began = Client(base, token), 0, time.time()
+    client, done, began = harness.Ckan(base, token), 0, time.time()
     while time.time() < until:
         client.act("package_patch", id=f"d-{(writer + done * WRITERS) % DATASETS}", version=str(done))
         done += 1
         time.sleep(max(0, began + done * WRITERS / WRITES_A_SECOND - time.time()))
     return done / (time.time() - began)
-
-
-def milliseconds(call, times):
-    taken = []
-    for number in range(times):
-        began = time.perf_counter()
-        call(number)
-        taken.append((time.perf_counter() - began) * 1e3)
-    return taken
 
 
 def query(number):
@@ -93,12 +65,12 @@ def query(number):
     return dice.choice([one, f"{one} {other}", f"title:{one}", f"tags:{one}", f"{one[:2]}", f"notes:{one} OR title:{other}", "*:*"])
 
 
-def found_after_write(hub, client, token):
+def found_after_write(client):
     """How long a search takes to find what was written just before it, while others write."""
     seconds = 20
     with multiprocessing.Pool(WRITERS) as pool:
         until = time.time() + seconds
-        writing = pool.map_async(write, [(hub.base, token, writer, until) for writer in range(WRITERS)])
+        writing = pool.map_async(write, [(client.base, client.token, writer, until) for writer in range(WRITERS)])
         time.sleep(2)
         taken = []
         for number in range(LOOKS):
@@ -118,15 +90,14 @@ def bar(value, limit):
 
 
 with harness.Hub() as hub:
-    token = json.loads((hub.home / "data/credentials.json").read_text())["ckan_api_token"]
-    client = Client(hub.base, token)
+    client = hub.ckan()
     for number in range(50):
         client.act("organization_create", name=f"org-{number}", title=f"기관 {number}")
     share = DATASETS // CLIENTS
     harness.progress(f"{share * CLIENTS} datasets of {RESOURCES} resources, {CLIENTS} clients")
     began = time.perf_counter()
     with multiprocessing.Pool(CLIENTS) as pool:
-        pool.map(make, [(hub.base, token, number * share, share) for number in range(CLIENTS)])
+        pool.map(make, [(hub.base, client.token, number * share, share) for number in range(CLIENTS)])
     made = share * CLIENTS / (time.perf_counter() - began)
     assert client.act("package_search", rows=0)["count"] == share * CLIENTS
     began = time.perf_counter()
@@ -135,14 +106,14 @@ with harness.Hub() as hub:
     rebuilding = time.perf_counter() - began
 
     harness.progress("searches")
-    warm = milliseconds(lambda number: client.raw("package_search", q=query(number), rows=20), 50)
-    large = milliseconds(lambda number: client.raw("package_search", rows=1000, **{"facet.field": FACETS}), LARGE)
-    words = milliseconds(lambda number: client.raw("package_search", q=query(number), rows=1000, **{"facet.field": FACETS}), LARGE)
-    small = milliseconds(lambda number: client.raw("package_search", q=query(number), rows=20), SMALL)
-    first = statistics.median(milliseconds(lambda _: client.raw("package_search", q="교통 OR water", rows=20, defType="lucene"), SMALL // 4))
-    deep = statistics.median(milliseconds(lambda _: client.raw("package_search", q="교통 OR water", rows=20, start=99 * 20, defType="lucene"), SMALL // 4))
+    warm = harness.milliseconds(lambda number: client.raw("package_search", q=query(number), rows=20), 50)
+    large = harness.milliseconds(lambda number: client.raw("package_search", rows=1000, **{"facet.field": FACETS}), LARGE)
+    words = harness.milliseconds(lambda number: client.raw("package_search", q=query(number), rows=1000, **{"facet.field": FACETS}), LARGE)
+    small = harness.milliseconds(lambda number: client.raw("package_search", q=query(number), rows=20), SMALL)
+    first = statistics.median(harness.milliseconds(lambda _: client.raw("package_search", q="교통 OR water", rows=20, defType="lucene"), SMALL // 4))
+    deep = statistics.median(harness.milliseconds(lambda _: client.raw("package_search", q="교통 OR water", rows=20, start=99 * 20, defType="lucene"), SMALL // 4))
     harness.progress(f"a writer who searches, while {WRITES_A_SECOND} are written a second")
-    visible, rate = found_after_write(hub, client, token)
+    visible, rate = found_after_write(client)
     size = sum(file.stat().st_size for file in (hub.home / "data/search").rglob("*") if file.is_file())
 
 p50, p95, p99 = (harness.percentile(visible, part) for part in (0.5, 0.95, 0.99))
