@@ -6,6 +6,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "madang/catalog/v1/action.proto",
         "madang/catalog/v1/catalog.proto",
         "madang/common/v1/failure.proto",
+        "madang/pipeline/v1/flow.proto",
         "madang/pipeline/v1/job.proto",
         "madang/pipeline/v1/node.proto",
         "madang/pipeline/v1/pipeline.proto",
