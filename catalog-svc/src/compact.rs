@@ -131,6 +131,7 @@ async fn decide(catalog: &Catalog, grown: &Grown, base: &Snapshot, rewrite: &Rew
         leaving: rewrite.leaving.clone(),
         parameters: BTreeMap::new(),
         resource_name: String::new(),
+        unique_key: Vec::new(),
     };
     let mut tx = catalog.db.begin().await?;
     publish::record(catalog, &mut tx, std::slice::from_ref(&change), None).await?;

@@ -1,5 +1,7 @@
 //! Datasets (CKAN: packages).
 
+use std::collections::HashMap;
+
 use madang_kit::{
     Clock, Context, Error, Id, Result, Tx,
     audit::{self, Record},
@@ -9,7 +11,7 @@ use madang_kit::{
     time,
 };
 use madang_proto::catalog::v1::{
-    CreateDatasetRequest, Dataset, DatasetKind, DeleteRequest, DeleteResponse, GetRequest, ListDatasetsResponse, ListRequest,
+    CreateDatasetRequest, Dataset, DatasetKind, DatasetTable, DeleteRequest, DeleteResponse, GetRequest, ListDatasetsResponse, ListRequest,
     UpdateDatasetRequest,
 };
 use prost::Message;
@@ -20,7 +22,7 @@ use crate::{
     permission::{Action, demand, demand_as, reader},
     publish,
     store::{
-        dataset as store,
+        dataset as store, table,
         thing::{self as names, Names, Reader, set_names},
     },
     thing,
@@ -165,7 +167,7 @@ async fn update_once(catalog: &Catalog, context: &Context, request: UpdateDatase
             if let Some(wider) = &wider {
                 publish::roll_forward(catalog, &wider.change.table).await?;
             }
-            Ok(answer)
+            Ok(Dataset { tables: old.tables, ..answer })
         }
         Err(error) => {
             if let (true, Some(wider)) = (error.is_refusal(), &wider) {
@@ -226,15 +228,20 @@ pub(crate) async fn keep_changed(source: &mut Source, clock: &Clock, id: &str) -
     names::keep_version(tx, &answer.id, answer.revision, clock.now(), answer.encode_to_vec()).await
 }
 
-/// Rows with their names, in two statements whatever their number.
+/// Rows with their names and tables, in three statements whatever their number.
 async fn wires(catalog: &Catalog, rows: Vec<store::Dataset>) -> Result<Vec<Dataset>> {
     let mut source = Source::from(&catalog.db);
     let ids: Vec<_> = rows.iter().map(|row| row.id.clone()).collect();
     let mut groups = names::names_of(&mut source, Names::Groups, ids.clone()).await?;
-    let mut tags = names::names_of(&mut source, Names::Tags, ids).await?;
+    let mut tags = names::names_of(&mut source, Names::Tags, ids.clone()).await?;
+    let mut tables: HashMap<String, Vec<DatasetTable>> = HashMap::new();
+    for (dataset, resource_id, name) in table::of_datasets(&mut source, ids).await? {
+        tables.entry(dataset).or_default().push(DatasetTable { resource_id, name: name.filter(|name| !name.is_empty()) });
+    }
     let mut named = |row: store::Dataset| {
         let (groups, tags) = (groups.remove(&row.id).unwrap_or_default(), tags.remove(&row.id).unwrap_or_default());
-        wire(row, groups, tags)
+        let tables = tables.remove(&row.id).unwrap_or_default();
+        Ok(Dataset { tables, ..wire(row, groups, tags)? })
     };
     rows.into_iter().map(&mut named).collect()
 }
@@ -256,5 +263,6 @@ fn wire(row: store::Dataset, groups: Vec<String>, tags: Vec<String>) -> Result<D
         tags,
         updated_at: Some(time::wire(row.modified_at)),
         revision: row.revision,
+        tables: Vec::new(),
     })
 }

@@ -10,10 +10,11 @@ use madang_lake::{Filter, Limits, Rewrite, Snapshot, TableId, WriteMode};
 use madang_proto::catalog::v1::{DeleteRowsRequest, DeleteRowsResponse};
 
 use crate::{
-    Catalog, dataset,
+    Catalog,
+    addressed::Addressed,
     error::{in_query, lake_error},
     publish,
-    store::{dataset::Dataset, publish::Change, table as store},
+    store::{dataset::Dataset, publish::Change},
     table::{nothing, read_filters},
     tail,
     upload::discard,
@@ -29,11 +30,10 @@ pub(crate) async fn delete(catalog: &Catalog, context: &Context, request: Delete
     if request.filters.is_empty() {
         return Err(Error::invalid("filter", "missing", "at least one filter says which rows are deleted"));
     }
-    let dataset = dataset::writable(catalog, context, check::id("dataset_id", &request.dataset_id)?).await?;
-    dataset.demand_table()?;
+    let from = Addressed::writable(catalog, context, check::id("dataset_id", &request.dataset_id)?).await?;
     let filters = read_filters(&request.filters)?;
     for _ in 0..ATTEMPTS {
-        match delete_once(catalog, context, &dataset, &filters).await {
+        match delete_once(catalog, context, &from, &filters).await {
             Err(error) if error.code == Code::Conflict => tracing::debug!("the table changed during a delete; starting again"),
             other => return other,
         }
@@ -41,9 +41,9 @@ pub(crate) async fn delete(catalog: &Catalog, context: &Context, request: Delete
     Err(Error::new(Code::Conflict, "the table is being changed by others; try again"))
 }
 
-async fn delete_once(catalog: &Catalog, context: &Context, dataset: &Dataset, filters: &[Filter]) -> Result<DeleteRowsResponse> {
-    let Some(table) = store::primary(&catalog.db, &dataset.id).await? else {
-        let nothing = nothing(dataset)?;
+async fn delete_once(catalog: &Catalog, context: &Context, from: &Addressed, filters: &[Filter]) -> Result<DeleteRowsResponse> {
+    let Some(table) = from.table(catalog).await? else {
+        let nothing = nothing(from)?;
         catalog.lake.delete(&nothing, filters, &LIMITS).await.map_err(in_query)?; // conditions at fault are told all the same
         return Ok(DeleteRowsResponse { rows: 0 });
     };
@@ -53,7 +53,7 @@ async fn delete_once(catalog: &Catalog, context: &Context, dataset: &Dataset, fi
     let rewrite = catalog.lake.delete(&base, filters, &LIMITS).await.map_err(in_query)?;
     let answer = DeleteRowsResponse { rows: rewrite.rows };
     let staged = rewrite.staged.clone();
-    match decide(catalog, context, &change(dataset, &base, rewrite, filters)?, &answer).await {
+    match decide(catalog, context, &change(&from.dataset, &base, rewrite, filters)?, &answer).await {
         Ok(None) if answer.rows == 0 => Ok(answer),
         Ok(None) => {
             publish::roll_forward_later(catalog, &id).await;
@@ -85,6 +85,7 @@ fn change(dataset: &Dataset, base: &Snapshot, rewrite: Rewrite, filters: &[Filte
         leaving: rewrite.leaving,
         parameters: BTreeMap::from([("columns".to_owned(), columns.join(","))]),
         resource_name: String::new(),
+        unique_key: Vec::new(),
     })
 }
 

@@ -5,11 +5,12 @@ use madang_proto::catalog::v1::{FindTableRequest, FindTableResponse, TableSchema
 
 use crate::{
     Catalog,
+    addressed::Addressed,
     permission::reader,
-    store::{dataset, organization, schema_version, table},
+    store::{dataset, organization, schema_version, thing::Reader},
 };
 
-/// Finds a dataset and every schema that its table has had.
+/// Finds a table and every schema that it has had.
 ///
 /// # Errors
 /// [`madang_kit::Code::NotFound`] names the word that nothing answers to, [`madang_kit::Code::Invalid`] one that several do.
@@ -18,15 +19,26 @@ pub(crate) async fn find(catalog: &Catalog, context: &Context, request: FindTabl
     let FindTableRequest { database, table: word } = request;
     let organizations = organization::named(&catalog.db, &reader, &database, &id_text("col", &database)).await?;
     let organization = only("database", &database, organizations)?;
-    let datasets = dataset::named(&catalog.db, &reader, &organization.id, &word, &id_text("ds", &word)).await?;
-    let found = only("table", &word, datasets)?;
-    found.demand_table()?;
-    let schemas = match table::primary(&catalog.db, &found.id).await? {
+    let id = id_text("ds", &word);
+    let datasets = dataset::named(&catalog.db, &reader, &organization.id, &word, &id).await?;
+    let found = match further(catalog, &reader, &organization.id, &id).await? {
+        Some(further) if datasets.is_empty() => further,
+        _ => only("table", &word, datasets)?.into(),
+    };
+    found.dataset.demand_table()?;
+    let schemas = match found.table(catalog).await? {
         Some(table) => schema_version::all(&catalog.db, &table.id).await?,
         None => Vec::new(),
     };
     let schema = |(number, schema): (i64, madang_lake::Schema)| TableSchema { number, columns: (&schema).into() };
-    Ok(FindTableResponse { dataset_id: found.id, schemas: schemas.into_iter().map(schema).collect() })
+    Ok(FindTableResponse { dataset_id: found.id(), schemas: schemas.into_iter().map(schema).collect() })
+}
+
+/// A dataset's further table, by its resource's id.
+async fn further(catalog: &Catalog, reader: &Reader, organization: &str, word: &str) -> Result<Option<Addressed>> {
+    let Ok(id) = word.parse::<Id>() else { return Ok(None) };
+    let found = Addressed::find(catalog, reader, id).await?;
+    Ok(found.filter(|found| found.dataset.organization_id.as_deref() == Some(organization)))
 }
 
 /// A thing's id, if a word is one in any of its spellings.

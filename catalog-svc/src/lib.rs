@@ -5,6 +5,7 @@
 //! journal through which every table version comes to be. [`mod@file`] keeps uploads, [`loader`] makes tables of them. [`search`] keeps an index
 //! beside the database. [`compact`] and [`vacuum`] keep tables small behind everybody's back.
 
+mod addressed;
 mod ckan;
 mod column;
 mod compact;
@@ -31,6 +32,7 @@ mod store;
 mod table;
 mod tail;
 mod thing;
+mod unique;
 mod upload;
 mod user;
 mod vacuum;

@@ -94,6 +94,9 @@ async fn decide_table(catalog: &Catalog, tx: &mut Tx, change: &Change) -> Result
     tail::exclude(tx, change.table.as_str()).await?;
     let there = table::lock_of(tx, &dataset, change.table.as_str()).await?;
     check_age(change)?;
+    if let Some(table) = &there {
+        check_key(change, table)?;
+    }
     let is_next = there.as_ref().is_none_or(|table| !table.open);
     let (number, is_new_schema) = match (there, &change.made_for) {
         (Some(table), Some(schema)) if !table.dropped => {
@@ -146,6 +149,19 @@ async fn add_resource(catalog: &Catalog, tx: &mut Tx, change: &Change, dataset: 
         created_at: catalog.clock.now(),
     };
     dataset::insert_resource(tx, &resource).await
+}
+
+/// Rows that a face brings must have been looked through for the table's unique key. What upkeep and the DataStore itself write has
+/// none that is new.
+fn check_key(change: &Change, table: &table::Table) -> Result<()> {
+    let brings = match change.mode {
+        WriteMode::Append | WriteMode::Overwrite | WriteMode::Merge => !change.files.is_empty() && !is_fold(change),
+        WriteMode::Delete | WriteMode::Compact | WriteMode::Widen => false,
+    };
+    if brings && !table.unique_key.is_empty() && table.unique_key != change.unique_key {
+        return Err(Error::new(Code::Conflict, UNCHECKED));
+    }
+    Ok(())
 }
 
 /// What was made from a version's rows does not know those of the tail. An append stands them; an overwrite that was made from nothing
@@ -211,6 +227,7 @@ fn check_columns(change: &Change, there: &Schema) -> Result<()> {
     }
 }
 
+const UNCHECKED: &str = "the table got a unique key meanwhile";
 const MOVED: &str = "the table was changed by somebody else meanwhile";
 
 fn moved() -> Error {
@@ -220,6 +237,11 @@ fn moved() -> Error {
 /// Whether a publish was refused for what others did; made from what is there now, it may succeed.
 pub(crate) fn is_moved(error: &Error) -> bool {
     error.code == Code::Conflict && error.message == MOVED
+}
+
+/// Whether a publish was refused because the table has a unique key that the rows were not looked through for.
+pub(crate) fn is_unchecked(error: &Error) -> bool {
+    error.code == Code::Conflict && error.message == UNCHECKED
 }
 
 /// Applies a change that was decided just now, if it is its table's next and nobody comes in between; gives its version. Otherwise it

@@ -20,17 +20,18 @@ use madang_proto::catalog::v1::{
 };
 
 use crate::{
-    Catalog, dataset,
+    Catalog,
+    addressed::Addressed,
     error::{in_query, lake_error},
     merge,
     permission::reader,
     publish,
     store::{
-        dataset::{self as datasets, Dataset},
+        dataset as datasets,
         publish::{self as journal, Change, RunStep},
         table as store,
     },
-    tail, vacuum,
+    tail, unique, vacuum,
 };
 
 /// Rows in one page.
@@ -51,20 +52,19 @@ pub(crate) struct Reading {
     pub(crate) rows: BoxStream<'static, Result<Bytes>>,
 }
 
-/// Reads rows of a dataset's primary table.
+/// Reads rows of a table.
 pub(crate) async fn read(catalog: &Catalog, context: &Context, request: ReadTableRequest) -> Result<Reading> {
     if request.limit.is_some_and(|limit| limit > MAX_PAGE_ROWS) {
         return Err(Error::invalid("limit", "range", format!("a page has at most {MAX_PAGE_ROWS} rows")));
     }
     let options = read_options(&request)?;
-    let dataset = dataset::readable(catalog, context, check::id("dataset_id", &request.dataset_id)?).await?;
-    dataset.demand_table()?;
-    let resolved = resolve(catalog, &dataset.id, request.version).await?;
+    let addressed = Addressed::readable(catalog, context, check::id("dataset_id", &request.dataset_id)?).await?;
+    let resolved = resolve(catalog, &addressed, request.version).await?;
     let version = resolved.as_ref().map(|snapshot| snapshot.version);
     let snapshot = match (resolved, request.version) {
         (Some(snapshot), _) => snapshot,
         (None, Some(version)) => return Err(Error::new(Code::NotFound, format!("version {version} does not exist"))),
-        (None, None) => nothing(&dataset)?,
+        (None, None) => nothing(&addressed)?,
     };
     demand_columns(&snapshot.schema, &options)?;
     let total_rows = catalog.lake.count(&snapshot, &options.filters, &QUERY_LIMITS).await.map_err(in_query)?;
@@ -97,14 +97,14 @@ fn demand_columns(schema: &Schema, options: &ReadOptions) -> Result<()> {
 }
 
 /// A table before its first upload: the declared columns, so that questions about others are refused as they will be.
-pub(crate) fn nothing(dataset: &Dataset) -> Result<Snapshot> {
-    let schema = dataset.declared()?.unwrap_or_default();
-    Ok(Snapshot::new(dataset.id.parse().map_err(lake_error)?, 0, schema, Vec::new()))
+pub(crate) fn nothing(addressed: &Addressed) -> Result<Snapshot> {
+    let schema = addressed.declared()?.unwrap_or_default();
+    Ok(Snapshot::new(addressed.dataset.id.parse().map_err(lake_error)?, 0, schema, Vec::new()))
 }
 
 /// The same for a statement, which needs columns to ask for.
-fn nothing_named(dataset: &Dataset, name: &str) -> Result<Snapshot> {
-    let snapshot = nothing(dataset)?;
+fn nothing_named(addressed: &Addressed, name: &str) -> Result<Snapshot> {
+    let snapshot = nothing(addressed)?;
     if snapshot.schema.columns.is_empty() {
         let why = format!("the dataset '{name}' has no columns yet: upload a file into it, or give it a schema");
         return Err(Error::new(Code::Conflict, why));
@@ -135,18 +135,13 @@ pub(crate) fn read_filters(filters: &[TableFilter]) -> Result<Vec<Filter>> {
 
 /// Runs one read-only SELECT over the tables that the caller may read.
 pub(crate) async fn query(catalog: &Catalog, context: &Context, request: QueryTableRequest) -> Result<Reading> {
-    let dataset = dataset::readable(catalog, context, check::id("dataset_id", &request.dataset_id)?).await?;
-    dataset.demand_table()?;
+    let own = Addressed::readable(catalog, context, check::id("dataset_id", &request.dataset_id)?).await?;
     let named = catalog.lake.tables_in(&request.sql).map_err(in_query)?;
     let mut tables = HashMap::new();
     for name in named {
-        let found = if name.eq_ignore_ascii_case("table") {
-            Some(dataset.clone())
-        } else {
-            named_dataset(catalog, context, &dataset, &name).await?
-        };
+        let found = if name.eq_ignore_ascii_case("table") { Some(own.clone()) } else { named_table(catalog, context, &own, &name).await? };
         let Some(found) = found else { continue }; // the engine refuses the name
-        let snapshot = resolve(catalog, &found.id, None).await?;
+        let snapshot = resolve(catalog, &found, None).await?;
         tables.insert(name.clone(), snapshot.map_or_else(|| nothing_named(&found, &name), Ok)?);
     }
     let limits = Limits { rows: request.max_rows.unwrap_or(u64::MAX), ..QUERY_LIMITS };
@@ -155,32 +150,31 @@ pub(crate) async fn query(catalog: &Catalog, context: &Context, request: QueryTa
     Ok(Reading { header: ReadTableHeader { columns, total_rows: 0, version: None }, rows: encode(rows)?.boxed() })
 }
 
-/// The dataset that a statement means by a name: its own by title, any by D.Hub id, another by title if only one that the caller
-/// sees has it.
-async fn named_dataset(catalog: &Catalog, context: &Context, own: &Dataset, name: &str) -> Result<Option<Dataset>> {
-    if own.title == name {
+/// The table that a statement means by a name: that of its own dataset by title, any by D.Hub id, another dataset's by title if only
+/// one that the caller sees has it.
+async fn named_table(catalog: &Catalog, context: &Context, own: &Addressed, name: &str) -> Result<Option<Addressed>> {
+    if own.dataset.title == name {
         return Ok(Some(own.clone()));
     }
     let reader = reader(&catalog.db, &context.principal).await?;
     if let Ok(id) = Id::parse_prefixed("ds", name) {
-        return datasets::find_visible(&catalog.db, &reader, id).await;
+        return Addressed::find(catalog, &reader, id).await;
     }
     let mut found = datasets::with_title(&catalog.db, &reader, name).await?;
     if found.len() > 1 {
         return Err(Error::invalid("query", "ambiguous", format!("several datasets are named '{name}'; use the id")));
     }
-    Ok(found.pop())
+    Ok(found.pop().map(Addressed::from))
 }
 
-/// The versions of a dataset's primary table, newest first.
+/// The versions of a table, newest first.
 pub(crate) async fn versions(catalog: &Catalog, context: &Context, request: ListTableVersionsRequest) -> Result<ListTableVersionsResponse> {
-    let dataset = dataset::readable(catalog, context, check::id("dataset_id", &request.dataset_id)?).await?;
-    dataset.demand_table()?;
+    let addressed = Addressed::readable(catalog, context, check::id("dataset_id", &request.dataset_id)?).await?;
     let limit = if request.limit == 0 { DEFAULT_VERSIONS } else { request.limit };
     if limit > MAX_VERSIONS {
         return Err(Error::invalid("limit", "range", format!("limit must be 1 to {MAX_VERSIONS}")));
     }
-    let Some(table) = store::primary(&catalog.db, &dataset.id).await? else { return Ok(ListTableVersionsResponse::default()) };
+    let Some(table) = addressed.table(catalog).await? else { return Ok(ListTableVersionsResponse::default()) };
     let Some(snapshot) = tail::settled_if_any(catalog, &table).await? else { return Ok(ListTableVersionsResponse::default()) };
     let history = catalog.lake.history(&snapshot.table, request.before, limit as usize).await.map_err(lake_error)?;
     let version = |info: VersionInfo| TableVersion {
@@ -193,10 +187,10 @@ pub(crate) async fn versions(catalog: &Catalog, context: &Context, request: List
     Ok(ListTableVersionsResponse { versions: history.into_iter().map(version).collect() })
 }
 
-/// A version of a dataset's primary table, by default the newest with everything that was decided and the rows that are not in files yet
+/// A version of a table, by default the newest with everything that was decided and the rows that are not in files yet
 /// ([`tail::view`], which CKAN's DataStore reads through too).
-async fn resolve(catalog: &Catalog, dataset: &str, version: Option<i64>) -> Result<Option<Snapshot>> {
-    let Some(table) = store::primary(&catalog.db, dataset).await? else { return Ok(None) };
+async fn resolve(catalog: &Catalog, addressed: &Addressed, version: Option<i64>) -> Result<Option<Snapshot>> {
+    let Some(table) = addressed.table(catalog).await? else { return Ok(None) };
     match version {
         Some(version) => {
             let id: TableId = table.id.parse().map_err(lake_error)?;
@@ -230,14 +224,13 @@ fn encode(rows: RowStream) -> Result<impl futures::Stream<Item = Result<Bytes>> 
 /// Resolves a version to its files, for an engine that works on the principal's behalf.
 pub(crate) async fn open(catalog: &Catalog, context: &Context, request: OpenTableRequest) -> Result<OpenTableResponse> {
     let id = check::id("dataset_id", &request.dataset_id)?;
-    let dataset = match request.access() {
-        TableAccess::Read => dataset::readable(catalog, context, id).await?,
-        TableAccess::Write => dataset::writable(catalog, context, id).await?,
+    let addressed = match request.access() {
+        TableAccess::Read => Addressed::readable(catalog, context, id).await?,
+        TableAccess::Write => Addressed::writable(catalog, context, id).await?,
         TableAccess::Unspecified => return Err(Error::invalid("access", "missing", "access is missing")),
     };
-    dataset.demand_table()?;
-    let Some(table) = store::primary(&catalog.db, &dataset.id).await? else {
-        return Ok(OpenTableResponse { table_id: Id::generate().to_string(), ..OpenTableResponse::default() });
+    let Some(table) = addressed.table(catalog).await? else {
+        return Ok(OpenTableResponse { table_id: addressed.new_id().to_string(), ..OpenTableResponse::default() });
     };
     let id: TableId = table.id.parse().map_err(lake_error)?;
     let Some(snapshot) = tail::settled_if_any(catalog, &table).await? else {
@@ -268,7 +261,15 @@ pub(crate) async fn commit(catalog: &Catalog, context: &Context, request: Commit
     for change in request.changes {
         changes.push(read_change(catalog, context, change).await?);
     }
-    let decided = decide(catalog, context, &run, &changes).await?;
+    let decided = match decide(catalog, context, &run, &changes).await {
+        Err(error) if publish::is_unchecked(&error) => {
+            for change in &mut changes {
+                unique::check(catalog, change).await?;
+            }
+            decide(catalog, context, &run, &changes).await?
+        }
+        decided => decided?,
+    };
     let mut versions = Vec::with_capacity(changes.len());
     for change in &changes {
         versions.push(publish::apply_next(catalog, change, &decided).await);
@@ -337,11 +338,11 @@ async fn read_change(catalog: &Catalog, context: &Context, change: TableChange) 
         return Err(Error::invalid("leaving", "mode", "only a merge takes single files out"));
     }
     let id = check::id("dataset_id", &change.dataset_id)?;
-    let dataset = dataset::writable(catalog, context, id).await?;
+    let dataset = Addressed::writable(catalog, context, id).await?.dataset;
     let made_for: Schema = change.made_for.try_into().map_err(lake_error)?;
     Ok(Change {
         table: change.table_id.parse().map_err(lake_error)?,
-        dataset: id,
+        dataset: check::id("dataset_id", &dataset.id)?,
         mode,
         made_for: (!made_for.columns.is_empty()).then_some(made_for),
         made_from: change.base_version,
@@ -350,5 +351,6 @@ async fn read_change(catalog: &Catalog, context: &Context, change: TableChange) 
         leaving: change.leaving,
         parameters: merge::told(&change.keys),
         resource_name: dataset.title,
+        unique_key: Vec::new(),
     })
 }

@@ -16,11 +16,13 @@ use madang_proto::catalog::v1::{
 use tonic::Streaming;
 
 use crate::{
-    Catalog, dataset,
+    Catalog,
+    addressed::Addressed,
     error::lake_error,
     merge, publish,
     receive::{Received, ReceivedFile, receive},
-    store::{dataset::Dataset, publish::Change, table as store},
+    store::{publish::Change, table as store},
+    unique,
 };
 
 /// How often staging starts again because the table changed meanwhile. A merge can't stand any change, so it tries more often.
@@ -29,7 +31,7 @@ const MERGE_ATTEMPTS: usize = 10;
 
 /// An upload that is ready to be ingested.
 struct Upload {
-    dataset: Dataset,
+    to: Addressed,
     mode: WriteMode,
     /// With [`WriteMode::Merge`].
     keys: Vec<String>,
@@ -53,14 +55,16 @@ pub(crate) async fn upload(catalog: &Catalog, context: &Context, mut parts: Stre
     let Some(Part::Start(start)) = parts.message().await?.and_then(|message| message.part) else {
         return Err(Error::invalid("start", "missing", "an upload begins with its dataset"));
     };
-    let (dataset, mode, keys) = begin(catalog, context, start).await?;
-    let upload = Upload { dataset, mode, keys, received: receive(catalog, &mut parts).await? };
+    let (to, mode, keys) = begin(catalog, context, start).await?;
+    let upload = Upload { to, mode, keys, received: receive(catalog, &mut parts).await? };
     let key = context.idempotency_key.as_ref().map(|key| format!("{key}.{}", upload.received.digest));
     let context = &Context { idempotency_key: key, ..context.clone() };
     let attempts = if upload.mode == WriteMode::Merge { MERGE_ATTEMPTS } else { ATTEMPTS };
     for _ in 0..attempts {
         match ingest(catalog, context, &upload).await {
-            Err(error) if error.code == Code::Conflict => tracing::debug!("the table changed during an upload; staging again"),
+            Err(error) if publish::is_moved(&error) || publish::is_unchecked(&error) => {
+                tracing::debug!("the table changed during an upload; staging again")
+            }
             other => return other,
         }
     }
@@ -68,7 +72,7 @@ pub(crate) async fn upload(catalog: &Catalog, context: &Context, mut parts: Stre
 }
 
 /// Checks the right to write before the first byte is kept.
-async fn begin(catalog: &Catalog, context: &Context, start: UploadStart) -> Result<(Dataset, WriteMode, Vec<String>)> {
+async fn begin(catalog: &Catalog, context: &Context, start: UploadStart) -> Result<(Addressed, WriteMode, Vec<String>)> {
     let mode = match start.mode() {
         WireMode::Append => WriteMode::Append,
         WireMode::Overwrite => WriteMode::Overwrite,
@@ -76,10 +80,9 @@ async fn begin(catalog: &Catalog, context: &Context, start: UploadStart) -> Resu
         WireMode::Unspecified => return Err(Error::invalid("mode", "missing", "mode is missing")),
     };
     let id: Id = check::id("dataset_id", &start.dataset_id)?;
-    let dataset = dataset::writable(catalog, context, id).await?;
-    dataset.demand_table()?;
+    let to = Addressed::writable(catalog, context, id).await?;
     merge::check_keys(mode, &start.keys)?;
-    Ok((dataset, mode, start.keys))
+    Ok((to, mode, start.keys))
 }
 
 /// Infers the columns of files without keeping them.
@@ -93,12 +96,10 @@ pub(crate) async fn inspect(catalog: &Catalog, mut parts: Streaming<UploadTableR
 
 /// Stages every file and publishes them as one version.
 async fn ingest(catalog: &Catalog, context: &Context, upload: &Upload) -> Result<UploadTableResponse> {
-    let table = store::primary(&catalog.db, &upload.dataset.id).await?;
-    let id: TableId = match &table {
-        Some(table) => table.id.parse().map_err(lake_error)?,
-        None => Id::generate().to_string().parse().map_err(lake_error)?,
-    };
-    let schema = match (&table, upload.dataset.declared()?) {
+    let table = upload.to.table(catalog).await?;
+    let id = table.as_ref().map_or_else(|| upload.to.new_id().to_string(), |table| table.id.clone());
+    let id: TableId = id.parse().map_err(lake_error)?;
+    let schema = match (&table, upload.to.declared()?) {
         (Some(table), _) if !table.schema.columns.is_empty() => table.schema.clone(),
         (_, Some(declared)) if !declared.columns.is_empty() => declared,
         _ => infer(catalog, &upload.received.files).await?.relaxed(),
@@ -108,10 +109,12 @@ async fn ingest(catalog: &Catalog, context: &Context, upload: &Upload) -> Result
         WriteMode::Merge => merge::prepare(catalog, &id, table.is_some(), &schema, &upload.received.files, &upload.keys).await?,
         _ => stage(catalog, &id, &upload.received.files, &schema, &Ids::new(catalog, &id)?).await?,
     };
-    let change = Change {
+    // a resource's table that was taken away comes back with these rows alone
+    let mode = if table.is_none() && upload.to.is_resource() { WriteMode::Overwrite } else { upload.mode };
+    let mut change = Change {
         table: id.clone(),
-        dataset: check::id("dataset_id", &upload.dataset.id)?,
-        mode: upload.mode,
+        dataset: check::id("dataset_id", &upload.to.dataset.id)?,
+        mode,
         made_for: table.map(|table| table.schema),
         made_from: prepared.made_from,
         schema,
@@ -119,10 +122,11 @@ async fn ingest(catalog: &Catalog, context: &Context, upload: &Upload) -> Result
         leaving: prepared.leaving,
         parameters: merge::told(&upload.keys),
         resource_name: upload.received.files.first().map(|file| resource_name(&file.name)).unwrap_or_default(),
+        unique_key: Vec::new(),
     };
     let staged = prepared.staged;
     let answer = UploadTableResponse { rows: prepared.rows, columns: staged.columns, version: 0 };
-    match decide(catalog, context, &change, &answer).await {
+    match decide_checked(catalog, context, &mut change, &answer).await {
         Ok(None) => {}
         Ok(Some(earlier)) => {
             discard(catalog, &id, &staged).await;
@@ -144,6 +148,20 @@ async fn ingest(catalog: &Catalog, context: &Context, upload: &Upload) -> Result
 fn resource_name(filename: &str) -> String {
     let last = filename.rsplit(['/', '\\']).next().unwrap_or_default();
     last.chars().filter(|c| !c.is_control()).take(check::TITLE_CHARS).collect()
+}
+
+/// As [`decide`]; if the table has a unique key, the rows are looked through before.
+async fn decide_checked(
+    catalog: &Catalog,
+    context: &Context,
+    change: &mut Change,
+    answer: &UploadTableResponse,
+) -> Result<Option<UploadTableResponse>> {
+    match decide(catalog, context, change, answer).await {
+        Err(error) if publish::is_unchecked(&error) => unique::check(catalog, change).await?,
+        decided => return decided,
+    }
+    decide(catalog, context, change, answer).await
 }
 
 /// Writes the commit record; gives the earlier answer if this very upload was done before.

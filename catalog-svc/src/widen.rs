@@ -47,6 +47,7 @@ impl Wider {
             leaving: Vec::new(),
             parameters: BTreeMap::new(),
             resource_name: String::new(),
+            unique_key: Vec::new(),
         };
         if table.schema.check_growth(wanted).is_err() {
             let base = tail::settled(catalog, &id).await?;

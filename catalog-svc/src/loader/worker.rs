@@ -292,6 +292,7 @@ async fn publish(catalog: &Catalog, ended: &Load, found: &Resource, id: &TableId
         leaving: Vec::new(),
         parameters: BTreeMap::new(),
         resource_name: String::new(),
+        unique_key: Vec::new(),
     };
     let principal: Principal = serde_json::from_str(&ended.principal).map_err(Error::internal)?;
     let mut tx = catalog.db.begin().await?;
@@ -301,8 +302,8 @@ async fn publish(catalog: &Catalog, ended: &Load, found: &Resource, id: &TableId
         return Ok(false);
     }
     if let Source::Tx(tx) = &mut source {
-        publish::decide(catalog, tx, &Context::new(principal), std::slice::from_ref(&change), None).await?;
         datastore::forget_key(tx, id.as_str()).await?;
+        publish::decide(catalog, tx, &Context::new(principal), std::slice::from_ref(&change), None).await?;
     }
     match list {
         Some(list) => drop(files::keep(&mut source, list, Kind::BadRows, &found.id).await?),

@@ -106,6 +106,7 @@ impl Place {
             leaving: rewrite.leaving,
             parameters: BTreeMap::new(),
             resource_name: "rows.csv".to_owned(),
+            unique_key: Vec::new(),
         }
     }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Change {
     pub(crate) table: TableId,
-    /// The dataset whose primary table it is.
+    /// The dataset that it belongs to.
     pub(crate) dataset: Id,
     pub(crate) mode: WriteMode,
     /// The columns that the files were made for; `None` = the table was not there.
@@ -29,6 +29,9 @@ pub(crate) struct Change {
     pub(crate) parameters: BTreeMap<String, String>,
     /// The new resource's name, if the table is new.
     pub(crate) resource_name: String,
+    /// The unique key for which the rows were looked through.
+    #[serde(default)]
+    pub(crate) unique_key: Vec<String>,
 }
 
 /// A step of a run that publishes, under its fence.

@@ -1,7 +1,8 @@
 //! Tables of the lake as the catalogue knows them, and their row ids.
 
-use madang_kit::{Db, Error, Id, Result, Tx};
+use madang_kit::{Db, Error, Id, Result, Tx, db::Source};
 use madang_lake::Schema;
+use sqlx::types::Json;
 
 /// A table of the lake.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Table {
     pub(crate) unfolded: bool,
     /// Whether it was taken away; its versions are kept.
     pub(crate) dropped: bool,
+    /// Columns of which no two rows have the same cells; none = no such.
+    pub(crate) unique_key: Vec<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -31,6 +34,7 @@ struct Row {
     open: bool,
     unfolded: bool,
     dropped: bool,
+    unique_key: Option<String>,
 }
 
 impl TryFrom<Row> for Table {
@@ -46,13 +50,15 @@ impl TryFrom<Row> for Table {
             open: row.open,
             unfolded: row.unfolded,
             dropped: row.dropped,
+            unique_key: row.unique_key.map_or_else(|| Ok(Vec::new()), |key| serde_json::from_str(&key)).map_err(Error::internal)?,
         })
     }
 }
 
 const SELECT: &str = "SELECT t.id, t.columns, t.publishes, t.kept_from,
     EXISTS (SELECT 1 FROM publish_change c WHERE c.table_id = t.id AND c.version IS NULL) AS open,
-    t.unfolded OR t.publishes = 0 OR EXISTS (SELECT 1 FROM tail_row r WHERE r.table_id = t.id) AS unfolded, t.dropped FROM lake_table t WHERE t.id = ";
+    t.unfolded OR t.publishes = 0 OR EXISTS (SELECT 1 FROM tail_row r WHERE r.table_id = t.id) AS unfolded, t.dropped,
+    (SELECT d.unique_key FROM datastore d WHERE d.table_id = t.id) AS unique_key FROM lake_table t WHERE t.id = ";
 
 const FOR_UPDATE: &str = " FOR UPDATE OF t";
 
@@ -90,6 +96,23 @@ pub(crate) async fn resource_of(tx: &mut Tx, dataset: &str, id: &str) -> Result<
     let text = "SELECT dataset_id, state FROM resource WHERE id = $1";
     let row: Option<(String, String)> = tx.query(text).bind(id.to_owned()).opt().await?;
     Ok(row.map(|(owner, state)| owner == dataset && state == "active"))
+}
+
+/// The active dataset of an active resource.
+pub(crate) async fn owner(db: &Db, resource: Id) -> Result<Option<Id>> {
+    let text = "SELECT dataset_id FROM resource WHERE id = $1 AND state = 'active'";
+    let row: Option<(String,)> = db.query(text).bind(resource.to_string()).opt().await?;
+    row.map(|(id,)| id.parse().map_err(Error::internal)).transpose()
+}
+
+/// The tables of datasets and their names, each dataset's in the order of its resources: the first is the primary one.
+pub(crate) async fn of_datasets(source: &mut Source, datasets: Vec<String>) -> Result<Vec<(String, String, Option<String>)>> {
+    let list = source.pick("SELECT value FROM json_each($1)", "SELECT jsonb_array_elements_text($1)");
+    let text = format!(
+        "SELECT r.dataset_id, r.id, r.name FROM resource r JOIN lake_table l ON l.id = r.id
+         WHERE r.dataset_id IN ({list}) AND r.state = 'active' AND NOT l.dropped ORDER BY r.dataset_id, r.position"
+    );
+    Ok(source.query(sqlx::AssertSqlSafe(text)).bind(Json(datasets)).all().await?)
 }
 
 /// The table of a resource.

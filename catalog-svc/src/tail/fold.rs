@@ -107,6 +107,7 @@ async fn decide(catalog: &Catalog, table: &str, view: &View, rewrite: &Rewrite) 
         leaving: rewrite.leaving.clone(),
         parameters: BTreeMap::from([(SOURCE.0.to_owned(), SOURCE.1.to_owned())]),
         resource_name: String::new(),
+        unique_key: Vec::new(),
     };
     let mut tx = catalog.db.begin().await?;
     publish::record(catalog, &mut tx, std::slice::from_ref(&change), None).await?;

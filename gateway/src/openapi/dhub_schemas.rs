@@ -67,7 +67,13 @@ fn catalogue() -> Named {
     let whole_dataset = [
         created.clone(),
         shown,
-        vec![("collection_id", nullable(&text())), ("type", text()), ("schema", nullable(&named("Schema"))), ("options", map())],
+        vec![
+            ("collection_id", nullable(&text())),
+            ("type", text()),
+            ("schema", nullable(&named("Schema"))),
+            ("options", map()),
+            ("tables", list(&named("DatasetTable"))),
+        ],
     ]
     .concat();
     let column = [("name", filled()), ("type", text()), ("nullable", truth()), ("metadata", map())];
@@ -79,6 +85,7 @@ fn catalogue() -> Named {
         ("NewDataset", request(&["name"], &dataset)),
         ("DatasetChange", request(&[], &dataset)),
         ("Dataset", object(&whole_dataset)),
+        ("DatasetTable", object(&[("id", text()), ("name", nullable(&text()))])),
         ("Schema", request(&["fields"], &[("type", text()), ("fields", list(&named("Column")))])),
         ("Column", request(&["name", "type"], &column)),
     ]

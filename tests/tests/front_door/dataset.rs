@@ -4,8 +4,21 @@ use madang_tests::{Client, FilePart, on_every_hub, work};
 use serde_json::{Value, json};
 
 const ALL: &str = "/api/v1/datasets";
-const KEYS: [&str; 12] =
-    ["id", "name", "description", "collection_id", "created_at", "type", "schema", "options", "tags", "alias", "groups", "updated_at"];
+const KEYS: [&str; 13] = [
+    "id",
+    "name",
+    "description",
+    "collection_id",
+    "created_at",
+    "type",
+    "schema",
+    "options",
+    "tags",
+    "alias",
+    "groups",
+    "updated_at",
+    "tables",
+];
 
 fn field(name: &str, kind: &str, nullable: bool) -> Value {
     json!({"name": name, "type": kind, "nullable": nullable, "metadata": {}})

@@ -96,6 +96,7 @@ pub(super) fn emptied(table: &Table) -> Outcome<Change> {
         leaving: Vec::new(),
         parameters: BTreeMap::new(),
         resource_name: String::new(),
+        unique_key: Vec::new(),
     })
 }
 

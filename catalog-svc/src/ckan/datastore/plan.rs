@@ -30,6 +30,7 @@ use crate::{
         schema_version, table as tables, tail,
     },
     tail::settled,
+    unique,
     upload::discard,
 };
 
@@ -131,9 +132,13 @@ impl Plan {
                 let base = settled(catalog, &table.snapshot.table).await?;
                 let narrower = Snapshot { schema: field::schema(&self.fields), ..base.clone() };
                 let rewrite = catalog.lake.fold(&narrower, true).await.map_err(lake_error)?;
-                let publish = publish_of(table, &narrower.schema)?;
-                self.rewritten =
-                    Some(Publish { made_for: Some(base.schema), made_from: Some(base.version), files: rewrite.staged.files, ..publish });
+                self.rewritten = Some(Publish {
+                    made_for: Some(base.schema),
+                    made_from: Some(base.version),
+                    files: rewrite.staged.files,
+                    unique_key: table.about.unique_key.clone(), // the rows are those that are there
+                    ..publish_of(table, &narrower.schema)?
+                });
             }
         }
         let files = table.map_or(&[][..], |table| &table.snapshot.files);
@@ -146,22 +151,11 @@ impl Plan {
         let Some(view) = view.filter(|view| self.about.unique_key.iter().all(|name| view.snapshot.schema.column(name).is_some())) else {
             return Ok(());
         };
-        let quoted: Vec<String> = self.about.unique_key.iter().map(|name| format!("\"{name}\"")).collect();
-        let filled: Vec<String> = quoted.iter().map(|name| format!("{name} IS NOT NULL")).collect();
-        let sql = format!(
-            "SELECT COUNT(*) AS rows FROM \"rows\" WHERE {} GROUP BY {} HAVING COUNT(*) > 1 LIMIT 1",
-            filled.join(" AND "),
-            quoted.join(", ")
-        );
-        let tables = std::collections::HashMap::from([("rows".to_owned(), view.snapshot)]);
-        let mut twice = act.catalog.lake.query_numbered(&sql, &tables, &super::search::LIMITS).await.map_err(super::in_search)?;
-        while let Some(batch) = futures::TryStreamExt::try_next(&mut twice.batches).await.map_err(super::in_search)? {
-            if batch.num_rows() > 0 {
-                return Err(Refusal::Validation(Dict::from_iter([
-                    ("constraints".to_owned(), json!(["Cannot insert records or create index because of uniqueness constraint"])),
-                    ("info".to_owned(), json!({"orig": "could not create unique index", "pgcode": "23505"})),
-                ])));
-            }
+        if unique::is_twice(&act.catalog, view.snapshot, &self.about.unique_key).await.map_err(super::in_search)? {
+            return Err(Refusal::Validation(Dict::from_iter([
+                ("constraints".to_owned(), json!(["Cannot insert records or create index because of uniqueness constraint"])),
+                ("info".to_owned(), json!({"orig": "could not create unique index", "pgcode": "23505"})),
+            ])));
         }
         Ok(())
     }
@@ -307,5 +301,6 @@ fn empty_publish(id: &str, dataset: &str) -> Outcome<Publish> {
         leaving: Vec::new(),
         parameters: BTreeMap::new(),
         resource_name: String::new(),
+        unique_key: Vec::new(),
     })
 }

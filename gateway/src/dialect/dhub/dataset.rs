@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use madang_kit::{Context, Id, Result, check, rpc};
 use madang_lake::ColumnType;
 use madang_proto::catalog::v1::{
-    CreateDatasetRequest, Dataset, DatasetKind, DeleteRequest, GetRequest, ListRequest, TableColumn, UpdateDatasetRequest,
+    CreateDatasetRequest, Dataset, DatasetKind, DatasetTable, DeleteRequest, GetRequest, ListRequest, TableColumn, UpdateDatasetRequest,
 };
 use serde_json::{Value, json};
 
@@ -178,6 +178,7 @@ fn read_column(schema: &mut Fields, at: usize, column: Value) -> TableColumn {
 }
 
 fn shape(found: Dataset, times: wire::Times) -> Result<Value> {
+    let tables = shape_tables(&found)?;
     let kind = if found.kind() == DatasetKind::Stream { "stream" } else { "table" };
     let options: Value = serde_json::from_str(&found.options).map_err(madang_kit::Error::internal)?;
     Ok(json!({
@@ -185,7 +186,17 @@ fn shape(found: Dataset, times: wire::Times) -> Result<Value> {
         "collection_id": found.organization_id.map(|id| wire::id("col", &id)).transpose()?,
         "created_at": times.show(found.created_at), "type": kind, "schema": shape_schema(&found.columns), "options": options,
         "tags": found.tags, "alias": found.alias, "groups": found.groups, "updated_at": times.show(found.updated_at),
+        "tables": tables,
     }))
+}
+
+/// The dataset's tables: the primary one goes by the dataset's id, others by their resources' (design: "Tables").
+fn shape_tables(found: &Dataset) -> Result<Vec<Value>> {
+    let shape = |(at, table): (usize, &DatasetTable)| {
+        let id = if at == 0 { &found.id } else { &table.resource_id };
+        Ok(json!({"id": wire::id("ds", id)?, "name": table.name}))
+    };
+    found.tables.iter().enumerate().map(shape).collect()
 }
 
 /// Struct-type names (dhub.md section 6); null while no columns are known.

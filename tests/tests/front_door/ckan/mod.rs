@@ -1,4 +1,4 @@
-//! CKAN's API (ckan.md): stories, permissions, other dialects, files, the loader, many at once.
+//! CKAN's API (ckan.md): stories, permissions, other dialects, files, several tables, the loader, many at once.
 
 mod across;
 mod datastore;
@@ -7,3 +7,4 @@ mod loader;
 mod many;
 mod permission;
 mod stories;
+mod tables;
