@@ -63,7 +63,7 @@ pub(crate) async fn upload(catalog: &Catalog, context: &Context, mut parts: Stre
     for _ in 0..attempts {
         match ingest(catalog, context, &upload).await {
             Err(error) if publish::is_moved(&error) || publish::is_unchecked(&error) => {
-                tracing::debug!("the table changed during an upload; staging again")
+                tracing::debug!("the table changed during an upload; staging again");
             }
             other => return other,
         }

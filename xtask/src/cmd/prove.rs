@@ -8,6 +8,7 @@ use std::{env, fs, thread};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::cmd::{data, test};
+use crate::debian;
 use crate::hub::{self, PLANS, Place};
 use crate::mariadb;
 use crate::postgres::{self, Server};
@@ -21,8 +22,9 @@ struct Proof {
 }
 
 enum Check {
-    /// A Python program that gets the address and the credentials of a hub on SQLite and one thing more, and prints what it found.
-    Program { text: &'static str, packages: &'static [&'static str], more: More },
+    /// A Python program that gets the address and the credentials of a hub on SQLite and one thing more, and prints what it found. `programs` are
+    /// others that it runs (or a file of theirs), with Debian's packages.
+    Program { text: &'static str, packages: &'static [&'static str], programs: &'static [(&'static str, &'static str)], more: More },
     /// Tests that start their own hubs and do more when told by a variable: targets, each with a filter. They add what they found to the
     /// file `PROOF_FINDINGS`.
     Tests { tests: &'static [(&'static str, &'static str)], variables: &'static [(&'static str, &'static str)], databases: &'static str },
@@ -44,6 +46,7 @@ const PROOFS: &[Proof] = &[
         check: Check::Program {
             text: include_str!("prove/flights.py"),
             packages: &["duckdb==2.0.1", "pytz==2026.6", "requests==2.34.2"],
+            programs: &[],
             more: More::Table("flights.csv"),
         },
     },
@@ -53,6 +56,7 @@ const PROOFS: &[Proof] = &[
         check: Check::Program {
             text: include_str!("prove/jobs.py"),
             packages: &["duckdb==2.0.1", "pg8000==1.31.6", "pymysql==1.2.4", "pytz==2026.6", "requests==2.34.2"],
+            programs: &[],
             more: More::TableAndDatabases("flights.csv"),
         },
     },
@@ -62,6 +66,7 @@ const PROOFS: &[Proof] = &[
         check: Check::Program {
             text: include_str!("prove/readers.py"),
             packages: &["deltalake==1.6.6", "duckdb==2.0.1", "polars==2.1.0", "pyarrow==26.0.1", "pytz==2026.6", "requests==2.34.2"],
+            programs: &[],
             more: More::DataFolder,
         },
     },
@@ -71,6 +76,7 @@ const PROOFS: &[Proof] = &[
         check: Check::Program {
             text: include_str!("prove/openapi.py"),
             packages: &["requests==2.34.2", "schemathesis==4.32.5"],
+            programs: &[],
             more: More::DataFolder,
         },
     },
@@ -80,6 +86,17 @@ const PROOFS: &[Proof] = &[
         check: Check::Program {
             text: include_str!("prove/ckanapi.py"),
             packages: &["ckanapi==4.11", "requests==2.34.2"],
+            programs: &[],
+            more: More::DataFolder,
+        },
+    },
+    Proof {
+        name: "snippets",
+        title: "What portals print beside a table, in Python, R, JavaScript and curl, run as it stands",
+        check: Check::Program {
+            text: include_str!("prove/snippets.py"),
+            packages: &["pandas==3.1.1", "requests==2.34.2"],
+            programs: SNIPPETS,
             more: More::DataFolder,
         },
     },
@@ -109,6 +126,15 @@ const PROOFS: &[Proof] = &[
     },
 ];
 
+/// What the snippets are written in, beside Python.
+const SNIPPETS: &[(&str, &str)] = &[
+    ("curl", "curl"),
+    ("node", "nodejs"),
+    ("Rscript", "r-base-core"),
+    ("/usr/lib/R/site-library/httr/DESCRIPTION", "r-cran-httr"),
+    ("/usr/lib/R/site-library/jsonlite/DESCRIPTION", "r-cran-jsonlite"),
+];
+
 /// How a proof is run.
 #[derive(Clone, Copy)]
 struct Options {
@@ -127,7 +153,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
 
 /// The proofs that are quick enough for every change.
 pub(crate) fn short(guard: &Guard) -> Result<()> {
-    let mut quick = PROOFS.iter().filter(|proof| proof.name == "readers");
+    let mut quick = PROOFS.iter().filter(|proof| matches!(proof.name, "readers" | "snippets"));
     quick.try_for_each(|proof| prove(guard, proof, Options { release: false, check: true }))
 }
 
@@ -136,7 +162,10 @@ fn prove(guard: &Guard, proof: &Proof, options: Options) -> Result<()> {
     let logs = folder.join("logs");
     fs::create_dir(&logs)?;
     let findings = match &proof.check {
-        Check::Program { text, packages, more } => program(guard, &folder, &logs, options, text, packages, more)?,
+        Check::Program { text, packages, programs, more } => {
+            debian::bring(guard, programs)?;
+            program(guard, &folder, &logs, options, text, packages, more)?
+        }
         Check::Tests { tests, variables, .. } => run_tests(guard, &folder, options, tests, variables)?,
     };
     if options.check { Ok(()) } else { report(proof, options, &findings) }
@@ -172,6 +201,7 @@ fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &s
         .arg(more)
         .args(databases.map(|databases| databases.logins()))
         .env("MADANG_BIN", &madang)
+        .env("MADANG_SAMPLES", process::root()?.join("docs/samples"))
         .output()?;
     let findings = String::from_utf8_lossy(&output.stdout).into_owned();
     print!("{findings}");
