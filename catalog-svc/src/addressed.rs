@@ -54,10 +54,7 @@ impl Addressed {
     }
 
     async fn visible(catalog: &Catalog, reader: &Reader, id: Id) -> Result<Self> {
-        let found = match Self::find(catalog, reader, id).await? {
-            Some(found) => found,
-            None => return Err(absent(catalog, id).await?),
-        };
+        let Some(found) = Self::find(catalog, reader, id).await? else { return Err(absent(catalog, id).await?) };
         found.dataset.demand_table()?;
         Ok(found)
     }
