@@ -36,8 +36,8 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use madang_lake::{
-    Change, CommitInfo, DataFile, Error, Files, Filter, Found, Input, Inspection, Lake, Limits, Load, Loaded, Merge, Objects, ReadOptions, Reader, RecordOptions, Records,
-    Result, Rewrite, RowIds, RowStream, Schema, Search, Snapshot, Staged, TableId, VersionInfo,
+    Change, CommitInfo, DataFile, Error, Files, Filter, Found, Input, Inspection, Lake, Limits, Load, Loaded, Merge, Objects, ReadOptions,
+    Reader, RecordOptions, Records, Result, Rewrite, RowIds, RowStream, Schema, Search, Snapshot, Staged, TableId, VersionInfo,
 };
 use object_store::ObjectStore;
 use serde_json::Value;

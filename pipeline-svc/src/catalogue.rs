@@ -10,9 +10,9 @@ use madang_kit::{
 };
 use madang_lake::{RowIds, Schema, Snapshot, TableId};
 use madang_proto::catalog::v1::{
-    ActRequest, ActionRefusalKind, CommitTablesRequest, DemandOrganizationRequest, DescribeReaderRequest, DescribeReaderResponse, FenceRunRequest, FindTableRequest,
-    OpenTableRequest, OrganizationAccess, ReserveRowIdsRequest, TableAccess, TableSchema, act_response::Outcome,
-    actions_client::ActionsClient, permissions_client::PermissionsClient, table_commits_client::TableCommitsClient,
+    ActRequest, ActionRefusalKind, CommitTablesRequest, DemandOrganizationRequest, DescribeReaderRequest, DescribeReaderResponse,
+    FenceRunRequest, FindTableRequest, OpenTableRequest, OrganizationAccess, ReserveRowIdsRequest, TableAccess, TableSchema,
+    act_response::Outcome, actions_client::ActionsClient, permissions_client::PermissionsClient, table_commits_client::TableCommitsClient,
 };
 use serde_json::{Map, Value};
 
@@ -116,7 +116,8 @@ impl Catalogue {
                     _ => return Err(Error::internal(format!("the catalogue refused {action}: {}", refusal.detail))),
                 };
                 let fields: Map<String, Value> = serde_json::from_slice(&refusal.fields).unwrap_or_default();
-                let problem = |(field, message): (String, Value)| FieldProblem { field, rule: "rule".to_owned(), message: message.to_string() };
+                let problem =
+                    |(field, message): (String, Value)| FieldProblem { field, rule: "rule".to_owned(), message: message.to_string() };
                 let fields: Vec<FieldProblem> = fields.into_iter().map(problem).collect();
                 let told: Vec<String> = fields.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect();
                 let message = format!("the catalogue refused {action}: {} {}", refusal.detail, told.join(", "));

@@ -38,7 +38,8 @@ use madang_kit::{
 use madang_lake::{Files, Flow, Lake, Objects, Reader};
 use madang_proto::pipeline::v1::{
     buckets_server::BucketsServer, codes_server::CodesServer, connections_server::ConnectionsServer, executions_server::ExecutionsServer,
-    flows_server::FlowsServer, jobs_server::JobsServer, pipelines_server::PipelinesServer, triggers_server::TriggersServer, workflows_server::WorkflowsServer,
+    flows_server::FlowsServer, jobs_server::JobsServer, pipelines_server::PipelinesServer, triggers_server::TriggersServer,
+    workflows_server::WorkflowsServer,
 };
 use tonic::service::Routes;
 

@@ -16,9 +16,7 @@ use madang_kit::{
 use madang_lake_engine::{Durability as LakeDurability, Engine, EngineOptions};
 use madang_proto::{
     catalog::v1::{ActRequest, PutUserRequest, act_response::Outcome, actions_client::ActionsClient, users_client::UsersClient},
-    pipeline::v1::{
-        FlowEvent, FlowEventKind, OpenFlowFileRequest, StartFlowRequest, WatchFlowsRequest, flows_client::FlowsClient,
-    },
+    pipeline::v1::{FlowEvent, FlowEventKind, OpenFlowFileRequest, StartFlowRequest, WatchFlowsRequest, flows_client::FlowsClient},
 };
 use serde_json::Value;
 use tempfile::TempDir;

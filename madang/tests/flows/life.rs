@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use madang_kit::rpc;
 use madang_proto::pipeline::v1::{
-    CancelFlowRequest, Findability, FindSourceFilesRequest, FlowEventKind, PutSourceFileRequest, RemoveDatasetRequest, SourceFile,
+    CancelFlowRequest, FindSourceFilesRequest, Findability, FlowEventKind, PutSourceFileRequest, RemoveDatasetRequest, SourceFile,
 };
 use serde_json::{Value, json};
 
@@ -15,7 +15,8 @@ use crate::{
     server::Answer,
 };
 
-const RIVERS: &str = "name,length_km,tidal,measured\r\n한강,494.44,true,2018-03-01\r\n\"Rhine, lower\",1233,false,\r\n금강,397.79,TRUE,2018-03-02\r\n";
+const RIVERS: &str =
+    "name,length_km,tidal,measured\r\n한강,494.44,true,2018-03-01\r\n\"Rhine, lower\",1233,false,\r\n금강,397.79,TRUE,2018-03-02\r\n";
 
 fn schema() -> Value {
     json!({"fields": [
@@ -65,7 +66,10 @@ async fn live(house: House) {
     assert_eq!((&rivers["datastore_active"], &rivers["format"]), (&json!(true), &json!("CSV")));
     let rows = house.act(false, "datastore_search", &json!({"resource_id": rivers["id"], "sort": "_id"})).await.expect("rows");
     assert_eq!(rows["total"], 3);
-    assert_eq!(rows["records"][1], json!({"_id": rows["records"][1]["_id"], "name": "Rhine, lower", "length_km": 1233.0, "tidal": false, "measured": null}));
+    assert_eq!(
+        rows["records"][1],
+        json!({"_id": rows["records"][1]["_id"], "name": "Rhine, lower", "length_km": 1233.0, "tidal": false, "measured": null})
+    );
     let found = house.act(false, "package_search", &json!({"q": "waters"})).await.expect("a search");
     assert_eq!(found["count"], 1);
 
@@ -153,13 +157,16 @@ print(told == hashlib.md5(json.dumps(package, sort_keys=True, indent=2, ensure_a
         let told = ask(&bytes, "import hashlib, sys; b = open(sys.argv[1], 'rb').read(); print(len(b), hashlib.md5(b).hexdigest())");
         assert_eq!(told, format!("{} {}", resource["bytes"], resource["hash"].as_str().unwrap()), "{}", resource["name"]);
     }
-    let at = |name: &str| package["resources"].as_array().unwrap().iter().find(|resource| resource["name"] == name).unwrap()["path"].clone();
+    let at =
+        |name: &str| package["resources"].as_array().unwrap().iter().find(|resource| resource["name"] == name).unwrap()["path"].clone();
     let csv = house.at(&at("rivers_csv")).await;
-    let wanted = "name,length_km,tidal,measured\r\n한강,494.44,true,2018-03-01\r\n\"Rhine, lower\",1233.0,false,\r\n금강,397.79,true,2018-03-02\r\n";
+    let wanted =
+        "name,length_km,tidal,measured\r\n한강,494.44,true,2018-03-01\r\n\"Rhine, lower\",1233.0,false,\r\n금강,397.79,true,2018-03-02\r\n";
     assert_eq!(String::from_utf8(csv).unwrap(), wanted);
     let rows = "import json, sys; print(json.dumps(json.load(open(sys.argv[1])), sort_keys=True) == open(sys.argv[1]).read())";
     assert_eq!(ask(&house.at(&at("rivers_json")).await, rows), "True", "Python writes the same JSON");
-    let zip = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(z.testzip(), sorted(z.namelist()), z.read('README.md').decode())";
+    let zip =
+        "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(z.testzip(), sorted(z.namelist()), z.read('README.md').decode())";
     let wanted = "None ['README.md', 'archive/rivers.csv', 'archive/sketch.pdf', 'data/rivers_csv.csv', 'data/rivers_json.json', \
         'data/validation_report.json', 'datapackage.json'] # Read me";
     assert_eq!(ask(&house.at(&at("waters_zip")).await, zip), wanted);
@@ -167,7 +174,10 @@ print(told == hashlib.md5(json.dumps(package, sort_keys=True, indent=2, ensure_a
     assert_eq!(ask(&house.at(&at("waters_sqlite")).await, sqlite), "[(3, 2125.23, '2018-03-02')]");
     assert!(house.at(&at("rivers_parquet")).await.starts_with(b"PAR1"));
     let report: Value = serde_json::from_slice(&house.at(&at("validation_report")).await).unwrap();
-    assert_eq!((&report[0]["valid"], &report[0]["tables"][0]["row-count"], &report[0]["resource"]), (&json!(true), &json!(3), &json!("rivers")));
+    assert_eq!(
+        (&report[0]["valid"], &report[0]["tables"][0]["row-count"], &report[0]["resource"]),
+        (&json!(true), &json!(3), &json!("rivers"))
+    );
 }
 
 /// A file that a client brings: kept by its sums, used as a source, refused if it is another than was said.
@@ -200,14 +210,18 @@ async fn uploads_are_sources() {
         assert!(put(key, bytes, sum, length).await.is_err(), "{key}");
     }
     let ask_for = FindSourceFilesRequest { keys: vec![key.clone(), "no/such/file".to_owned()] };
-    let kept = async || house.flows.clone().find_source_files(rpc::request(&House::service(), ask_for.clone())).await.unwrap().into_inner().keys;
+    let kept =
+        async || house.flows.clone().find_source_files(rpc::request(&House::service(), ask_for.clone())).await.unwrap().into_inner().keys;
     assert!(kept().await.is_empty(), "what was refused is not kept");
     put(&key, bytes, sum, bytes.len() as u64).await.expect("kept");
     assert_eq!(kept().await, std::slice::from_ref(&key));
     let url = format!("upload:{key}");
     let story = house.run(flow("brought", 1, Findability::Private, vec![table("rivers", &url, "csv", &schema())])).await;
     assert!(story.ends.values().all(|end| end.success), "{:?}", story.ends);
-    let stolen = madang_proto::pipeline::v1::FlowSource { url: "upload:other/waters/data/x/y/z".to_owned(), ..table("rivers", "", "csv", &schema()) };
+    let stolen = madang_proto::pipeline::v1::FlowSource {
+        url: "upload:other/waters/data/x/y/z".to_owned(),
+        ..table("rivers", "", "csv", &schema())
+    };
     let story = house.run(flow("brought", 2, Findability::Private, vec![stolen])).await;
     assert_eq!(story.ends[&format!("{OWNER}/brought/2/rivers_csv")].errors[1], "the uploaded file is not here");
 }

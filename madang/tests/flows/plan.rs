@@ -29,7 +29,8 @@ pub(crate) fn plain(name: &str, url: &str, format: &str) -> FlowSource {
 pub(crate) fn flow(dataset: &str, revision: u32, findability: Findability, sources: Vec<FlowSource>) -> StartFlowRequest {
     let id = format!("{OWNER}/{dataset}/{revision}");
     let mut artifacts = vec![artifact(&id, "validation_report", ArtifactKind::Report, "", &[])];
-    let tables: Vec<&str> = sources.iter().filter(|source| source.kind() == SourceKind::Tabular).map(|source| source.name.as_str()).collect();
+    let tables: Vec<&str> =
+        sources.iter().filter(|source| source.kind() == SourceKind::Tabular).map(|source| source.name.as_str()).collect();
     for (ending, kind) in [("csv", ArtifactKind::Csv), ("json", ArtifactKind::Json)] {
         artifacts.extend(tables.iter().map(|name| artifact(&id, &format!("{name}_{ending}"), kind, name, &[])));
     }

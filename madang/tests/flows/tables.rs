@@ -39,7 +39,14 @@ async fn options_and_steps_are_followed() {
     let none = || json!([]);
     let ab = || fields(&[("a", "integer"), ("b", "string")]);
     let cases = [
-        ("# two\n#rows\na;b\n1;'x;y'\n", "csv", ab(), json!({"delimiter": ";", "quotechar": "'", "skip_rows": ["#"]}), none(), "a,b\r\n1,x;y\r\n"),
+        (
+            "# two\n#rows\na;b\n1;'x;y'\n",
+            "csv",
+            ab(),
+            json!({"delimiter": ";", "quotechar": "'", "skip_rows": ["#"]}),
+            none(),
+            "a,b\r\n1,x;y\r\n",
+        ),
         ("noise\na,b\n1,x\n", "csv", ab(), json!({"headers": 2}), none(), "a,b\r\n1,x\r\n"),
         ("1,x\n2,\n", "csv", ab(), json!({"headers": ["a", "b"]}), none(), "a,b\r\n1,x\r\n2,\r\n"),
         ("a\tb\n1\t\"x\ty\"\n", "tsv", ab(), json!({}), none(), "a,b\r\n1,x\ty\r\n"),
@@ -48,18 +55,57 @@ async fn options_and_steps_are_followed() {
         ("a,b\n170141183460469231731,x\n1,y\n", "csv", ab(), json!({}), none(), "a,b\r\n170141183460469231731,x\r\n1,y\r\n"),
         ("a,b\n2,x\n10,y\n1,x\n", "csv", ab(), json!({}), step("sort", json!({"sort-by": "{b}{a}"})), "a,b\r\n1,x\r\n2,x\r\n10,y\r\n"),
         ("a,b\n2,x\n10,y\n", "csv", ab(), json!({}), step("sort", json!({"sort-by": "a", "reverse": true})), "a,b\r\n10,y\r\n2,x\r\n"),
-        ("a,b\n2,x\n10,y\n3,\n", "csv", ab(), json!({}), step("filter", json!({"in": [{"b": "x"}, {"a": 10}], "out": [{"a": 2}]})), "a,b\r\n10,y\r\n"),
-        ("a,b\n1,x-1\n", "csv", ab(), json!({}), step("find_replace", json!({"fields": [{"name": "b", "patterns": [{"find": "([a-z])-", "replace": "\\1+"}]}]})), "a,b\r\n1,x+1\r\n"),
+        (
+            "a,b\n2,x\n10,y\n3,\n",
+            "csv",
+            ab(),
+            json!({}),
+            step("filter", json!({"in": [{"b": "x"}, {"a": 10}], "out": [{"a": 2}]})),
+            "a,b\r\n10,y\r\n",
+        ),
+        (
+            "a,b\n1,x-1\n",
+            "csv",
+            ab(),
+            json!({}),
+            step("find_replace", json!({"fields": [{"name": "b", "patterns": [{"find": "([a-z])-", "replace": "\\1+"}]}]})),
+            "a,b\r\n1,x+1\r\n",
+        ),
         ("a,b\n1,x\n", "csv", ab(), json!({}), step("delete_fields", json!({"fields": ["a"]})), "b\r\nx\r\n"),
-        ("a,b\n1,2018-03-01\n", "csv", ab(), json!({}), step("set_types", json!({"types": {"a": {"type": "string"}, "b": {"type": "date"}}})), "a,b\r\n1,2018-03-01\r\n"),
-        ("a,b\n1,x\n2,\n", "csv", ab(), json!({}), step("add_computed_field", json!({"fields": [
+        (
+            "a,b\n1,2018-03-01\n",
+            "csv",
+            ab(),
+            json!({}),
+            step("set_types", json!({"types": {"a": {"type": "string"}, "b": {"type": "date"}}})),
+            "a,b\r\n1,2018-03-01\r\n",
+        ),
+        (
+            "a,b\n1,x\n2,\n",
+            "csv",
+            ab(),
+            json!({}),
+            step(
+                "add_computed_field",
+                json!({"fields": [
             {"operation": "sum", "target": "s", "source": ["a", "a"]}, {"operation": "format", "target": "f", "with": "{b}/{a}"},
-            {"operation": "constant", "target": "c", "with": 5}, {"operation": "avg", "target": "m", "source": ["a"]}]})),
-         "a,b,s,f,c,m\r\n1,x,2,x/1,5,1.0\r\n2,,4,/2,5,2.0\r\n"),
-        ("n,y2017,y2018\nx,1,2\nz,3,4\n", "csv", fields(&[("n", "string"), ("y2017", "integer"), ("y2018", "integer")]), json!({}), step("unpivot", json!({
+            {"operation": "constant", "target": "c", "with": 5}, {"operation": "avg", "target": "m", "source": ["a"]}]}),
+            ),
+            "a,b,s,f,c,m\r\n1,x,2,x/1,5,1.0\r\n2,,4,/2,5,2.0\r\n",
+        ),
+        (
+            "n,y2017,y2018\nx,1,2\nz,3,4\n",
+            "csv",
+            fields(&[("n", "string"), ("y2017", "integer"), ("y2018", "integer")]),
+            json!({}),
+            step(
+                "unpivot",
+                json!({
             "extraKeyFields": [{"name": "year", "type": "year"}], "extraValueField": {"name": "v", "type": "integer"},
-            "unpivot": [{"name": "y([0-9]+)", "keys": {"year": "\\1"}}]})),
-         "n,year,v\r\nx,2017,1\r\nx,2018,2\r\nz,2017,3\r\nz,2018,4\r\n"),
+            "unpivot": [{"name": "y([0-9]+)", "keys": {"year": "\\1"}}]}),
+            ),
+            "n,year,v\r\nx,2017,1\r\nx,2018,2\r\nz,2017,3\r\nz,2018,4\r\n",
+        ),
         ("a,b\n1,x\n1,x\n2,x\n", "csv", ab(), json!({}), step("deduplicate", json!({})), "a,b\r\n1,x\r\n2,x\r\n"),
         ("a,b\n1,x\n", "csv", ab(), json!({}), step("sort", json!({"resources": "other", "sort-by": "nothing"})), "a,b\r\n1,x\r\n"),
     ];
@@ -106,8 +152,20 @@ async fn what_is_wrong_is_reported_with_its_place() {
     assert_eq!((&report["valid"], &report["error-count"], &errors[0]["message"]), (&json!(false), &json!(13), &json!(first)));
 
     for (revision, (text, format, schema, code, why)) in (2..).zip([
-        ("a,c\n1,x\n", "csv", fields(&[("a", "integer"), ("b", "string")]), "non-matching-header", "The field \"b\" of the schema is not in the header"),
-        ("a\n1\n", "csv", json!({"fields": [{"name": "a", "type": "colour"}]}), "schema-error", "Table Schema error: field \"a\": the type \"colour\" is not known"),
+        (
+            "a,c\n1,x\n",
+            "csv",
+            fields(&[("a", "integer"), ("b", "string")]),
+            "non-matching-header",
+            "The field \"b\" of the schema is not in the header",
+        ),
+        (
+            "a\n1\n",
+            "csv",
+            json!({"fields": [{"name": "a", "type": "colour"}]}),
+            "schema-error",
+            "Table Schema error: field \"a\": the type \"colour\" is not known",
+        ),
         ("a\n1\n", "xls", fields(&[("a", "integer")]), "format-error", "Format \"xls\" can't be read in bounded memory; save it as XLSX"),
         ("a\n1\n", "xlsx", fields(&[("a", "integer")]), "source-error", ""),
     ]) {
@@ -131,5 +189,8 @@ async fn a_preview_has_two_thousand_rows() {
     let inner = house.json(&format!("{OWNER}/long/1/t_csv_preview/datapackage.json")).await;
     let preview: Value = serde_json::from_slice(&house.at(&inner["resources"][0]["path"]).await).unwrap();
     assert_eq!((preview.as_array().unwrap().len(), &preview[1_999]), (2_000, &json!({"a": 1_999, "b": "x1999"})));
-    assert_eq!(inner["resources"][0]["datahub"], json!({"type": "derived/preview", "derivedFrom": ["t"], "forView": ["datahub-preview-t_csv_preview"]}));
+    assert_eq!(
+        inner["resources"][0]["datahub"],
+        json!({"type": "derived/preview", "derivedFrom": ["t"], "forView": ["datahub-preview-t_csv_preview"]})
+    );
 }

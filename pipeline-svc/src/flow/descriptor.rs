@@ -65,7 +65,8 @@ pub(super) fn resource(artifact: &FlowArtifact, name: &str, source: Option<&Flow
             set("mediatype", "text/csv".into());
             set("encoding", "utf-8".into());
             set("profile", "data-resource".into());
-            let dialect = json!({"delimiter": ",", "doubleQuote": true, "lineTerminator": "\r\n", "quoteChar": "\"", "skipInitialSpace": false});
+            let dialect =
+                json!({"delimiter": ",", "doubleQuote": true, "lineTerminator": "\r\n", "quoteChar": "\"", "skipInitialSpace": false});
             set("dialect", dialect);
         }
         ArtifactKind::Json | ArtifactKind::Preview => {

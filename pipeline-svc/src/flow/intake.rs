@@ -96,7 +96,8 @@ fn check(request: &StartFlowRequest) -> Result<()> {
     let mut pipelines = HashSet::new();
     for (at, artifact) in request.artifacts.iter().enumerate() {
         let id = artifact.pipeline_id.as_str();
-        let is_own = id == named || id.strip_prefix(&named).is_some_and(|rest| rest.strip_prefix('/').is_some_and(|name| !name.contains('/')));
+        let is_own =
+            id == named || id.strip_prefix(&named).is_some_and(|rest| rest.strip_prefix('/').is_some_and(|name| !name.contains('/')));
         if !is_own || check_key(id).is_err() || !pipelines.insert(id) {
             return wrong(format!("artifacts.{at}.pipeline_id"), "pattern", "a pipeline is named ownerid/dataset/N/<artifact>");
         }

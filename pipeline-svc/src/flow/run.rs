@@ -280,9 +280,8 @@ impl Running<'_> {
     fn previews(&self) -> Vec<(String, String)> {
         let request = &self.claim.request;
         let previews = request.artifacts.iter().filter(|artifact| artifact.kind() == ArtifactKind::Preview);
-        let named = |artifact: &FlowArtifact| {
-            (descriptor::name(&request.flow_id, &artifact.pipeline_id).to_owned(), artifact.source.clone())
-        };
+        let named =
+            |artifact: &FlowArtifact| (descriptor::name(&request.flow_id, &artifact.pipeline_id).to_owned(), artifact.source.clone());
         previews.map(named).collect()
     }
 
@@ -397,7 +396,8 @@ impl Running<'_> {
         }
         let mut sink = Sink::new(&self.flows.scratch)?;
         sink.put(&serde_json::to_vec(&elements).map_err(Error::internal)?)?;
-        let about = About { folder: "data", file: "validation_report.json".to_owned(), content_type: "application/json", rows: None, schema: None };
+        let about =
+            About { folder: "data", file: "validation_report.json".to_owned(), content_type: "application/json", rows: None, schema: None };
         let work = self.keep(artifact, None, sink.finish()?, about).await?;
         Ok(Ok(Work { same_as, log, ..work }))
     }
@@ -548,7 +548,9 @@ impl Running<'_> {
             }
             members.push((source.path.clone(), Member::Fetched(fetched)));
         }
-        for other in request.artifacts.iter().filter(|other| artifact.depends_on.iter().any(|id| id.trim_start_matches("./") == other.pipeline_id)) {
+        for other in
+            request.artifacts.iter().filter(|other| artifact.depends_on.iter().any(|id| id.trim_start_matches("./") == other.pipeline_id))
+        {
             let Some(made) = self.made.get(&other.pipeline_id).filter(|made| !made.key.is_empty()) else { continue };
             let path = format!("data/{}", made.key.rsplit('/').next().unwrap_or_default());
             if let Some(mut resource) = made.resource.clone() {

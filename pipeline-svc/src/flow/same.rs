@@ -10,7 +10,8 @@ const WRITER: &str = "1";
 
 /// The name of an artifact that is made of sources with these sums.
 pub(super) fn of_sources(artifact: &FlowArtifact, sources: &[(&FlowSource, &str)], rows: u64) -> String {
-    let mut parts = vec![WRITER.to_owned(), artifact.kind.to_string(), artifact.pipeline_id.rsplit('/').next().unwrap_or_default().to_owned()];
+    let mut parts =
+        vec![WRITER.to_owned(), artifact.kind.to_string(), artifact.pipeline_id.rsplit('/').next().unwrap_or_default().to_owned()];
     parts.push(rows.to_string());
     for (source, sha256) in sources {
         parts.extend([&source.name, *sha256, &source.format, &source.path, &source.resource, &source.schema].map(str::to_owned));

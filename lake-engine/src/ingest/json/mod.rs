@@ -16,8 +16,8 @@ use std::{
 use madang_lake::{Error, Input, Inspection, Limits, Result, Schema};
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::{records::records, texts::texts};
 use self::{object::Object, objects::Objects};
+pub(super) use self::{records::records, texts::texts};
 use super::{
     Emit,
     builder::Table,

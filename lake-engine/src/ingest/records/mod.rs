@@ -80,7 +80,10 @@ impl<'a> Batch<'a> {
         for (at, cell) in cells.clone().enumerate() {
             let length = cell.map_or(0, str::len);
             if at >= self.limits.columns {
-                return Err(Error::LimitExceeded(format!("row {number} has more than {} columns, which is the limit", self.limits.columns)));
+                return Err(Error::LimitExceeded(format!(
+                    "row {number} has more than {} columns, which is the limit",
+                    self.limits.columns
+                )));
             }
             if length > self.limits.cell_bytes {
                 let most = self.limits.cell_bytes;

@@ -88,7 +88,8 @@ mod tests {
         let mut line = Vec::new();
         write(&value, &mut line);
         assert_eq!(String::from_utf8(line).expect("text"), r#"{"a": {"\uac00": "x"}, "b": [1, 2.0, null, true, []], "c": {}}"#);
-        let wanted = "{\n  \"a\": {\n    \"\\uac00\": \"x\"\n  },\n  \"b\": [\n    1,\n    2.0,\n    null,\n    true,\n    []\n  ],\n  \"c\": {}\n}";
+        let wanted =
+            "{\n  \"a\": {\n    \"\\uac00\": \"x\"\n  },\n  \"b\": [\n    1,\n    2.0,\n    null,\n    true,\n    []\n  ],\n  \"c\": {}\n}";
         assert_eq!(String::from_utf8(indented(&value)).expect("text"), wanted);
     }
 }

@@ -21,10 +21,7 @@ const MAX_BOUND: usize = 30_000;
 /// Writes all rows of each table.
 pub(crate) async fn write(tables: Vec<(String, RowStream)>, scratch: &Path) -> Result<Made> {
     let path = NamedTempFile::new_in(scratch).map_err(Error::internal)?.into_temp_path();
-    let options = SqliteConnectOptions::new()
-        .filename(&path)
-        .journal_mode(SqliteJournalMode::Off)
-        .synchronous(SqliteSynchronous::Off);
+    let options = SqliteConnectOptions::new().filename(&path).journal_mode(SqliteJournalMode::Off).synchronous(SqliteSynchronous::Off);
     let mut connection = SqliteConnection::connect_with(&options).await?;
     let mut tx = connection.begin().await?;
     for (name, rows) in tables {

@@ -65,8 +65,12 @@ impl<'a> Column<'a> {
                 out.push_str(array.value(row));
                 return Form::Text;
             }
-            Self::Integer(array) => drop(write!(out, "{}", array.value(row))),
-            Self::Wide(array) => drop(write!(out, "{}", array.value(row))),
+            Self::Integer(array) => {
+                let _ = write!(out, "{}", array.value(row));
+            }
+            Self::Wide(array) => {
+                let _ = write!(out, "{}", array.value(row));
+            }
             Self::Number(array) => return number(array.value(row), out),
             Self::Boolean(array) => out.push_str(if array.value(row) { "true" } else { "false" }),
             Self::Date(array) => {
@@ -84,23 +88,29 @@ impl<'a> Column<'a> {
 
 fn number(value: f64, out: &mut String) -> Form {
     if value.is_finite() {
-        drop(write!(out, "{value:?}"));
+        let _ = write!(out, "{value:?}");
         Form::Bare
     } else {
-        out.push_str(if value.is_nan() { "NaN" } else if value > 0.0 { "INF" } else { "-INF" });
+        out.push_str(if value.is_nan() {
+            "NaN"
+        } else if value > 0.0 {
+            "INF"
+        } else {
+            "-INF"
+        });
         Form::Nothing
     }
 }
 
 fn date(days: i32, out: &mut String) {
     if let Some(date) = NaiveDate::default().checked_add_signed(TimeDelta::days(days.into())) {
-        drop(write!(out, "{}", date.format("%Y-%m-%d")));
+        let _ = write!(out, "{}", date.format("%Y-%m-%d"));
     }
 }
 
 fn moment(micros: i64, out: &mut String) {
     if let Some(moment) = DateTime::from_timestamp_micros(micros) {
-        drop(write!(out, "{}", moment.format("%Y-%m-%d %H:%M:%S")));
+        let _ = write!(out, "{}", moment.format("%Y-%m-%d %H:%M:%S"));
     }
 }
 
@@ -119,7 +129,7 @@ pub(crate) fn json_text(text: &str, out: &mut Vec<u8>) {
             ' '..='~' => out.push(c as u8),
             other => {
                 for unit in other.encode_utf16(&mut [0; 2]) {
-                    drop(write!(out, "\\u{unit:04x}"));
+                    let _ = write!(out, "\\u{unit:04x}");
                 }
             }
         }

@@ -52,8 +52,7 @@ pub(super) async fn ask(
     };
     match kept {
         Ok(kept) => {
-            schema.primary_key.clear();
-            *schema = TableSchema { missing: schema.missing.clone(), ..TableSchema::of(fields) };
+            *schema = TableSchema::of(fields);
             Ok(Ok(kept))
         }
         Err(LakeError::Storage(cause)) => Err(Error::internal(cause)),
@@ -63,8 +62,9 @@ pub(super) async fn ask(
 
 /// The answer in the types of the fields.
 fn typed(answer: RowStream, fields: &[Field]) -> RowStream {
-    let schema: SchemaRef =
-        Arc::new(ArrowSchema::new(fields.iter().map(|field| ArrowField::new(&field.name, data_type(&field.kind), true)).collect::<Vec<_>>()));
+    let schema: SchemaRef = Arc::new(ArrowSchema::new(
+        fields.iter().map(|field| ArrowField::new(&field.name, data_type(&field.kind), true)).collect::<Vec<_>>(),
+    ));
     let wanted = schema.clone();
     let batches = answer.batches.map(move |batch| {
         let batch = batch?;
@@ -124,7 +124,12 @@ impl Asked {
         format!("${name}")
     }
 
-    fn filter(&mut self, schema: &TableSchema, keep: &[Map<String, Value>], drop: &[Map<String, Value>]) -> std::result::Result<String, Wrong> {
+    fn filter(
+        &mut self,
+        schema: &TableSchema,
+        keep: &[Map<String, Value>],
+        drop: &[Map<String, Value>],
+    ) -> std::result::Result<String, Wrong> {
         let mut any = |conditions: &[Map<String, Value>]| {
             let each = conditions.iter().map(|condition| {
                 let parts = condition.iter().map(|(name, value)| {
@@ -212,7 +217,9 @@ impl Asked {
                 (format!("({total}) / NULLIF(CAST({count} AS DOUBLE), 0.0)"), number)
             }
             Operation::Constant => match &new.with {
-                Value::Number(value) if value.is_i64() => (format!("CAST({} AS BIGINT)", self.value(new.with.clone())), Kind::Integer { bare: true, wide: false }),
+                Value::Number(value) if value.is_i64() => {
+                    (format!("CAST({} AS BIGINT)", self.value(new.with.clone())), Kind::Integer { bare: true, wide: false })
+                }
                 Value::Number(_) => (format!("CAST({} AS DOUBLE)", self.value(new.with.clone())), number),
                 Value::Null => ("CAST(NULL AS VARCHAR)".to_owned(), Kind::String),
                 Value::String(_) => (self.value(new.with.clone()), Kind::String),
@@ -248,7 +255,8 @@ impl Asked {
     fn unpivoted(&mut self, schema: &TableSchema, unpivot: &Unpivot) -> std::result::Result<(String, Vec<Field>), Wrong> {
         let mut turned: Vec<(String, &Map<String, Value>, Regex)> = Vec::new();
         for entry in &unpivot.unpivot {
-            let regex = Regex::new(&format!("^(?:{})$", entry.name)).map_err(|_| format!("the pattern \"{}\" can't be read", entry.name))?;
+            let regex =
+                Regex::new(&format!("^(?:{})$", entry.name)).map_err(|_| format!("the pattern \"{}\" can't be read", entry.name))?;
             for field in schema.fields.iter().filter(|field| field.name == entry.name || regex.is_match(&field.name)) {
                 if !turned.iter().any(|(name, ..)| *name == field.name) {
                     turned.push((field.name.clone(), &entry.keys, regex.clone()));
@@ -259,7 +267,8 @@ impl Asked {
             return Err("no field is to be turned".to_owned());
         }
         let kept: Vec<Field> = schema.fields.iter().filter(|field| !turned.iter().any(|(name, ..)| *name == field.name)).cloned().collect();
-        let made = |extra: &super::parse::Extra| Kind::parse(&extra.kind, "default", &Map::new()).map(|kind| Field::made(&extra.name, kind));
+        let made =
+            |extra: &super::parse::Extra| Kind::parse(&extra.kind, "default", &Map::new()).map(|kind| Field::made(&extra.name, kind));
         let keys = unpivot.extra_key_fields.iter().map(made).collect::<std::result::Result<Vec<_>, Wrong>>()?;
         let value = made(&unpivot.extra_value_field)?;
         let fields: Vec<Field> = kept.iter().cloned().chain(keys.iter().cloned()).chain([value.clone()]).collect();

@@ -20,9 +20,15 @@ pub(super) struct Step {
 
 #[derive(Clone, Debug)]
 pub(super) enum Work {
-    Sort { by: Vec<String>, reverse: bool },
+    Sort {
+        by: Vec<String>,
+        reverse: bool,
+    },
     /// Rows that have one of the first, if there are any, and none of the second.
-    Filter { keep: Vec<Map<String, Value>>, drop: Vec<Map<String, Value>> },
+    Filter {
+        keep: Vec<Map<String, Value>>,
+        drop: Vec<Map<String, Value>>,
+    },
     Replace(Vec<Replaced>),
     Delete(Vec<String>),
     SetTypes(Map<String, Value>),
@@ -196,8 +202,10 @@ mod tests {
             (r#"[{"run": "shell", "parameters": {}}]"#, "the step \"shell\" is not allowed"),
             (r#"[{"run": "join", "parameters": {}}]"#, "the step \"join\" is not followed here"),
             (r#"[{"run": "sort", "parameters": {}}]"#, "sort: sort-by is missing"),
-            (r#"[{"run": "find_replace", "parameters": {"fields": [{"name": "a", "patterns": [{"find": "("}]}]}}]"#,
-             "find_replace: the pattern \"(\" can't be read"),
+            (
+                r#"[{"run": "find_replace", "parameters": {"fields": [{"name": "a", "patterns": [{"find": "("}]}]}}]"#,
+                "find_replace: the pattern \"(\" can't be read",
+            ),
             (r#"{"run": "sort"}"#, "steps are no list"),
         ] {
             assert_eq!(check(text), Err(wanted.to_owned()), "{text}");

@@ -85,7 +85,10 @@ fn recast(column: &ArrayRef, field: &Field) -> Result<std::result::Result<ArrayR
         let value = cast(&field.kind, &field.format, &text);
         if value.is_none() || !made.push(value) {
             let (shown, kind, format) = (shown(&text), field.kind.name(), &field.format);
-            return Ok(Err(format!("The value \"{shown}\" of the field \"{}\" is not type \"{kind}\" and format \"{format}\"", field.name)));
+            return Ok(Err(format!(
+                "The value \"{shown}\" of the field \"{}\" is not type \"{kind}\" and format \"{format}\"",
+                field.name
+            )));
         }
     }
     made.finish().map(Ok)

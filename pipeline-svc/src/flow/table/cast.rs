@@ -23,8 +23,7 @@ pub(crate) enum Value<'a> {
 /// Digits of an integer, at most.
 const MAX_DIGITS: usize = 38;
 /// What dates are tried as if any spelling will do.
-const ANY_DATE: [&str; 9] =
-    ["%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d %B %Y", "%B %d, %Y", "%d %b %Y", "%m/%d/%Y", "%d.%m.%Y"];
+const ANY_DATE: [&str; 9] = ["%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d %B %Y", "%B %d, %Y", "%d %b %Y", "%m/%d/%Y", "%d.%m.%Y"];
 const ANY_TIME: [&str; 4] = ["%H:%M:%S%.f", "%H:%M", "%I:%M:%S %p", "%I:%M %p"];
 
 /// The value of a text; none if it is not one of this kind.

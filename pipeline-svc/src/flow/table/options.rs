@@ -51,7 +51,9 @@ impl Options {
             keys,
         };
         let headers = match said.get("headers") {
-            None | Some(Value::Null) if dialect.get("header").and_then(Value::as_bool) == Some(false) => Headers::Named(records.keys.clone()),
+            None | Some(Value::Null) if dialect.get("header").and_then(Value::as_bool) == Some(false) => {
+                Headers::Named(records.keys.clone())
+            }
             None | Some(Value::Null) => Headers::Row(0),
             Some(Value::Number(row)) => {
                 let row = row.as_u64().filter(|row| *row > 0);
@@ -102,7 +104,8 @@ fn skipped(said: Option<&Value>) -> Result<(Vec<u64>, Vec<String>), Wrong> {
         Some(Value::Number(count)) => Ok(((1..=count.as_u64().filter(|count| *count <= 10_000).ok_or_else(wrong)?).collect(), Vec::new())),
         Some(Value::Array(entries)) => {
             let numbers = entries.iter().filter_map(Value::as_u64).collect();
-            let comments: Vec<String> = entries.iter().filter_map(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned).collect();
+            let comments: Vec<String> =
+                entries.iter().filter_map(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned).collect();
             if entries.iter().all(|entry| entry.is_u64() || entry.is_string()) { Ok((numbers, comments)) } else { Err(wrong()) }
         }
         Some(_) => Err(wrong()),

@@ -239,8 +239,7 @@ impl Casting {
             let message = format!("There is a missing header in column {}, field name \"{}\"", at + 1, field.name);
             self.report.add("missing-header", message, None, Some(at + 1), None);
         }
-        let places: Vec<Option<usize>> =
-            schema.fields.iter().map(|field| headers.iter().position(|name| *name == field.name)).collect();
+        let places: Vec<Option<usize>> = schema.fields.iter().map(|field| headers.iter().position(|name| *name == field.name)).collect();
         if let Some(at) = places.iter().position(Option::is_none) {
             let name = schema.fields.get(at).map(|field| field.name.as_str()).unwrap_or_default();
             self.failure.get_or_insert(format!("The field \"{name}\" of the schema is not in the header"));
@@ -328,7 +327,8 @@ impl Casting {
         let Some(value) = cast(&field.kind, &field.format, text) else {
             let (kind, format) = (field.kind.name(), field.format.clone());
             let shown = shown(text);
-            let message = format!("The value \"{shown}\" in row {number} and column {column} is not type \"{kind}\" and format \"{format}\"");
+            let message =
+                format!("The value \"{shown}\" in row {number} and column {column} is not type \"{kind}\" and format \"{format}\"");
             self.wrong("type-or-format-error", message, column, record);
             return None;
         };
@@ -336,10 +336,14 @@ impl Casting {
         for (name, said) in field.constraints.broken(&field.kind, &field.format, text, &value) {
             let shown = shown(text);
             let message = match name {
-                "enumerable" => format!("The value \"{shown}\" in row {number} and column {column} does not conform to the given enumeration: \"{said}\""),
+                "enumerable" => format!(
+                    "The value \"{shown}\" in row {number} and column {column} does not conform to the given enumeration: \"{said}\""
+                ),
                 name => {
                     let word = name.replace('-', " ");
-                    format!("The value \"{shown}\" in row {number} and column {column} does not conform to the {word} constraint of \"{said}\"")
+                    format!(
+                        "The value \"{shown}\" in row {number} and column {column} does not conform to the {word} constraint of \"{said}\""
+                    )
                 }
             };
             self.wrong(&format!("{name}-constraint"), message, column, record);

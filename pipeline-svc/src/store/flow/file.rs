@@ -86,13 +86,7 @@ pub(crate) async fn give_up(db: &Db, stored: &str, now: DateTime<Utc>) -> Result
 }
 
 /// Lets files go that waited since before a time, and names some that went before another.
-pub(crate) async fn swept(
-    db: &Db,
-    waited: DateTime<Utc>,
-    went: DateTime<Utc>,
-    now: DateTime<Utc>,
-    limit: i64,
-) -> Result<Vec<String>> {
+pub(crate) async fn swept(db: &Db, waited: DateTime<Utc>, went: DateTime<Utc>, now: DateTime<Utc>, limit: i64) -> Result<Vec<String>> {
     let mut tx = db.begin().await?;
     tx.query("UPDATE flow_file SET state = 'gone', since = $2 WHERE state = 'waiting' AND since < $1").bind(waited).bind(now).run().await?;
     tx.commit().await?;

@@ -63,7 +63,8 @@ pub(crate) async fn insert(tx: &mut Tx, request: &StartFlowRequest, principal: &
 
 /// Where a flow stands, by its name; locks it.
 pub(crate) async fn lock(tx: &mut Tx, flow: &str) -> Result<Option<(String, i64)>> {
-    let text = tx.pick("SELECT state, attempts FROM flow WHERE flow_id = $1", "SELECT state, attempts FROM flow WHERE flow_id = $1 FOR UPDATE");
+    let text =
+        tx.pick("SELECT state, attempts FROM flow WHERE flow_id = $1", "SELECT state, attempts FROM flow WHERE flow_id = $1 FOR UPDATE");
     Ok(tx.query(text).bind(flow.to_owned()).opt().await?)
 }
 
