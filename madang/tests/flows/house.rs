@@ -40,7 +40,6 @@ impl Drop for Lights {
 pub(crate) struct House {
     pub(crate) server: Server,
     pub(crate) flows: FlowsClient<Channel>,
-    pub(crate) root: PathBuf,
     pub(crate) clock_file: PathBuf,
     catalog: Channel,
     owner: Context,
@@ -126,7 +125,7 @@ impl House {
         let pipelines = rpc::local(served.guarded(verifier, &drain).await, signer("spec-store"));
         let owner = user(&catalog, "mina").await;
         let flows = FlowsClient::new(pipelines).max_decoding_message_size(32 << 20);
-        Self { server, flows, root, clock_file, catalog, owner, databases, _lights: Lights(drain, folder) }
+        Self { server, flows, clock_file, catalog, owner, databases, _lights: Lights(drain, folder) }
     }
 
     pub(crate) async fn remove(self) {

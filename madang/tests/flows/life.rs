@@ -81,6 +81,8 @@ async fn live(house: House) {
     let csv = &again.ends[&format!("{OWNER}/waters/2/rivers_csv")];
     assert!(csv.log.iter().any(|line| line.contains("nothing has changed")), "{:?}", csv.log);
     assert_eq!(serde_json::from_str::<Value>(&csv.stats).unwrap()["count_of_rows"], 3);
+    let rows = house.act(false, "datastore_search", &json!({"resource_id": rivers["id"], "sort": "_id"})).await.expect("rows");
+    assert_eq!(rows["total"], 3);
 
     // A third revision with other rows is a new version of the same table.
     house.server.file("/rivers.csv", RIVERS.replace("금강,397.79,TRUE,2018-03-02\r\n", "섬진강,223.86,yes?,\r\n"));
