@@ -138,6 +138,16 @@ pub struct PipelineConfig {
     pub python_seconds: u32,
     /// Bytes of memory that one Python step may have.
     pub python_bytes: u64,
+    /// Flows of the Spec Store that one process works on at the same time.
+    pub flow_workers: usize,
+    /// Flows of one owner that are worked on at the same time, in all processes together.
+    pub flows_per_owner: usize,
+    /// Bytes of one source of a flow.
+    pub flow_source_bytes: u64,
+    /// Rows of one table of a flow.
+    pub flow_rows: u64,
+    /// Seconds that one flow may take.
+    pub flow_seconds: u32,
 }
 
 /// What the Spec Store needs: its service, and its face in the gateway (spec-store.md).
@@ -228,6 +238,11 @@ impl Default for Config {
                 python: None,
                 python_seconds: 600,
                 python_bytes: 1 << 30,
+                flow_workers: 3,
+                flows_per_owner: 2,
+                flow_source_bytes: 5 << 30,
+                flow_rows: 1_000_000_000,
+                flow_seconds: 6 * 3600,
             },
             spec_store: SpecStoreConfig {
                 database_url: None,

@@ -48,6 +48,9 @@ pub(crate) async fn pipeline(process: &Process, catalog: Channel) -> Result<Part
     let options = madang_pipeline::Options {
         database: process.database(process.config.pipeline.database_url.as_ref(), "pipeline").await?,
         flow: lake.clone(),
+        reader: lake.clone(),
+        flow_files: lake.flow_files(),
+        scratch: process.scratch("flows")?,
         objects: lake.objects(),
         lake,
         keyring: process.secrets.keyring().map_err(Error::internal)?,

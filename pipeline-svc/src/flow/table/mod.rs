@@ -1,0 +1,9 @@
+//! A tabular source: its rows as text, cast by its Table Schema, checked on the way.
+
+pub(crate) mod cast;
+pub(crate) mod column;
+mod constraint;
+mod options;
+pub(crate) mod read;
+pub(crate) mod report;
+pub(crate) mod schema;
