@@ -15,7 +15,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use madang_kit::{Clock, Error, Id, Result, secrets as pem};
+use madang_kit::{Clock, Error, Id, Result, secrets::pem};
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -169,7 +169,7 @@ impl SpecStoreKeys {
         let private = EncodingKey::from_rsa_pem(secret.expose_secret().as_bytes()).map_err(Error::internal)?;
         let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(|_| Error::internal("spec_store_key has no public key"))?;
         let public = DecodingKey::from_rsa_der(pair.public_key().as_ref());
-        Ok(Self { private, public, pem: pem::pem("PUBLIC KEY", spki.as_ref()) })
+        Ok(Self { private, public, pem: pem("PUBLIC KEY", spki.as_ref()) })
     }
 }
 

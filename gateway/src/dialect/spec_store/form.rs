@@ -6,6 +6,7 @@ use axum::{
     http::StatusCode,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use madang_kit::{Code, Context, Error, Principal, Result, rpc};
 use madang_proto::pipeline::v1::{PutSourceFileRequest, SourceFile};
 use tokio::sync::mpsc;
@@ -79,7 +80,7 @@ async fn keep(gateway: &Gateway, context: &Context, policy: Policy, part: Upload
 async fn send(mut part: UploadPart<'_>, file: SourceFile, pieces: mpsc::Sender<PutSourceFileRequest>) -> Result<()> {
     let mut left = file.bytes;
     let other_length = || Error::invalid("file", "length", "the file is not as long as was announced");
-    if pieces.send(PutSourceFileRequest { file: Some(file), ..Default::default() }).await.is_err() {
+    if pieces.send(PutSourceFileRequest { file: Some(file), chunk: Bytes::new() }).await.is_err() {
         return Ok(()); // it has answered already
     }
     while let Some(mut bytes) = part.chunk().await? {

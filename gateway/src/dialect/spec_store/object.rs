@@ -104,31 +104,32 @@ fn etag(file: &FlowFile) -> String {
 fn answer(asked: &HeaderMap, file: &FlowFile, range: Option<(u64, u64)>, parts: Streaming<OpenFlowFileResponse>) -> Response {
     let etag = etag(file);
     let mut response = Response::default();
-    let headers = response.headers_mut();
-    let mut set = |name: HeaderName, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
-        }
-    };
-    set(ETAG, &etag);
-    set(CONTENT_TYPE, if file.content_type.is_empty() { "application/octet-stream" } else { &file.content_type });
-    set(ACCEPT_RANGES, "bytes");
-    set(CACHE_CONTROL, if file.private { "private, no-cache" } else { "public, no-cache" });
-    set(NOSNIFF, "nosniff");
-    set(CONTENT_SECURITY_POLICY, "sandbox");
+    let mut said = |name: HeaderName, value: &str| set(&mut response, name, value);
+    said(ETAG, &etag);
+    said(CONTENT_TYPE, if file.content_type.is_empty() { "application/octet-stream" } else { &file.content_type });
+    said(ACCEPT_RANGES, "bytes");
+    said(CACHE_CONTROL, if file.private { "private, no-cache" } else { "public, no-cache" });
+    said(NOSNIFF, "nosniff");
+    said(CONTENT_SECURITY_POLICY, "sandbox");
     let known = asked.get(IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
     if known.split(',').any(|known| known.trim().trim_start_matches("W/") == etag || known.trim() == "*") {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return response;
     }
     let length = range.map_or(file.bytes, |(start, end)| end - start);
-    set(CONTENT_LENGTH, &length.to_string());
+    set(&mut response, CONTENT_LENGTH, &length.to_string());
     if let Some((start, end)) = range {
-        set(CONTENT_RANGE, &format!("bytes {start}-{}/{}", end - 1, file.bytes));
+        set(&mut response, CONTENT_RANGE, &format!("bytes {start}-{}/{}", end - 1, file.bytes));
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     *response.body_mut() = Body::from_stream(parts.map(|message| message.map(|message| message.chunk).map_err(Error::from)));
     response
+}
+
+fn set(response: &mut Response, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
 }
 
 /// A part that is asked for.

@@ -96,18 +96,20 @@ async fn the_order_of_events_does_not_matter() {
 async fn fifty_at_once_end_each_flow_once() {
     on_both(&[], async |hub| {
         let owner = Owner::of(hub);
-        let flows: Vec<String> =
-            futures::future::join_all((0..50).map(async |_| owner.flow(&owner.spec("crowd")).await)).await;
+        let flows: Vec<String> = futures::future::join_all((0..50).map(async |_| owner.flow(&owner.spec("crowd")).await)).await;
         let mut numbers: Vec<u32> = flows.iter().map(|flow| flow.rsplit('/').next().unwrap_or("").parse().expect("a number")).collect();
         numbers.sort_unstable();
         assert_eq!(numbers, (1..=50).collect::<Vec<_>>(), "each number once");
         let pipelines = seven("crowd");
         let events = flows.iter().enumerate().flat_map(|(number, flow)| {
-            pipelines.iter().map(move |pipeline| (flow, pipeline, if number % 5 == 0 && pipeline == "rivers" { json!({"event": "finish"}) } else { finished() }))
+            pipelines.iter().map(move |pipeline| {
+                (flow, pipeline, if number % 5 == 0 && pipeline == "rivers" { json!({"event": "finish"}) } else { finished() })
+            })
         });
         let told: Vec<_> = events.collect();
         for chunk in told.chunks(50) {
-            futures::future::join_all(chunk.iter().map(async |(flow, pipeline, event)| tell(hub, flow, pipeline, event.clone()).await)).await;
+            futures::future::join_all(chunk.iter().map(async |(flow, pipeline, event)| tell(hub, flow, pipeline, event.clone()).await))
+                .await;
         }
         for (number, flow) in flows.iter().enumerate() {
             let wanted = if number % 5 == 0 { "FAILED" } else { "SUCCEEDED" };
