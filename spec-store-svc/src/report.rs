@@ -63,7 +63,7 @@ pub(crate) async fn hear(tx: &mut Tx, event: Event<'_>, now: DateTime<Utc>) -> R
     let Some(mut revision) = revision::lock_open(tx, flow_id, event.external, now).await? else { return Ok(None) };
     let Some(before) = pipeline::state(tx, event.pipeline_id).await? else { return Ok(None) };
     let next = state::of_event(event.event, event.success);
-    if before.is_final() || next < before {
+    if !before.takes(next) {
         return Ok(Some(revision)); // late or repeated
     }
     let errors = lines(event.errors.iter().take(LINES))?;

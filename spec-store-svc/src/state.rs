@@ -52,9 +52,9 @@ impl State {
         matches!(self, Self::Success | Self::Failed)
     }
 
-    /// The state after an event says `next`; what is final stays, and nothing goes back.
-    pub(crate) fn moved(self, next: Self) -> Self {
-        if self.is_final() || next < self { self } else { next }
+    /// Whether an event that says `next` counts; what is final stays, and nothing goes back.
+    pub(crate) fn takes(self, next: Self) -> bool {
+        !self.is_final() && next >= self
     }
 }
 
@@ -142,7 +142,8 @@ mod tests {
                 return;
             }
             let before = self.states[id];
-            let after = before.moved(of_event(event, success));
+            let next = of_event(event, success);
+            let after = if before.takes(next) { next } else { before };
             self.states.insert(id.to_owned(), after);
             if after == State::Failed && before != after {
                 let waiting: Vec<Waiting> =

@@ -66,7 +66,7 @@ pub(crate) async fn exists(tx: &mut Tx, id: &str) -> Result<bool> {
 /// but for its numbers.
 pub(crate) async fn put(tx: &mut Tx, dataset: &Dataset) -> Result<(i64, DateTime<Utc>)> {
     let text = "INSERT INTO dataset (id, owner_id, name, findability, certified, spec, origin, last_revision, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $8)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9)
          ON CONFLICT (id) DO UPDATE SET findability = excluded.findability, spec = excluded.spec, origin = excluded.origin,
              last_revision = dataset.last_revision + 1, updated_at = excluded.updated_at,
              certified = CASE WHEN dataset.deleted_at IS NULL THEN dataset.certified ELSE excluded.certified END,
@@ -75,7 +75,7 @@ pub(crate) async fn put(tx: &mut Tx, dataset: &Dataset) -> Result<(i64, DateTime
          RETURNING last_revision, created_at";
     let query = tx.query(text).bind(dataset.id.clone()).bind(dataset.owner_id.clone()).bind(dataset.name.clone());
     let query = query.bind(dataset.findability.clone()).bind(dataset.certified).bind(dataset.spec.clone());
-    Ok(query.bind(dataset.origin.clone()).bind(dataset.updated_at).one().await?)
+    Ok(query.bind(dataset.origin.clone()).bind(dataset.created_at).bind(dataset.updated_at).one().await?)
 }
 
 /// Hides a dataset.

@@ -77,10 +77,11 @@ pub(crate) async fn authorize(State(gateway): State<Gateway>, caller: Caller, bo
     let exp = (gateway.identity.clock.now() + SEND_WITHIN).timestamp();
     let wanted = read(fields.get("filedata"), &format!("{owner}/{dataset}"), owner, private, exp)?;
     let keys = wanted.iter().map(|one| one.policy.key.clone()).collect();
-    let found = gateway.flows.clone().find_source_files(rpc::request(&caller.context, FindSourceFilesRequest { keys })).await?.into_inner();
+    let question = FindSourceFilesRequest { keys, owner_id: owner.to_owned() };
+    let found = gateway.flows.clone().find_source_files(rpc::request(&caller.context, question)).await?.into_inner();
     let is_there = |one: &Wanted| found.keys.contains(&one.policy.key);
     let new = wanted.iter().filter(|one| !is_there(one)).map(|one| one.policy.bytes).fold(0, u64::saturating_add);
-    demand_room(&caller, private, new)?;
+    demand_room(&caller, private, if private { found.private_bytes } else { found.public_bytes }, new)?;
     let mut filedata = Map::new();
     for one in &wanted {
         filedata.insert(one.path.clone(), offer(&gateway, one, is_there(one))?);
@@ -137,19 +138,14 @@ fn key(folder: &str, path: &str, md5: &[u8]) -> Option<String> {
     Some(format!("{folder}/{}/{digest}/{file}", segments.join("/")))
 }
 
-/// The limits of the owner's storage.
-fn demand_room(caller: &Caller, private: bool, new: u64) -> Result<()> {
+/// The limits of the owner's storage. A token of another service permits none.
+fn demand_room(caller: &Caller, private: bool, used: u64, new: u64) -> Result<()> {
     let (name, word) = if private { ("max_private_storage_mb", "private storage") } else { ("max_public_storage_mb", "storage") };
-    // A token of another service says nothing of storage.
-    if !caller.permissions.contains_key(name) {
-        return if new == 0 { Ok(()) } else { Err(Error::new(Code::Denied, format!("Max {word} for user exceeded plan limit (0MB)"))) };
-    }
     let limit = permissions::number(&caller.permissions, name);
-    if new <= limit.saturating_mul(MB) {
-        Ok(())
-    } else {
-        Err(Error::new(Code::Denied, format!("Max {word} for user exceeded plan limit ({limit}MB)")))
+    if new == 0 || used.saturating_add(new) <= limit.saturating_mul(MB) {
+        return Ok(());
     }
+    Err(Error::new(Code::Denied, format!("Max {word} for user exceeded plan limit ({limit}MB)")))
 }
 
 fn offer(gateway: &Gateway, wanted: &Wanted, exists: bool) -> Result<Value> {
