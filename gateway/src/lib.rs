@@ -73,8 +73,8 @@ pub struct Options {
     pub catalog: Channel,
     /// The way to pipeline-svc.
     pub pipeline: Channel,
-    /// The way to spec-store-svc.
-    pub spec_store: Channel,
+    /// The way to spec-store-svc; none where nobody serves it.
+    pub spec_store: Option<Channel>,
     /// The time.
     pub clock: Clock,
     /// The options of CKAN's face.
@@ -165,11 +165,11 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
         buckets: BucketsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         connections: ConnectionsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         flows: FlowsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
-        spec_store: SpecStoreClient::new(options.spec_store.clone())
+        spec_store: SpecStoreClient::new(options.spec_store.clone().unwrap_or_else(rpc::absent))
             .max_decoding_message_size(SPEC_BYTES)
             .max_encoding_message_size(SPEC_BYTES),
         issuer: Issuer::of(&config.spec_store.auth_server)?.map(Arc::new),
-        parts: Arc::new(vec![("catalog", options.catalog), ("pipeline", options.pipeline), ("spec-store", options.spec_store)]),
+        parts: Arc::new(parts(options.catalog, options.pipeline, options.spec_store)),
         metrics: options.metrics,
         config,
     }));
@@ -177,6 +177,12 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
     let router = edge::wrap(dialect::router(gateway.clone()), &gateway);
     listeners.serve(router, drain);
     Ok(())
+}
+
+/// The services whose readiness is this gateway's.
+fn parts(catalog: Channel, pipeline: Channel, spec_store: Option<Channel>) -> Vec<(&'static str, Channel)> {
+    let always = [("catalog", catalog), ("pipeline", pipeline)];
+    always.into_iter().chain(spec_store.map(|channel| ("spec-store", channel))).collect()
 }
 
 /// What the site calls itself, or the address at which it is served.

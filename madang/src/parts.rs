@@ -92,7 +92,8 @@ pub(crate) async fn listeners(process: &Process) -> Result<madang_gateway::Liste
 pub(crate) struct Ways {
     pub(crate) catalog: Channel,
     pub(crate) pipeline: Channel,
-    pub(crate) spec_store: Channel,
+    /// None where nobody serves it.
+    pub(crate) spec_store: Option<Channel>,
 }
 
 /// The gateway, serving when this returns. Gives the addresses for the ready line.

@@ -49,7 +49,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let ways = parts::Ways {
                 catalog: process.connect("gateway", "catalog", config.catalog.url.as_ref())?,
                 pipeline: process.connect("gateway", "pipeline", config.pipeline.url.as_ref())?,
-                spec_store: process.connect("gateway", "spec-store", config.spec_store.url.as_ref())?,
+                spec_store: process.connect_if_set("gateway", config.spec_store.url.as_ref())?,
             };
             let listeners = parts::listeners(&process).await?;
             let database = parts::gateway_database(&process).await?;
