@@ -27,6 +27,7 @@ mod runs;
 mod search;
 mod sign;
 mod signed;
+mod spec;
 mod stop;
 mod vectors;
 mod watch;

@@ -136,7 +136,10 @@ pub(super) async fn find(flows: &Flows, _: &Context, request: FindSourceFilesReq
     if request.keys.len() > MAX_KEYS {
         return Err(Error::invalid("keys", "too_many", format!("keys has at most {MAX_KEYS} entries")));
     }
-    Ok(FindSourceFilesResponse { keys: store::kept(&flows.db, &request.keys).await? })
+    let keys = store::kept(&flows.db, &request.keys).await?;
+    let (public, private) = store::bytes_of(&flows.db, &request.owner_id).await?;
+    let whole = |bytes: i64| u64::try_from(bytes).unwrap_or_default();
+    Ok(FindSourceFilesResponse { keys, public_bytes: whole(public), private_bytes: whole(private) })
 }
 
 /// A file, or a part of it.

@@ -63,6 +63,14 @@ pub(crate) async fn kept(db: &Db, keys: &[String]) -> Result<Vec<String>> {
     Ok(rows.into_iter().map(|(key,)| key).collect())
 }
 
+/// Bytes of the files that an owner has: those that everybody may read, and those that he alone may.
+pub(crate) async fn bytes_of(db: &Db, owner: &str) -> Result<(i64, i64)> {
+    let text = "SELECT CAST(COALESCE(SUM(CASE WHEN private = 0 THEN bytes ELSE 0 END), 0) AS BIGINT),
+            CAST(COALESCE(SUM(CASE WHEN private = 0 THEN 0 ELSE bytes END), 0) AS BIGINT)
+        FROM flow_file WHERE owner_id = $1 AND state = 'kept'";
+    Ok(db.query(text).bind(owner.to_owned()).one().await?)
+}
+
 /// Says of all files of a dataset whether others than its owner may read them.
 pub(crate) async fn set_private(tx: &mut Tx, owner: &str, dataset: &str, private: bool) -> Result<()> {
     let text = "UPDATE flow_file SET private = $3 WHERE owner_id = $1 AND dataset = $2 AND private <> $3";
