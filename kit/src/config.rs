@@ -409,8 +409,10 @@ impl Config {
         if self.spec_store.stale_seconds == 0 {
             return Err(Error("spec_store.stale_seconds must be at least 1".to_owned()));
         }
-        if self.pipeline.workers == 0 || self.pipeline.workers > MAX_WORKERS {
-            return Err(Error(format!("pipeline.workers must be 1 to {MAX_WORKERS}")));
+        for (name, workers) in [("workers", self.pipeline.workers), ("flow_workers", self.pipeline.flow_workers)] {
+            if workers == 0 || workers > MAX_WORKERS {
+                return Err(Error(format!("pipeline.{name} must be 1 to {MAX_WORKERS}")));
+            }
         }
         Ok(())
     }

@@ -146,7 +146,8 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
             bounds: bounds(&config),
         },
         drain,
-    );
+    )
+    .await?;
     let engine = Engine::start(parts, drain);
     let scheduled = Bell::new("madang_scheduled", &db, drain);
     let defaults = Arc::new(job::Defaults::new(&config));

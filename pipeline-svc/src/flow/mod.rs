@@ -21,11 +21,11 @@ mod worker;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use madang_kit::{Clock, Code, Db, Drain, Error, bell::Bell, outbound::FetchAllow};
+use madang_kit::{Clock, Code, Db, Drain, Error, Result, bell::Bell, outbound::FetchAllow};
 use madang_lake::{Files, Flow, Lake, Limits, Objects, Reader};
 use madang_proto::pipeline::v1::StartFlowRequest;
 
-use crate::catalogue::Catalogue;
+use crate::{catalogue::Catalogue, store::flow::claim};
 
 /// What flows work with.
 #[derive(Clone)]
@@ -83,8 +83,11 @@ pub(crate) struct Parts {
 
 impl Flows {
     /// Hangs up the bells and starts workers, publisher and sweep.
-    pub(crate) fn start(parts: Parts, drain: &Drain) -> Self {
+    pub(crate) async fn start(parts: Parts, drain: &Drain) -> Result<Self> {
         let Parts { db, lake, flow, reader, objects, files, allow, catalog, clock, scratch, bounds } = parts;
+        if let Db::Sqlite { .. } = db {
+            claim::end_all(&db, clock.now()).await?; // this database has one process
+        }
         let bell = |name| Bell::new(name, &db, drain);
         let (waiting, events) = (bell("madang_flows"), bell("madang_flow_events"));
         let publications = bell("madang_flow_publications");
@@ -92,7 +95,7 @@ impl Flows {
         worker::spawn(&flows, drain);
         publish::spawn(&flows, drain);
         file::spawn_sweep(&flows, drain);
-        flows
+        Ok(flows)
     }
 }
 

@@ -112,6 +112,18 @@ pub(crate) async fn release(db: &Db, claim: &Claim) -> Result<()> {
     Ok(tx.commit().await?)
 }
 
+/// Ends every claim: of a database that has one process, at its start. Flows that were taken up too often by then are closed by
+/// [`recover`].
+pub(crate) async fn end_all(db: &Db, now: DateTime<Utc>) -> Result<()> {
+    let mut tx = db.begin().await?;
+    let past = now - chrono::TimeDelta::milliseconds(1);
+    tx.query("UPDATE flow SET lease_until = $1 WHERE state = 'running'").bind(past).run().await?;
+    tx.query("UPDATE flow_publication SET lease_until = NULL, due_at = $1 WHERE state = 'waiting'").bind(past).run().await?;
+    tx.commit().await?;
+    recover(db, now).await?;
+    Ok(())
+}
+
 /// Ends a flow all of whose pipelines have ended.
 pub(crate) async fn finish(tx: &mut Tx, claim: &Claim, success: bool, now: DateTime<Utc>) -> Result<()> {
     let text = "UPDATE flow SET state = $2, slot = NULL, lease_until = NULL, finished_at = $3 WHERE id = $1";

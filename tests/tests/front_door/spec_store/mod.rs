@@ -2,6 +2,7 @@
 //! does with a runner elsewhere in `madang/tests/command/spec`.
 
 mod authorization;
+mod dataset;
 mod files;
 mod flow;
 
