@@ -67,7 +67,7 @@ pub struct Options {
     pub reader: Arc<dyn Reader>,
     /// Files that flows bring and make.
     pub flow_files: Arc<dyn Files>,
-    /// For files that live only as long as one call.
+    /// A folder for files of flows that live only as long as one call; it is emptied at the start.
     pub scratch: PathBuf,
     /// Object Storage.
     pub objects: Arc<dyn Objects>,

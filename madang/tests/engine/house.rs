@@ -133,7 +133,7 @@ impl House {
             flow: lake.clone(),
             reader: lake.clone(),
             flow_files: lake.flow_files(),
-            scratch: folder.path().join("scratch"),
+            scratch: folder.path().join("flows"),
             objects: lake.objects(),
             lake,
             keyring: secrets.keyring().unwrap(),

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::{
     house::{House, OWNER},
     plan::{flow, plain, table},
+    python::ask,
     server::Answer,
 };
 
@@ -79,5 +80,48 @@ async fn bad_plans_are_refused() {
         let told = format!("{request:?}");
         let refused = house.start(request).await.expect_err(&told);
         assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{told}");
+    }
+}
+
+/// A workbook that unpacks to far more than a source may have, an archive within archives, and text of one endless line.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bombs_are_contained() {
+    let house = House::new().await;
+    let schema = json!({"fields": [{"name": "a"}]});
+    let bomb = r#"
+import base64, io, sys, zipfile
+def packed(files):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return out.getvalue()
+sheet = "<worksheet><sheetData>" + "<row><c t='inlineStr'><is><t>" + "x" * 1000 + "</t></is></c></row>" * 1 + ("<row><c t='inlineStr'><is><t>" + "x" * 1000 + "</t></is></c></row>") * 40000 + "</sheetData></worksheet>"
+book = packed({
+    "xl/workbook.xml": "<workbook><sheets><sheet name='a' id='r1'/></sheets></workbook>",
+    "xl/_rels/workbook.xml.rels": "<Relationships><Relationship Id='r1' Target='sheet.xml'/></Relationships>",
+    "xl/sheet.xml": sheet,
+})
+inner = b"x" * 1000000
+for level in range(5):
+    inner = packed({f"{level}.zip": inner})
+print(base64.b64encode(book if sys.argv[1:] and open(sys.argv[1]).read() == "book" else inner).decode())
+"#;
+    let made = |what: &str| base64::Engine::decode(&base64::engine::general_purpose::STANDARD, ask(what.as_bytes(), bomb)).unwrap();
+    let (book, archive) = (made("book"), made("archive"));
+    assert!(book.len() < 1 << 20, "{} bytes that unpack to forty million", book.len());
+    let cases = [
+        (house.server.file("/book.xlsx", book), "xlsx", "which is the limit"),
+        (house.server.file("/archive.xlsx", archive.clone()), "xlsx", "workbook"),
+        (house.server.file("/archive.csv", archive), "csv", ""),
+        (house.server.file("/line.csv", "x".repeat(900_000)), "csv", "not in the header"),
+    ];
+    for (revision, (url, format, wanted)) in (1..).zip(cases) {
+        let mut request = flow("bomb", revision, Findability::Published, vec![table("t", &url, format, &schema)]);
+        request.limits = Some(FlowLimits { max_source_bytes: 1 << 20, ..FlowLimits::default() });
+        let story = house.run(request).await;
+        let end = &story.ends[&format!("{OWNER}/bomb/{revision}/t_csv")];
+        assert!(!end.success && end.errors.iter().any(|line| line.contains(wanted)), "{url}: {:?}", end.errors);
+        assert!(story.ends[&format!("{OWNER}/bomb/{revision}/validation_report")].success);
     }
 }

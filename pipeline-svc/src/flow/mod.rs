@@ -19,7 +19,11 @@ mod step;
 mod table;
 mod worker;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use madang_kit::{Clock, Code, Db, Drain, Error, Result, bell::Bell, outbound::FetchAllow};
 use madang_lake::{Files, Flow, Lake, Limits, Objects, Reader};
@@ -40,7 +44,7 @@ pub(crate) struct Flows {
     pub(crate) allow: FetchAllow,
     pub(crate) catalog: Catalogue,
     pub(crate) clock: Clock,
-    /// For files that live only as long as one call.
+    /// For files that live only as long as one call; nobody else's.
     pub(crate) scratch: PathBuf,
     pub(crate) bounds: Bounds,
     /// Rung when a flow waits.
@@ -85,6 +89,7 @@ impl Flows {
     /// Hangs up the bells and starts workers, publisher and sweep.
     pub(crate) async fn start(parts: Parts, drain: &Drain) -> Result<Self> {
         let Parts { db, lake, flow, reader, objects, files, allow, catalog, clock, scratch, bounds } = parts;
+        clear(&scratch).await?;
         if let Db::Sqlite { .. } = db {
             claim::end_all(&db, clock.now()).await?; // this database has one process
         }
@@ -97,6 +102,15 @@ impl Flows {
         file::spawn_sweep(&flows, drain);
         Ok(flows)
     }
+}
+
+/// Makes the folder anew: what a process left there that was killed belongs to nobody.
+async fn clear(folder: &Path) -> Result<()> {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::internal(error)),
+        _ => {}
+    }
+    tokio::fs::create_dir_all(folder).await.map_err(Error::internal)
 }
 
 impl Bounds {
@@ -112,9 +126,9 @@ impl Bounds {
         }
     }
 
-    /// What reading one source may take.
+    /// What reading one source may take: its text may be twice what a source may have, whatever it is packed in.
     fn limits(&self) -> Limits {
-        Limits { rows: self.rows, time: self.time, ..Limits::STEP }
+        Limits { rows: self.rows, time: self.time, decoded_bytes: self.source_bytes.saturating_mul(2), ..Limits::STEP }
     }
 }
 

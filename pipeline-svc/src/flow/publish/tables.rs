@@ -56,7 +56,7 @@ async fn stage(flows: &Flows, context: &Context, table: &Table) -> Result<Option
         tabulator: r#"{"delimiter":",","quotechar":"\"","encoding":"utf-8"}"#.to_owned(),
         ..FlowSource::default()
     };
-    let limits = Bounds { rows: u64::MAX, ..flows.bounds }.limits();
+    let limits = Bounds { rows: u64::MAX, source_bytes: u64::MAX, ..flows.bounds }.limits();
     let parts = (flows.reader.as_ref(), flows.flow.as_ref());
     let read = read::read(parts, &source, &path, &limits, &Arc::default()).await?;
     let relation = read.rows.map_err(|why| Error::internal(format!("a file that was made can't be read: {why}")))?;
