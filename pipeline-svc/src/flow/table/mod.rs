@@ -6,4 +6,5 @@ mod constraint;
 mod options;
 pub(crate) mod read;
 pub(crate) mod report;
+mod rows;
 pub(crate) mod schema;
