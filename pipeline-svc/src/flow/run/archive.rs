@@ -6,14 +6,14 @@ use madang_proto::pipeline::v1::FlowArtifact;
 use serde_json::Value;
 
 use super::{
-    super::{
-        descriptor,
-        fetch::{self, Fetched, Missed},
-        make::{python, zip::Zip},
-        same,
-    },
     Making, Running, Work,
     make::{About, failed},
+};
+use crate::flow::{
+    descriptor,
+    fetch::{self, Fetched, Missed},
+    make::{python, zip::Zip},
+    same,
 };
 
 /// A file of the archive.

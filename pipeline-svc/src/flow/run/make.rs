@@ -6,19 +6,17 @@ use madang_kit::{Error, Result};
 use madang_lake::Place;
 use madang_proto::pipeline::v1::{ArtifactKind, FlowArtifact, FlowSource, SourceKind};
 
-use super::{
-    super::{
-        descriptor::{self, PREVIEW_ROWS},
-        fetch::Missed,
-        file,
-        make::{
-            csv, json, parquet,
-            sink::{Made as Written, Sink},
-            sqlite,
-        },
-        table::schema::TableSchema,
+use super::{Failed, Made, Making, Running, Work};
+use crate::flow::{
+    descriptor::{self, PREVIEW_ROWS},
+    fetch::Missed,
+    file,
+    make::{
+        csv, json, parquet,
+        sink::{Made as Written, Sink},
+        sqlite,
     },
-    Failed, Made, Making, Running, Work,
+    table::schema::TableSchema,
 };
 
 /// What is said of a file that was made.

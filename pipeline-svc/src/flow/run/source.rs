@@ -6,15 +6,15 @@ use madang_kit::{Code, Error, Result, error::chain};
 use madang_lake::{Relation, RowStream};
 use madang_proto::pipeline::v1::{FlowArtifact, FlowSource, SourceKind};
 
-use super::{
-    super::{
+use super::{Made, Running, Work};
+use crate::{
+    flow::{
         fetch::{self, Fetched, Missed},
         lake_error, same, step,
         table::read::{self, Table},
     },
-    Made, Running, Work,
+    store::flow::{self as store, file as files},
 };
-use crate::store::flow::{self as store, file as files};
 
 impl Running<'_> {
     pub(super) fn source(&self, name: &str) -> Result<FlowSource> {
