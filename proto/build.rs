@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "madang/pipeline/v1/node.proto",
         "madang/pipeline/v1/pipeline.proto",
         "madang/pipeline/v1/storage.proto",
+        "madang/spec_store/v1/spec_store.proto",
     ];
     let descriptors = protox::compile(files, ["proto"])?;
     tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;

@@ -98,7 +98,10 @@ pub fn allow_list() -> AllowList {
     let calls = |patterns: &[&str]| patterns.iter().map(|&pattern| pattern.to_owned()).collect();
     AllowList::from([
         ("gateway".to_owned(), calls(&["/madang.catalog.v1.Catalog/*", "/madang.catalog.v1.Users/*", "/madang.catalog.v1.Actions/*"])),
-        ("pipeline".to_owned(), calls(&["/madang.catalog.v1.TableCommits/*", "/madang.catalog.v1.Permissions/*"])),
+        (
+            "pipeline".to_owned(),
+            calls(&["/madang.catalog.v1.TableCommits/*", "/madang.catalog.v1.Permissions/*", "/madang.catalog.v1.Actions/Act"]),
+        ),
     ])
 }
 

@@ -35,9 +35,10 @@ use madang_proto::{
     catalog::v1::{actions_client::ActionsClient, catalog_client::CatalogClient},
     pipeline::v1::{
         IntroduceRequest, buckets_client::BucketsClient, codes_client::CodesClient, connections_client::ConnectionsClient,
-        executions_client::ExecutionsClient, jobs_client::JobsClient, pipelines_client::PipelinesClient, triggers_client::TriggersClient,
-        workflows_client::WorkflowsClient,
+        executions_client::ExecutionsClient, flows_client::FlowsClient, jobs_client::JobsClient, pipelines_client::PipelinesClient,
+        triggers_client::TriggersClient, workflows_client::WorkflowsClient,
     },
+    spec_store::v1::spec_store_client::SpecStoreClient,
 };
 
 pub use credential::ncp_signature::sign;
@@ -46,7 +47,7 @@ pub use identity::bootstrap::Credentials;
 pub use keys::{Keys, MAX_PAGE as MAX_KEYS};
 
 use credential::Authenticator;
-use identity::{Identity, access_key, key_store, outbox, store, token::Tokens};
+use identity::{Identity, access_key, issuer::Issuer, key_store, outbox, store, token::Tokens};
 use refusal::Refusals;
 use shared_state::SharedState;
 
@@ -54,6 +55,8 @@ use shared_state::SharedState;
 const MESSAGE_BYTES: usize = 16 << 20;
 /// The largest answer of an action of CKAN: as many packages as a list may have.
 const ACTION_BYTES: usize = 256 << 20;
+/// The largest message from or to spec-store-svc: a revision with what its pipelines said.
+const SPEC_BYTES: usize = 32 << 20;
 /// How often pipeline-svc is told of the first space until it was heard.
 const INTRODUCE_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
@@ -70,6 +73,8 @@ pub struct Options {
     pub catalog: Channel,
     /// The way to pipeline-svc.
     pub pipeline: Channel,
+    /// The way to spec-store-svc; none where nobody serves it.
+    pub spec_store: Option<Channel>,
     /// The time.
     pub clock: Clock,
     /// The options of CKAN's face.
@@ -110,6 +115,10 @@ pub(crate) struct House {
     triggers: TriggersClient<Channel>,
     buckets: BucketsClient<Channel>,
     connections: ConnectionsClient<Channel>,
+    flows: FlowsClient<Channel>,
+    spec_store: SpecStoreClient<Channel>,
+    /// Who issues the Spec Store's tokens, if it is not this hub.
+    issuer: Option<Arc<Issuer>>,
     parts: Arc<Vec<(&'static str, Channel)>>,
     metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     config: Arc<Config>,
@@ -155,7 +164,12 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
         triggers: TriggersClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         buckets: BucketsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         connections: ConnectionsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
-        parts: Arc::new(vec![("catalog", options.catalog), ("pipeline", options.pipeline)]),
+        flows: FlowsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        spec_store: SpecStoreClient::new(options.spec_store.clone().unwrap_or_else(rpc::absent))
+            .max_decoding_message_size(SPEC_BYTES)
+            .max_encoding_message_size(SPEC_BYTES),
+        issuer: Issuer::of(&config.spec_store.auth_server)?.map(Arc::new),
+        parts: Arc::new(parts(options.catalog, options.pipeline, options.spec_store)),
         metrics: options.metrics,
         config,
     }));
@@ -163,6 +177,12 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
     let router = edge::wrap(dialect::router(gateway.clone()), &gateway);
     listeners.serve(router, drain);
     Ok(())
+}
+
+/// The services whose readiness is this gateway's.
+fn parts(catalog: Channel, pipeline: Channel, spec_store: Option<Channel>) -> Vec<(&'static str, Channel)> {
+    let always = [("catalog", catalog), ("pipeline", pipeline)];
+    always.into_iter().chain(spec_store.map(|channel| ("spec-store", channel))).collect()
 }
 
 /// What the site calls itself, or the address at which it is served.
@@ -206,7 +226,7 @@ impl Gateway {
         let named = [&self.site.key_header, &self.site.token_header];
         let token_headers = named.into_iter().map(|name| name.to_lowercase()).filter(|name| name != "authorization").collect();
         let (identity, tokens, refusals) = (self.identity.clone(), self.tokens.clone(), self.refusals.clone());
-        Arc::new(Authenticator { identity, tokens, refusals, token_headers })
+        Arc::new(Authenticator { identity, tokens, refusals, token_headers, issuer: self.issuer.clone() })
     }
 
     fn keys(&self) -> Keys {

@@ -16,6 +16,7 @@ use figment::{
     providers::{Env, Format, Serialized, Toml},
     value::{Dict, Value},
 };
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::{db::Durability, outbound::FetchAllow};
@@ -23,7 +24,9 @@ use crate::{db::Durability, outbound::FetchAllow};
 const PREFIX: &str = "MADANG_";
 /// Each run that is worked on has threads and memory of its own.
 const MAX_WORKERS: usize = 64;
-const SECTIONS: [&str; 5] = ["gateway", "catalog", "pipeline", "tokens", "logins"];
+const SECTIONS: [&str; 6] = ["gateway", "catalog", "pipeline", "spec_store", "tokens", "logins"];
+/// Variables that others know a setting by.
+const ALIASES: [(&str, &str); 1] = [("AUTH_SERVER", "spec_store.auth_server")];
 
 /// What is logged unless the operator says otherwise: our own news, and what libraries warn of. The Delta libraries report an absent
 /// table and a lost race for a version as errors, although both are usual answers.
@@ -71,6 +74,8 @@ pub struct Config {
     pub catalog: ServiceConfig,
     /// The pipeline service.
     pub pipeline: PipelineConfig,
+    /// The Spec Store.
+    pub spec_store: SpecStoreConfig,
     /// Lifetimes of D.Hub tokens.
     pub tokens: TokenConfig,
     /// Limits on password logins.
@@ -133,6 +138,49 @@ pub struct PipelineConfig {
     pub python_seconds: u32,
     /// Bytes of memory that one Python step may have.
     pub python_bytes: u64,
+    /// Flows of the Spec Store that one process works on at the same time.
+    pub flow_workers: usize,
+    /// Flows of one owner that are worked on at the same time, in all processes together.
+    pub flows_per_owner: usize,
+    /// Bytes of one source of a flow.
+    pub flow_source_bytes: u64,
+    /// Rows of one table of a flow.
+    pub flow_rows: u64,
+    /// Seconds that one flow may take.
+    pub flow_seconds: u32,
+}
+
+/// What the Spec Store needs: its service, and its face in the gateway (spec-store.md).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpecStoreConfig {
+    /// `sqlite:<path>` or `postgres://…`; a file in the data folder if not set.
+    pub database_url: Option<String>,
+    /// Where `madang serve` listens.
+    pub listen: Option<SocketAddr>,
+    /// Where others reach it.
+    pub url: Option<String>,
+    /// `host[:port]` of the server that issues tokens; empty = the hub itself does.
+    pub auth_server: String,
+    /// Who works on what was planned.
+    pub execution: Execution,
+    /// What `/source/update` must show as `Authorization: Bearer …`; empty = anybody may report.
+    #[serde(serialize_with = "hide")]
+    pub update_secret: SecretString,
+    /// Whether everybody reads every revision as it was uploaded, private ones too, as the original did.
+    pub open_info: bool,
+    /// Seconds without news after which an open revision fails.
+    pub stale_seconds: u32,
+}
+
+/// Who works on the flows of the Spec Store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Execution {
+    /// The hub: it fetches, derives and publishes.
+    Internal,
+    /// Somebody else, who reports to `/source/update`; nothing is fetched or published here.
+    External,
 }
 
 /// Lifetimes of D.Hub tokens (dhub.md section 3).
@@ -190,6 +238,21 @@ impl Default for Config {
                 python: None,
                 python_seconds: 600,
                 python_bytes: 1 << 30,
+                flow_workers: 3,
+                flows_per_owner: 2,
+                flow_source_bytes: 5 << 30,
+                flow_rows: 1_000_000_000,
+                flow_seconds: 6 * 3600,
+            },
+            spec_store: SpecStoreConfig {
+                database_url: None,
+                listen: None,
+                url: None,
+                auth_server: String::new(),
+                execution: Execution::Internal,
+                update_secret: SecretString::default(),
+                open_info: false,
+                stale_seconds: 24 * 3600,
             },
             tokens: TokenConfig { access_seconds: 30 * 60, refresh_seconds: 7 * 24 * 3600 },
             logins: LoginConfig { failures: 10, window_seconds: 300 },
@@ -291,7 +354,7 @@ impl Loaded {
         if let Some(path) = file {
             figment = figment.merge(Toml::file_exact(path));
         }
-        figment = figment.merge(environment());
+        figment = figment.merge(aliases()).merge(environment());
         for (key, value) in flags {
             figment = figment.merge(Serialized::default(key, value));
         }
@@ -307,7 +370,8 @@ impl Loaded {
         for key in known_keys() {
             let Ok(value) = self.figment.find_value(&key) else { continue };
             let origin = self.figment.find_metadata(&key).map_or("default", |metadata| origin(&metadata.name));
-            settings.push(Setting { value: printable(&value), origin: origin.to_owned(), key });
+            let value = if key.ends_with("_secret") { hidden(&value) } else { printable(&value) };
+            settings.push(Setting { value, origin: origin.to_owned(), key });
         }
         settings
     }
@@ -338,8 +402,17 @@ impl Config {
         if let Err(entry) = FetchAllow::parse(&self.fetch_allow) {
             return Err(Error(format!("fetch_allow: '{entry}' is not host:port")));
         }
-        if self.pipeline.workers == 0 || self.pipeline.workers > MAX_WORKERS {
-            return Err(Error(format!("pipeline.workers must be 1 to {MAX_WORKERS}")));
+        let server = &self.spec_store.auth_server;
+        if !server.is_empty() && server.parse::<http::uri::Authority>().is_err() {
+            return Err(Error("spec_store.auth_server must be host or host:port".to_owned()));
+        }
+        if self.spec_store.stale_seconds == 0 {
+            return Err(Error("spec_store.stale_seconds must be at least 1".to_owned()));
+        }
+        for (name, workers) in [("workers", self.pipeline.workers), ("flow_workers", self.pipeline.flow_workers)] {
+            if workers == 0 || workers > MAX_WORKERS {
+                return Err(Error(format!("pipeline.{name} must be 1 to {MAX_WORKERS}")));
+            }
         }
         Ok(())
     }
@@ -359,6 +432,14 @@ impl Config {
 fn environment() -> Env {
     let known = known_keys();
     Env::prefixed(PREFIX).map(|name| dotted(name.as_str()).into()).filter(move |name| known.iter().any(|key| key == name.as_str()))
+}
+
+/// The variables by which other programs know a setting.
+fn aliases() -> Env {
+    Env::raw().only(&ALIASES.map(|(variable, _)| variable)).map(|name| {
+        let key = ALIASES.iter().find(|(variable, _)| name.as_str().eq_ignore_ascii_case(variable)).map_or("", |(_, key)| key);
+        key.into()
+    })
 }
 
 fn dotted(variable: &str) -> String {
@@ -393,6 +474,15 @@ fn origin(name: &str) -> &str {
     } else {
         "flag"
     }
+}
+
+/// A secret is told from no secret, and that is all.
+fn hidden(value: &Value) -> String {
+    if value.as_str().is_none_or(str::is_empty) { "(empty)".to_owned() } else { "***".to_owned() }
+}
+
+fn hide<S: serde::Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("")
 }
 
 fn printable(value: &Value) -> String {

@@ -85,6 +85,11 @@ impl Id {
         if id.ulid_lower() == ulid { Ok(id) } else { Err(NotAnId) }
     }
 
+    /// The sixteen bytes.
+    pub fn bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
+    }
+
     /// 26 characters of lowercase ULID text.
     pub fn ulid_lower(self) -> String {
         self.ulid_upper().to_ascii_lowercase()

@@ -11,6 +11,7 @@ pub mod config;
 pub mod db;
 pub mod drain;
 pub mod error;
+pub mod fetch;
 pub mod housekeeping;
 pub mod id;
 pub mod idempotency;

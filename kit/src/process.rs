@@ -83,6 +83,11 @@ impl Process {
         rpc::connect(url, self.signer(from)?)
     }
 
+    /// The way to a service in another process, if the installation has it.
+    pub fn connect_if_set(&self, from: &str, url: Option<&String>) -> Result<Option<Channel>> {
+        url.map(|url| rpc::connect(url, self.signer(from)?)).transpose()
+    }
+
     /// The way to a service in this process.
     pub async fn embed(&self, from: &[&str], served: Served, allowed: AllowList) -> Result<Vec<Channel>> {
         let verifier = self.secrets.verifier(allowed, self.clock.clone()).map_err(Error::internal)?;

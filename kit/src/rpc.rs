@@ -64,6 +64,12 @@ pub fn local(routes: Guard<Routes>, signer: Signer) -> Channel {
     outgoing(routes, signer)
 }
 
+/// A channel to a service that this installation does not have: every call is answered that it is away.
+pub fn absent() -> Channel {
+    let nowhere = |_: http::Request<Body>| ready(Err(ChannelError("no address of the service is configured".into())));
+    BoxCloneSyncService::new(tower::service_fn(nowhere))
+}
+
 fn outgoing<S>(service: S, signer: Signer) -> Channel
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + Sync + 'static,

@@ -64,14 +64,21 @@ pub struct AssertionKeys {
     pub public: BTreeMap<String, String>,
 }
 
+impl AssertionKeys {
+    fn add(&mut self, process: &str) -> Result<(), Error> {
+        let (private, public) = assertion::generate_key().map_err(|error| Error(error.to_string()))?;
+        self.private.insert(process.to_owned(), private);
+        self.public.insert(process.to_owned(), public);
+        Ok(())
+    }
+}
+
 impl Secrets {
     /// New keys for an installation with these processes.
     pub fn generate(processes: &[&str]) -> Result<Self, Error> {
         let mut assertions = AssertionKeys::default();
         for process in processes {
-            let (private, public) = assertion::generate_key().map_err(|error| Error(error.to_string()))?;
-            assertions.private.insert((*process).to_owned(), private);
-            assertions.public.insert((*process).to_owned(), public);
+            assertions.add(process)?;
         }
         let master = MasterKeys { current: "k1".to_owned(), keys: BTreeMap::from([("k1".to_owned(), random_key()?)]) };
         Ok(Self { master: Some(master), token_key: Some(random_key()?), spec_store_key: Some(rsa_key()?), assertions })
@@ -92,6 +99,22 @@ impl Secrets {
             file.sync_all()
         });
         written.map_err(|error| Error(format!("{}: {error}", path.display())))
+    }
+
+    /// Gives processes that an older installation did not have their keys; what is there stays.
+    pub fn complete(path: &Path, processes: &[&str]) -> Result<(), Error> {
+        let mut secrets = Self::load(path)?;
+        let new: Vec<_> = processes.iter().filter(|process| !secrets.assertions.public.contains_key(**process)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        for process in new {
+            secrets.assertions.add(process)?;
+        }
+        let draft = path.with_extension("toml.new");
+        fs::remove_file(&draft).ok(); // a crash may have left one
+        secrets.store(&draft)?;
+        fs::rename(&draft, path).map_err(|error| Error(format!("{}: {error}", path.display())))
     }
 
     /// The ring of master keys.

@@ -1,4 +1,4 @@
-//! Uploaded files: `files/<two letters>/<key>` below the root, in a folder or an object store.
+//! Files by key: `<folder>/<two letters>/<key>` below the root, in a folder or an object store.
 
 use std::{ops::Range, sync::Arc};
 
@@ -11,8 +11,9 @@ use tokio::io::AsyncWriteExt;
 
 use crate::storage;
 
-/// The folder below the root.
-const FILES: &str = "files";
+/// The folders below the root: what was uploaded to the catalogue, and what flows bring and make.
+pub(crate) const FILES: &str = "files";
+pub(crate) const FLOWS: &str = "flows";
 /// Letters of a key that name its folder: the last ones, which are random.
 const FAN: usize = 2;
 
@@ -20,12 +21,14 @@ const FAN: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) store: Arc<dyn ObjectStore>,
+    /// Below the root.
+    pub(crate) folder: &'static str,
 }
 
 #[async_trait]
 impl Files for Stored {
     async fn put(&self, key: &str, mut bytes: BoxStream<'static, Result<Bytes>>) -> Result<u64> {
-        let path = path(key)?;
+        let path = self.path(key)?;
         let mut sink = BufWriter::new(self.store.clone(), path);
         let mut written = 0;
         while let Some(piece) = bytes.next().await {
@@ -47,26 +50,28 @@ impl Files for Stored {
 
     async fn get(&self, key: &str, range: Range<u64>) -> Result<BoxStream<'static, Result<Bytes>>> {
         if range.is_empty() {
-            self.store.head(&path(key)?).await.map_err(|error| missing(error, key))?;
+            self.store.head(&self.path(key)?).await.map_err(|error| missing(error, key))?;
             return Ok(futures::stream::empty().boxed());
         }
         let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
-        let found = self.store.get_opts(&path(key)?, options).await.map_err(|error| missing(error, key))?;
+        let found = self.store.get_opts(&self.path(key)?, options).await.map_err(|error| missing(error, key))?;
         Ok(found.into_stream().map_err(storage).boxed())
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
-        match self.store.delete(&path(key)?).await {
+        match self.store.delete(&self.path(key)?).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(storage(error)),
         }
     }
 }
 
-fn path(key: &str) -> Result<Path> {
-    check_file_key(key)?;
-    let folder = key.get(key.len().saturating_sub(FAN)..).unwrap_or_default();
-    Ok(Path::from_iter([FILES, folder, key]))
+impl Stored {
+    fn path(&self, key: &str) -> Result<Path> {
+        check_file_key(key)?;
+        let fan = key.get(key.len().saturating_sub(FAN)..).unwrap_or_default();
+        Ok(Path::from_iter([self.folder, fan, key]))
+    }
 }
 
 fn missing(error: object_store::Error, key: &str) -> Error {

@@ -27,16 +27,17 @@ mod write;
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use madang_lake::{
     Change, CommitInfo, DataFile, Error, Files, Filter, Found, Input, Inspection, Lake, Limits, Load, Loaded, Merge, Objects, ReadOptions,
-    Result, Rewrite, RowIds, RowStream, Schema, Search, Snapshot, Staged, TableId, VersionInfo,
+    Reader, RecordOptions, Records, Result, Rewrite, RowIds, RowStream, Schema, Search, Snapshot, Staged, TableId, VersionInfo,
 };
 use object_store::ObjectStore;
 use serde_json::Value;
@@ -96,7 +97,12 @@ impl Engine {
 
     /// Uploaded files below the same root.
     pub fn files(&self) -> Arc<dyn Files> {
-        Arc::new(files::Stored { store: self.store.clone() })
+        Arc::new(files::Stored { store: self.store.clone(), folder: files::FILES })
+    }
+
+    /// Files that flows bring and make, below the same root.
+    pub fn flow_files(&self) -> Arc<dyn Files> {
+        Arc::new(files::Stored { store: self.store.clone(), folder: files::FLOWS })
     }
 }
 
@@ -106,6 +112,12 @@ struct Held(Arc<dyn Objects>);
 impl std::fmt::Debug for Held {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Objects")
+    }
+}
+
+impl Reader for Engine {
+    fn records(&self, path: &Path, options: &RecordOptions, limits: &Limits) -> BoxStream<'static, Result<Records>> {
+        ingest::records::read(path, options, *limits, &self.scratch)
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
 use serde_json::Value;
 
 use crate::{Conform, DataFile, Limits, Object, Place, Result, RowStream, Snapshot, TableId};
@@ -103,6 +105,9 @@ pub trait Flow: Send + Sync + 'static {
 
     /// Writes rows into files of a stage: each of them, in order, gets as many rows as `sizes` says, the last one all that are left.
     async fn write_objects(&self, rows: RowStream, format: ObjectFormat, sizes: &[u64], stage: &Place) -> Result<Vec<String>>;
+
+    /// The bytes of a file of a stage.
+    async fn staged(&self, stage: &Place, file: &str) -> Result<BoxStream<'static, Result<Bytes>>>;
 }
 
 /// Rows in other columns, and how many of their values did not fit.

@@ -41,6 +41,8 @@ pub(crate) fn prepare(config: Config) -> anyhow::Result<Process> {
             secrets.display()
         );
         Secrets::generate(&parts::NAMES)?.store(&secrets)?;
+    } else if config.environment == Environment::Development {
+        Secrets::complete(&secrets, &parts::NAMES)?;
     }
     tls::ensure_authority(&config.data_dir.join("tls"))?;
     Ok(Process::open(config)?)

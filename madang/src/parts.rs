@@ -17,7 +17,7 @@ use madang_kit::{
 use madang_lake_engine::{Engine, EngineOptions, Root};
 
 /// The processes that sign assertions.
-pub(crate) const NAMES: [&str; 3] = ["gateway", "catalog", "pipeline"];
+pub(crate) const NAMES: [&str; 4] = ["gateway", "catalog", "pipeline", "spec-store"];
 
 /// A service with the calls that it allows.
 pub(crate) type Part = (Served, AllowList);
@@ -48,6 +48,9 @@ pub(crate) async fn pipeline(process: &Process, catalog: Channel) -> Result<Part
     let options = madang_pipeline::Options {
         database: process.database(process.config.pipeline.database_url.as_ref(), "pipeline").await?,
         flow: lake.clone(),
+        reader: lake.clone(),
+        flow_files: lake.flow_files(),
+        scratch: process.scratch("flows")?,
         objects: lake.objects(),
         lake,
         keyring: process.secrets.keyring().map_err(Error::internal)?,
@@ -58,6 +61,18 @@ pub(crate) async fn pipeline(process: &Process, catalog: Channel) -> Result<Part
         data_dir: process.config.data_dir.clone(),
     };
     Ok((madang_pipeline::service(options, &process.drain).await?, madang_pipeline::allow_list()))
+}
+
+/// Source specs, revisions and the planner.
+pub(crate) async fn spec_store(process: &Process, pipeline: Channel) -> Result<Part> {
+    process.lock("spec-store")?;
+    let options = madang_spec_store::Options {
+        database: process.database(process.config.spec_store.database_url.as_ref(), "spec-store").await?,
+        pipeline,
+        clock: process.clock.clone(),
+        config: process.config.spec_store.clone(),
+    };
+    Ok((madang_spec_store::service(options, &process.drain).await?, madang_spec_store::allow_list()))
 }
 
 /// The gateway's sockets: bound first, so that an address that is taken costs nothing.
@@ -73,19 +88,27 @@ pub(crate) async fn listeners(process: &Process) -> Result<madang_gateway::Liste
     madang_gateway::Listeners::bind(&process.config, tls).await.map_err(Error::internal)
 }
 
+/// The gateway's ways to the services.
+pub(crate) struct Ways {
+    pub(crate) catalog: Channel,
+    pub(crate) pipeline: Channel,
+    /// None where nobody serves it.
+    pub(crate) spec_store: Option<Channel>,
+}
+
 /// The gateway, serving when this returns. Gives the addresses for the ready line.
 pub(crate) async fn gateway(
     process: &Process,
     listeners: madang_gateway::Listeners,
     database: Db,
-    catalog: Channel,
-    pipeline: Channel,
+    ways: Ways,
 ) -> Result<madang_gateway::Addresses> {
     let addresses = listeners.addresses().map_err(Error::internal)?;
     let metrics =
         telemetry::start_metrics(&process.drain).map(|handle| Arc::new(move || handle.render()) as Arc<dyn Fn() -> String + Send + Sync>);
     let (secrets, clock, site) = (process.secrets.clone(), process.clock.clone(), SiteOptions::load(&process.config.ckan));
-    let options = madang_gateway::Options { database, secrets, catalog, pipeline, clock, site, metrics };
+    let Ways { catalog, pipeline, spec_store } = ways;
+    let options = madang_gateway::Options { database, secrets, catalog, pipeline, spec_store, clock, site, metrics };
     madang_gateway::start(options, process.config.clone(), listeners, &process.drain).await?;
     Ok(addresses)
 }

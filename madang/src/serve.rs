@@ -22,6 +22,8 @@ enum Part {
     Catalog,
     /// Pipelines and runs.
     Pipeline,
+    /// Source specs and their revisions.
+    SpecStore,
 }
 
 /// Runs the part until the process is told to stop.
@@ -38,12 +40,20 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let (served, allowed) = parts::pipeline(&process, catalog).await?;
             process.serve(config.pipeline.listen, served, allowed).await?;
         }
+        Part::SpecStore => {
+            let pipeline = process.connect("spec-store", "pipeline", config.pipeline.url.as_ref())?;
+            let (served, allowed) = parts::spec_store(&process, pipeline).await?;
+            process.serve(config.spec_store.listen, served, allowed).await?;
+        }
         Part::Gateway => {
-            let catalog = process.connect("gateway", "catalog", config.catalog.url.as_ref())?;
-            let pipeline = process.connect("gateway", "pipeline", config.pipeline.url.as_ref())?;
+            let ways = parts::Ways {
+                catalog: process.connect("gateway", "catalog", config.catalog.url.as_ref())?,
+                pipeline: process.connect("gateway", "pipeline", config.pipeline.url.as_ref())?,
+                spec_store: process.connect_if_set("gateway", config.spec_store.url.as_ref())?,
+            };
             let listeners = parts::listeners(&process).await?;
             let database = parts::gateway_database(&process).await?;
-            let addresses = parts::gateway(&process, listeners, database, catalog, pipeline).await?;
+            let addresses = parts::gateway(&process, listeners, database, ways).await?;
             parts::announce(&process, addresses)?;
             process.run().await?;
         }

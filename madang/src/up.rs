@@ -22,11 +22,13 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     init::administrator(&process, &database).await?;
 
     let (served, allowed) = parts::catalog(&process).await?;
-    let [to_catalog, from_pipeline] = two(process.embed(&["gateway", "pipeline"], served, allowed).await?)?;
+    let [catalog, from_pipeline] = ways(process.embed(&["gateway", "pipeline"], served, allowed).await?)?;
     let (served, allowed) = parts::pipeline(&process, from_pipeline).await?;
-    let to_pipeline = process.embed(&["gateway"], served, allowed).await?;
-    let to_pipeline = to_pipeline.into_iter().next().ok_or_else(|| anyhow::anyhow!("no way to pipeline-svc"))?;
-    let addresses = parts::gateway(&process, listeners, database, to_catalog, to_pipeline).await?;
+    let [pipeline, from_spec_store] = ways(process.embed(&["gateway", "spec-store"], served, allowed).await?)?;
+    let (served, allowed) = parts::spec_store(&process, from_spec_store).await?;
+    let [spec_store] = ways(process.embed(&["gateway"], served, allowed).await?)?;
+    let to_services = parts::Ways { catalog, pipeline, spec_store: Some(spec_store) };
+    let addresses = parts::gateway(&process, listeners, database, to_services).await?;
     parts::announce(&process, addresses)?;
 
     if arguments.demo {
@@ -35,6 +37,6 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(process.run().await?)
 }
 
-fn two<T>(channels: Vec<T>) -> anyhow::Result<[T; 2]> {
-    channels.try_into().map_err(|_| anyhow::anyhow!("no way to catalog-svc"))
+fn ways<T, const N: usize>(channels: Vec<T>) -> anyhow::Result<[T; N]> {
+    channels.try_into().map_err(|_| anyhow::anyhow!("a service has not as many ways to it as it was asked for"))
 }

@@ -4,15 +4,17 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use madang_kit::{
-    Context, Error, Id, Result,
+    Code, Context, Error, Id, Result,
+    error::FieldProblem,
     rpc::{self, Channel},
 };
 use madang_lake::{RowIds, Schema, Snapshot, TableId};
 use madang_proto::catalog::v1::{
-    CommitTablesRequest, DemandOrganizationRequest, DescribeReaderRequest, DescribeReaderResponse, FenceRunRequest, FindTableRequest,
-    OpenTableRequest, OrganizationAccess, ReserveRowIdsRequest, TableAccess, TableSchema, permissions_client::PermissionsClient,
-    table_commits_client::TableCommitsClient,
+    ActRequest, ActionRefusalKind, CommitTablesRequest, DemandOrganizationRequest, DescribeReaderRequest, DescribeReaderResponse,
+    FenceRunRequest, FindTableRequest, OpenTableRequest, OrganizationAccess, ReserveRowIdsRequest, TableAccess, TableSchema,
+    act_response::Outcome, actions_client::ActionsClient, permissions_client::PermissionsClient, table_commits_client::TableCommitsClient,
 };
+use serde_json::{Map, Value};
 
 /// The largest answer: a table of some 100,000 files.
 const ANSWER_BYTES: usize = 32 << 20;
@@ -22,6 +24,7 @@ const ANSWER_BYTES: usize = 32 << 20;
 pub(crate) struct Catalogue {
     tables: TableCommitsClient<Channel>,
     permissions: PermissionsClient<Channel>,
+    actions: ActionsClient<Channel>,
 }
 
 /// A dataset's table as the catalogue resolved it.
@@ -44,7 +47,8 @@ pub(crate) struct FoundTable {
 impl Catalogue {
     pub(crate) fn new(channel: Channel) -> Self {
         let tables = TableCommitsClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES);
-        Self { tables, permissions: PermissionsClient::new(channel) }
+        let actions = ActionsClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES);
+        Self { tables, permissions: PermissionsClient::new(channel), actions }
     }
 
     /// Refuses unless the principal may read or write in an organization.
@@ -91,6 +95,36 @@ impl Catalogue {
         let request = FenceRunRequest { run_id: run.to_string(), fence };
         let answer = self.tables.clone().fence_run(rpc::request(context, request)).await?.into_inner();
         Ok(answer.steps.into_iter().collect())
+    }
+
+    /// Does an action of the catalogue and gives its answer.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`], [`Code::Denied`], or [`Code::Invalid`] with the fields that break a rule.
+    pub(crate) async fn act(&self, context: &Context, action: &str, dict: &Value) -> Result<Value> {
+        let reads = action.ends_with("_show");
+        let dict = serde_json::to_vec(dict).map_err(Error::internal)?;
+        let request = ActRequest { action: action.to_owned(), dict: dict.into(), site_url: String::new(), reads };
+        let answer = self.actions.clone().act(rpc::request(context, request)).await?.into_inner();
+        match answer.outcome {
+            Some(Outcome::Result(result)) => serde_json::from_slice(&result).map_err(Error::internal),
+            Some(Outcome::Refusal(refusal)) => {
+                let code = match refusal.kind() {
+                    ActionRefusalKind::NotFound => Code::NotFound,
+                    ActionRefusalKind::Denied => Code::Denied,
+                    ActionRefusalKind::Validation => Code::Invalid,
+                    _ => return Err(Error::internal(format!("the catalogue refused {action}: {}", refusal.detail))),
+                };
+                let fields: Map<String, Value> = serde_json::from_slice(&refusal.fields).unwrap_or_default();
+                let problem =
+                    |(field, message): (String, Value)| FieldProblem { field, rule: "rule".to_owned(), message: message.to_string() };
+                let fields: Vec<FieldProblem> = fields.into_iter().map(problem).collect();
+                let told: Vec<String> = fields.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect();
+                let message = format!("the catalogue refused {action}: {} {}", refusal.detail, told.join(", "));
+                Err(Error { code, message, fields, cause: None })
+            }
+            None => Err(Error::internal("the catalogue answered nothing")),
+        }
     }
 
     /// Row ids of a table, on behalf of a principal.

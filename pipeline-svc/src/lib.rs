@@ -10,6 +10,7 @@ mod connection;
 mod database;
 mod engine;
 mod event;
+mod flow;
 mod grpc;
 mod job;
 mod organization;
@@ -22,7 +23,7 @@ mod storage;
 mod store;
 mod thing;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use madang_kit::{
     Clock, Db, Drain, Error, Result,
@@ -34,10 +35,11 @@ use madang_kit::{
     outbound::FetchAllow,
     rpc::{Channel, Served},
 };
-use madang_lake::{Flow, Lake, Objects};
+use madang_lake::{Files, Flow, Lake, Objects, Reader};
 use madang_proto::pipeline::v1::{
     buckets_server::BucketsServer, codes_server::CodesServer, connections_server::ConnectionsServer, executions_server::ExecutionsServer,
-    jobs_server::JobsServer, pipelines_server::PipelinesServer, triggers_server::TriggersServer, workflows_server::WorkflowsServer,
+    flows_server::FlowsServer, jobs_server::JobsServer, pipelines_server::PipelinesServer, triggers_server::TriggersServer,
+    workflows_server::WorkflowsServer,
 };
 use tonic::service::Routes;
 
@@ -50,6 +52,9 @@ use crate::{
 /// The largest message: a page of pipelines with their steps.
 const MESSAGE_BYTES: usize = 16 << 20;
 
+/// A flow with the descriptors of all its resources.
+const FLOW_BYTES: usize = 64 << 20;
+
 /// What the service needs.
 pub struct Options {
     /// The pipelines' own database.
@@ -58,6 +63,12 @@ pub struct Options {
     pub lake: Arc<dyn Lake>,
     /// Rows between the nodes of jobs.
     pub flow: Arc<dyn Flow>,
+    /// Files as rows of text.
+    pub reader: Arc<dyn Reader>,
+    /// Files that flows bring and make.
+    pub flow_files: Arc<dyn Files>,
+    /// A folder for files of flows that live only as long as one call; it is emptied at the start.
+    pub scratch: PathBuf,
     /// Object Storage.
     pub objects: Arc<dyn Objects>,
     /// Keys for the secrets of connections.
@@ -95,13 +106,15 @@ struct Pipelines {
 pub fn allow_list() -> AllowList {
     let services = ["Pipelines", "Codes", "Jobs", "Executions", "Workflows", "Triggers", "Buckets", "Connections"];
     let calls = services.map(|service| format!("/madang.pipeline.v1.{service}/*"));
-    AllowList::from([("gateway".to_owned(), calls.to_vec())])
+    let flows = vec!["/madang.pipeline.v1.Flows/*".to_owned()];
+    AllowList::from([("gateway".to_owned(), calls.to_vec()), ("spec-store".to_owned(), flows)])
 }
 
 /// Brings the database up to date, starts the engine and the schedules, and gives the service.
 pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
-    let Options { database: db, lake, flow, objects, keyring, fetch_allow, catalog, clock, config, data_dir } = options;
-    let vault = Vault { keyring: Arc::new(keyring), allow: fetch_allow };
+    let Options { database: db, lake, flow, reader, flow_files, scratch, objects, keyring, fetch_allow, catalog, clock, config, data_dir } =
+        options;
+    let vault = Vault { keyring: Arc::new(keyring), allow: fetch_allow.clone() };
     db.migrate(&store::MIGRATIONS).await.map_err(Error::internal)?;
     let catalog = catalogue::Catalogue::new(catalog);
     let python = Python::new(config.python.as_deref(), config.python_seconds, config.python_bytes, std::env::temp_dir(), data_dir);
@@ -118,6 +131,23 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
         seats: config.workers,
         shares: shares(&config),
     };
+    let flows = flow::Flows::start(
+        flow::Parts {
+            db: db.clone(),
+            lake: lake.clone(),
+            flow: flow.clone(),
+            reader,
+            objects: objects.clone(),
+            files: flow_files,
+            allow: fetch_allow,
+            catalog: catalog.clone(),
+            clock: clock.clone(),
+            scratch,
+            bounds: bounds(&config),
+        },
+        drain,
+    )
+    .await?;
     let engine = Engine::start(parts, drain);
     let scheduled = Bell::new("madang_scheduled", &db, drain);
     let defaults = Arc::new(job::Defaults::new(&config));
@@ -133,6 +163,7 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
         .add_service(WorkflowsServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
         .add_service(TriggersServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
         .add_service(BucketsServer::new(pipelines.clone()).max_encoding_message_size(MESSAGE_BYTES))
+        .add_service(FlowsServer::new(flows).max_decoding_message_size(FLOW_BYTES).max_encoding_message_size(MESSAGE_BYTES))
         .add_service(ConnectionsServer::new(pipelines));
     Ok(Served { name: "pipeline", routes, database })
 }
@@ -143,5 +174,16 @@ fn shares(config: &PipelineConfig) -> Shares {
     Shares {
         per_user: if config.runs_per_user > 0 { whole(config.runs_per_user) } else { whole(config.workers.saturating_sub(1).max(1)) },
         per_space: if config.runs_per_space > 0 { whole(config.runs_per_space) } else { i64::MAX },
+    }
+}
+
+/// What one flow may take.
+fn bounds(config: &PipelineConfig) -> flow::Bounds {
+    flow::Bounds {
+        workers: config.flow_workers,
+        per_owner: i64::try_from(config.flows_per_owner.max(1)).unwrap_or(i64::MAX),
+        source_bytes: config.flow_source_bytes,
+        rows: config.flow_rows,
+        time: Duration::from_secs(config.flow_seconds.into()),
     }
 }

@@ -26,3 +26,11 @@ pub mod pipeline {
         tonic::include_proto!("madang.pipeline.v1");
     }
 }
+
+/// Source specs and their revisions.
+pub mod spec_store {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("madang.spec_store.v1");
+    }
+}

@@ -19,7 +19,7 @@
 //! status = 200
 //! answer = '{"id":"<any>"}'       # the whole body; `<any>` stands for any text
 //! headers = { allow = "POST" }    # headers that it must have
-//! keep = { collection = "id" }    # names a text of the answer for later steps: {collection}
+//! keep = { collection = "id" }    # names a text of the answer for later steps: {collection}; {owner_id} is there from the start
 //! ```
 
 use std::{collections::BTreeMap, fs, path::Path};
@@ -122,7 +122,8 @@ impl Scenario {
 
     /// Walks through the steps as the administrator and tells everything that is not as it should be.
     pub async fn problems(self, hub: Hub, admin: Client) -> Vec<String> {
-        let mut walk = Walk { hub, admin, kept: BTreeMap::new() };
+        let kept = BTreeMap::from([("owner_id".to_owned(), hub.credentials().owner_id)]);
+        let mut walk = Walk { hub, admin, kept };
         let mut problems = Vec::new();
         for (number, step) in (1..).zip(&self.step) {
             let before = walk.look(self.unchanged.as_ref(), step).await;

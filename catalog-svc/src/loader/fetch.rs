@@ -1,98 +1,21 @@
-//! Linked files, fetched: every address on the way is looked at by the rules for outbound calls, and the one that was looked at is called.
-
-use std::time::Duration;
+//! Linked files, fetched by the rules for outbound calls.
 
 use aws_lc_rs::digest::Context as Hasher;
 use futures::StreamExt;
-use madang_kit::{Code, Error, Result};
-use reqwest::{
-    Client, Response, Url,
-    header::{ACCEPT_ENCODING, LOCATION},
-    redirect::Policy,
-};
+use madang_kit::{Result, fetch};
 
 use crate::{
     Catalog,
     spool::{Allowance, SpoolFile},
 };
 
-/// Redirections that are followed.
-const REDIRECTS: usize = 5;
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// How long a server may pause.
-const PAUSE: Duration = Duration::from_mins(1);
-/// How long all of a file may take.
-const FETCH_WITHIN: Duration = Duration::from_mins(30);
-
 /// Writes what an address answers with.
 pub(super) async fn fetch(catalog: &Catalog, url: &str, to: &mut SpoolFile, allowance: &mut Allowance, hasher: &mut Hasher) -> Result<()> {
-    let response = follow(catalog, url).await?;
-    let status = response.status();
-    if !status.is_success() {
-        let code = if status.is_server_error() { Code::Unavailable } else { Code::Invalid };
-        return Err(Error::new(code, format!("the address answered {}", status.as_u16())));
-    }
-    let mut pieces = response.bytes_stream();
+    let mut pieces = fetch::fetch(&catalog.fetch_allow, url, None).await?.bytes_stream();
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| away("the file broke off"))?;
+        let piece = piece.map_err(|_| fetch::away("the file broke off"))?;
         hasher.update(&piece);
         to.write(&piece, allowance).await?;
     }
     Ok(())
-}
-
-async fn follow(catalog: &Catalog, url: &str) -> Result<Response> {
-    let mut url = parse(url)?;
-    for _ in 0..=REDIRECTS {
-        let response = call(catalog, &url).await?;
-        if !response.status().is_redirection() {
-            return Ok(response);
-        }
-        let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok()).unwrap_or_default();
-        let next = url.join(target).map_err(|_| wrong("the address leads to one that is none"))?;
-        url = parse(next.as_str())?;
-    }
-    Err(wrong("the address leads on too often"))
-}
-
-fn parse(url: &str) -> Result<Url> {
-    let url = Url::parse(url).map_err(|_| wrong("the address is none"))?;
-    if !["http", "https"].contains(&url.scheme()) {
-        return Err(wrong("only http and https addresses are fetched"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("the address holds a user or a password, which are not sent"));
-    }
-    Ok(url)
-}
-
-async fn call(catalog: &Catalog, url: &Url) -> Result<Response> {
-    let host = url.host_str().ok_or_else(|| wrong("the address names no host"))?;
-    let port = url.port_or_known_default().ok_or_else(|| wrong("the address names no port"))?;
-    let resolved = tokio::time::timeout(CONNECT_WITHIN, catalog.fetch_allow.resolve(host, port)).await;
-    let address = resolved.map_err(|_| away("the host of the address is not found in time"))?.map_err(|error| match error.code {
-        Code::NotFound => away("the host of the address is not known"),
-        _ => error,
-    })?;
-    let client = Client::builder()
-        .redirect(Policy::none())
-        .no_proxy()
-        .resolve(host, address)
-        .connect_timeout(CONNECT_WITHIN)
-        .read_timeout(PAUSE)
-        .timeout(FETCH_WITHIN)
-        .build()
-        .map_err(Error::internal)?;
-    let request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
-    request.send().await.map_err(|_| away("the address does not answer"))
-}
-
-/// The address is at fault.
-fn wrong(text: &str) -> Error {
-    Error::invalid("url", "address", text)
-}
-
-/// It may be better later.
-fn away(text: &str) -> Error {
-    Error::new(Code::Unavailable, text)
 }

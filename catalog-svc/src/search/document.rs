@@ -189,8 +189,11 @@ fn member(value: &Value, name: &str) -> String {
     value.get(name).and_then(text_of).unwrap_or_default()
 }
 
+/// The extra by which a dataset stays out of others' searches (spec-store.md 3.1).
+const UNLISTED: (&str, &str) = ("findability", "unlisted");
+
 /// Who sees a dataset, as labels (ckan.md 2.5): its organization's members or else its creator, its collaborators, and everybody or
-/// every signed-in user.
+/// every signed-in user. One that is not listed can be read by all these and is found by the former alone.
 fn labels(entry: &Entry) -> Vec<String> {
     let word = |name: &str| entry.dict.get(name).and_then(Value::as_str).filter(|word| !word.is_empty());
     let mut labels = vec![match word("owner_org") {
@@ -198,7 +201,8 @@ fn labels(entry: &Entry) -> Vec<String> {
         None => format!("creator-{}", word("creator_user_id").unwrap_or_default()),
     }];
     labels.extend(word("id").map(|id| format!("collaborator-{id}")));
-    if word("state") == Some("active") && entry.visibility != "private" {
+    let is_unlisted = list(&entry.dict, "extras").any(|extra| member(extra, "key") == UNLISTED.0 && member(extra, "value") == UNLISTED.1);
+    if word("state") == Some("active") && entry.visibility != "private" && !is_unlisted {
         labels.push(entry.visibility.clone());
     }
     labels

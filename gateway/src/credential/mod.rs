@@ -2,7 +2,7 @@
 //!
 //! One file per scheme. If any `x-ncp-*` header is present, the signature decides alone.
 
-mod auth_token;
+pub(crate) mod auth_token;
 mod bearer_jwt;
 mod ckan_token;
 pub(crate) mod ncp_signature;
@@ -19,7 +19,7 @@ use axum::{
 use madang_kit::{Id, Principal, Result, error::chain};
 
 use crate::{
-    identity::{AccessKey, Identity, token::Tokens},
+    identity::{AccessKey, Identity, issuer::Issuer, token::Tokens},
     refusal::{Draft, Refusals},
 };
 
@@ -66,6 +66,8 @@ pub(crate) struct Authenticator {
     pub(crate) refusals: Refusals,
     /// Headers beside `X-CKAN-API-Key` and `Authorization` in which the site looks for CKAN's token.
     pub(crate) token_headers: Vec<String>,
+    /// Who issues the Spec Store's tokens, if it is not this hub.
+    pub(crate) issuer: Option<Arc<Issuer>>,
 }
 
 /// The request target exactly as it came, before any routing.
@@ -123,13 +125,14 @@ impl Authenticator {
                 Err(refusal) => Credential::Refused(refusal),
             });
         }
+        if let Some(token) = auth_token::given(request.headers(), request.uri()) {
+            return auth_token::check(self, request.extensions_mut(), &token).await.map(credential);
+        }
         self.check_unsigned(request.headers()).await
     }
 
     async fn check_unsigned(&self, headers: &HeaderMap) -> Result<Credential> {
-        let checked = if let Some(token) = text(headers, "auth-token") {
-            auth_token::check(self, token).await?
-        } else if let Some(token) = self.ckan_token(headers) {
+        let checked = if let Some(token) = self.ckan_token(headers) {
             ckan_token::check(self, token).await?
         } else {
             match headers.get(AUTHORIZATION) {
@@ -137,10 +140,7 @@ impl Authenticator {
                 Some(value) => self.check_authorization(value.to_str().unwrap_or_default()).await?,
             }
         };
-        Ok(match checked {
-            Ok(principal) => Credential::Principal(principal),
-            Err(refusal) => Credential::Refused(refusal),
-        })
+        Ok(credential(checked))
     }
 
     /// CKAN's token in a header of its own.
@@ -159,6 +159,13 @@ impl Authenticator {
             },
             Some(_) => Ok(Err(Refusal::Malformed)),
         }
+    }
+}
+
+fn credential(checked: Checked) -> Credential {
+    match checked {
+        Ok(principal) => Credential::Principal(principal),
+        Err(refusal) => Credential::Refused(refusal),
     }
 }
 

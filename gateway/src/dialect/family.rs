@@ -29,7 +29,7 @@ impl Family {
             (Some("api"), Some("v1"), Some(third)) if DATA_FLOW.contains(&third) => Self::DataFlow,
             (Some("api"), Some("v1"), _) => Self::Dhub,
             (Some("api" | "datastore" | "dataset" | "feeds" | "uploads"), ..) => Self::Ckan,
-            (Some("source" | "auth" | "rawstore"), ..) => Self::SpecStore,
+            (Some("source" | "auth" | "rawstore" | "resolver"), ..) => Self::SpecStore,
             (Some("v1" | "r" | "dataspace"), ..) => Self::Dataspace,
             _ => Self::Madang,
         }
@@ -55,6 +55,15 @@ impl Family {
             Self::Ckan => json!({"success": false, "error": {"__type": "Not Found Error", "message": "Not found"}}),
             Self::SpecStore => json!({"error": {"message": "Not Found"}}),
             Self::Dataspace => json!({"code": "NOT_FOUND", "message": "찾을 수 없습니다.", "field": null}),
+        }
+    }
+
+    /// 405. Data Flow's gateway knows no such path (dataflow.md 1.5).
+    pub(crate) fn wrong_method(self) -> Value {
+        match self {
+            Self::DataFlow => self.not_found(),
+            Self::SpecStore => json!({"error": {"message": "Method Not Allowed"}}),
+            Self::Dhub | Self::Madang | Self::Ckan | Self::Dataspace => json!({"detail": "Method Not Allowed"}),
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod family;
 mod fields;
 mod madang;
 mod request;
+mod spec_store;
 mod unknown;
 mod upload_form;
 
@@ -23,6 +24,7 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .merge(dataflow::routes::routes())
         .merge(dhub::routes::routes())
         .merge(madang::routes::routes())
+        .merge(spec_store::routes::routes())
         .route_layer(middleware::from_fn_with_state(gateway.clone(), admission::admit))
         .fallback(unknown::not_found)
         .method_not_allowed_fallback(unknown::wrong_method)

@@ -5,7 +5,6 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
 
 use super::family::Family;
 use crate::credential::ncp_signature;
@@ -21,8 +20,7 @@ pub(crate) async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
 
 /// 405 (dhub.md section 3), where the router adds `Allow`; Data Flow's gateway knows no such path (dataflow.md 1.5).
 pub(crate) async fn wrong_method(uri: Uri) -> Response {
-    if Family::of(uri.path()) == Family::DataFlow {
-        return (StatusCode::NOT_FOUND, Json(Family::DataFlow.not_found())).into_response();
-    }
-    (StatusCode::METHOD_NOT_ALLOWED, Json(json!({"detail": "Method Not Allowed"}))).into_response()
+    let family = Family::of(uri.path());
+    let status = if family == Family::DataFlow { StatusCode::NOT_FOUND } else { StatusCode::METHOD_NOT_ALLOWED };
+    (status, Json(family.wrong_method())).into_response()
 }

@@ -192,12 +192,15 @@ fn space(identity: &Identity, id: Id, service: &User, credentials: &Credentials)
     })
 }
 
-/// Generous permissions (spec-store.md 1.5): the token is for trying things out.
+/// The permissions of administrators (spec-store.md 1.5).
+pub(crate) fn generous() -> serde_json::Value {
+    json!({"max_dataset_num": 10_000, "max_public_storage_mb": 100_000, "max_private_storage_mb": 100_000})
+}
+
 fn service_token(email: &str) -> SpecStoreClaims {
-    let permissions = json!({"max_dataset_num": 10_000, "max_public_storage_mb": 100_000, "max_private_storage_mb": 100_000});
     SpecStoreClaims {
         userid: owner_id(email),
-        permissions: permissions.as_object().cloned().unwrap_or_default(),
+        permissions: generous().as_object().cloned().unwrap_or_default(),
         service: "source".to_owned(),
         exp: None,
         nbf: None,

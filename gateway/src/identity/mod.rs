@@ -5,6 +5,7 @@
 
 pub(crate) mod access_key;
 pub(crate) mod bootstrap;
+pub(crate) mod issuer;
 mod key_body;
 pub(crate) mod key_store;
 pub(crate) mod outbox;

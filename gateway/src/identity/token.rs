@@ -7,15 +7,20 @@
 //! Each kind has a key of its own, so no token passes for one of another kind. The algorithm is fixed for each kind, never read
 //! from the token.
 
-use aws_lc_rs::{rsa::KeyPair, signature::KeyPair as _};
+use aws_lc_rs::{
+    encoding::{AsDer, PublicKeyX509Der},
+    rsa::KeyPair,
+    signature::KeyPair as _,
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use madang_kit::{Clock, Error, Id, Result};
+use madang_kit::{Clock, Error, Id, Result, secrets::pem};
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 
 /// Longer tokens are refused before they are decoded.
 const MAX_BYTES: usize = 16 * 1024;
@@ -24,6 +29,7 @@ const MAX_BYTES: usize = 16 * 1024;
 pub(crate) struct Tokens {
     dhub: Vec<u8>,
     ckan: Vec<u8>,
+    files: Vec<u8>,
     spec_store: Option<SpecStoreKeys>,
     clock: Clock,
 }
@@ -31,6 +37,7 @@ pub(crate) struct Tokens {
 struct SpecStoreKeys {
     private: EncodingKey,
     public: DecodingKey,
+    pem: String,
 }
 
 /// Claims of a D.Hub token (dhub.md section 3).
@@ -60,11 +67,13 @@ pub(crate) struct CkanClaims {
 }
 
 /// Claims of a Spec Store service token.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SpecStoreClaims {
     /// The owner id.
     pub(crate) userid: String,
+    #[serde(default)]
     pub(crate) permissions: serde_json::Map<String, serde_json::Value>,
+    #[serde(default)]
     pub(crate) service: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) exp: Option<i64>,
@@ -78,7 +87,13 @@ pub(crate) struct SpecStoreClaims {
 impl Tokens {
     pub(crate) fn new(token_key: &SecretString, spec_store_key: Option<&SecretString>, clock: Clock) -> Result<Self> {
         let spec_store = spec_store_key.map(SpecStoreKeys::read).transpose()?;
-        Ok(Self { dhub: derive(token_key, b"dhub")?, ckan: derive(token_key, b"ckan")?, spec_store, clock })
+        Ok(Self {
+            dhub: derive(token_key, b"dhub")?,
+            ckan: derive(token_key, b"ckan")?,
+            files: derive(token_key, b"files")?,
+            spec_store,
+            clock,
+        })
     }
 
     /// Signs a D.Hub token.
@@ -109,11 +124,33 @@ impl Tokens {
         jsonwebtoken::encode(&Header::new(Algorithm::RS256), claims, &keys.private).map_err(Error::internal)
     }
 
-    /// The claims of a Spec Store token that is genuine and in its time.
+    /// The claims of a Spec Store token of this hub that is genuine and in its time.
     pub(crate) fn read_spec_store(&self, token: &str) -> Option<SpecStoreClaims> {
-        let keys = self.spec_store.as_ref()?;
-        let claims: SpecStoreClaims = read(token, &keys.public, Algorithm::RS256)?;
-        (claims.aud.is_none() && self.in_time(claims.exp, claims.nbf)).then_some(claims)
+        let claims = read_service(token, &self.spec_store.as_ref()?.public)?;
+        self.is_timely(&claims).then_some(claims)
+    }
+
+    /// Whether a genuine Spec Store token may be used now.
+    pub(crate) fn is_timely(&self, claims: &SpecStoreClaims) -> bool {
+        claims.aud.is_none() && self.in_time(claims.exp, claims.nbf)
+    }
+
+    /// The key that Spec Store tokens are verified with, as PEM text.
+    pub(crate) fn spec_store_public_key(&self) -> Option<&str> {
+        self.spec_store.as_ref().map(|keys| keys.pem.as_str())
+    }
+
+    /// A proof that this hub signed a text about a file, in hexadecimal.
+    pub(crate) fn sign_file(&self, text: &str) -> Result<String> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.files).map_err(Error::internal)?;
+        mac.update(text.as_bytes());
+        Ok(mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Whether such a proof is genuine.
+    pub(crate) fn is_file_signature(&self, text: &str, signature: &str) -> bool {
+        let known = self.sign_file(text).unwrap_or_default();
+        !known.is_empty() && bool::from(known.as_bytes().ct_eq(signature.as_bytes()))
     }
 
     fn in_time(&self, expires: Option<i64>, not_before: Option<i64>) -> bool {
@@ -125,13 +162,20 @@ impl Tokens {
 }
 
 impl SpecStoreKeys {
-    fn read(pem: &SecretString) -> Result<Self> {
-        let der =
-            PrivatePkcs8KeyDer::from_pem_slice(pem.expose_secret().as_bytes()).map_err(|_| Error::internal("spec_store_key is not PEM"))?;
+    fn read(secret: &SecretString) -> Result<Self> {
+        let der = PrivatePkcs8KeyDer::from_pem_slice(secret.expose_secret().as_bytes())
+            .map_err(|_| Error::internal("spec_store_key is not PEM"))?;
         let pair = KeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| Error::internal("spec_store_key is not an RSA key"))?;
-        let private = EncodingKey::from_rsa_pem(pem.expose_secret().as_bytes()).map_err(Error::internal)?;
-        Ok(Self { private, public: DecodingKey::from_rsa_der(pair.public_key().as_ref()) })
+        let private = EncodingKey::from_rsa_pem(secret.expose_secret().as_bytes()).map_err(Error::internal)?;
+        let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(|_| Error::internal("spec_store_key has no public key"))?;
+        let public = DecodingKey::from_rsa_der(pair.public_key().as_ref());
+        Ok(Self { private, public, pem: pem("PUBLIC KEY", spki.as_ref()) })
     }
+}
+
+/// The claims of a Spec Store token that is genuine under a key, whatever its time.
+pub(super) fn read_service(token: &str, key: &DecodingKey) -> Option<SpecStoreClaims> {
+    read(token, key, Algorithm::RS256)
 }
 
 fn read<T: DeserializeOwned>(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Option<T> {

@@ -54,6 +54,24 @@ const CKAN_REFUSALS: [(u16, &str); 10] = [
     (503, "A part that is needed is away; try later."),
 ];
 
+/// The same for the Spec Store, whose refusals say what is wrong and no more.
+const SPEC_REFUSALS: [(u16, &str); 11] = [
+    (400, "A parameter or the body is wrong."),
+    (401, "No token that holds came with the request."),
+    (403, "The token is not the owner's, or a limit of storage is reached."),
+    (404, "There is no such thing, or the caller may not see it."),
+    (405, "The path has no such method."),
+    (408, "A limit on time was reached."),
+    (413, "The body is larger than it may be."),
+    (429, "Too many requests; try later."),
+    (500, "A fault of the hub."),
+    (501, "This part of the API is not served here."),
+    (503, "A part that is needed is away; try later."),
+];
+
+/// Refusals of every operation of the Spec Store.
+const OF_SPECS: [u16; 6] = [400, 401, 403, 404, 429, 503];
+
 /// An operation in the making.
 pub(super) struct Operation {
     pub(super) method: &'static str,
@@ -115,6 +133,21 @@ impl Operation {
         }
         let security = vec![json!({}), json!({"ckanToken": []}), signature()];
         Self { refusals, security, family: 'K', ..Self::new(group, method, path, summary) }
+    }
+
+    /// One of the Spec Store, which a token or a signature opens.
+    pub(super) fn spec_store(group: &'static str, method: &'static str, path: &str, summary: &'static str) -> Self {
+        let mut refusals = OF_SPECS.to_vec();
+        if method != "get" {
+            refusals.extend([408, 413]);
+        }
+        let security = vec![json!({"authToken": []}), signature()];
+        Self { refusals, security, family: 'S', ..Self::new(group, method, path, summary) }
+    }
+
+    /// A success without a body.
+    pub(super) fn gives_nothing(self, status: u16) -> Self {
+        self.also(status, "Done.")
     }
 
     /// A member of ours beside OpenAPI's.
@@ -260,9 +293,11 @@ impl Operation {
             json!({"description": about, "content": contents(&types)})
         };
         let ckan = |about: &str| json!({"description": about, "content": {"application/json": {"schema": schema::named("CkanRefusal")}}});
+        let spec = |about: &str| json!({"description": about, "content": {"application/json": {"schema": schema::named("SpecRefusal")}}});
+        let spec = SPEC_REFUSALS.iter().map(|(status, about)| (format!("S{status}"), spec(about)));
         let ckan = CKAN_REFUSALS.iter().map(|(status, about)| (format!("K{status}"), ckan(about)));
         let ours = REFUSALS.iter().map(|(status, about)| (format!("R{status}"), shape(about)));
-        ours.chain(FLOW_REFUSALS.iter().map(|(status, about)| (format!("F{status}"), flow(about)))).chain(ckan).collect()
+        ours.chain(FLOW_REFUSALS.iter().map(|(status, about)| (format!("F{status}"), flow(about)))).chain(ckan).chain(spec).collect()
     }
 }
 

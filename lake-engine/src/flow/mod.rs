@@ -12,13 +12,17 @@ use arrow::{
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
 use async_trait::async_trait;
-use futures::StreamExt;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use madang_lake::{
     Error, Flow, Limits, Object, ObjectFormat, OwnRowIds, Place, Question, ROW_NUMBER, Relation, Result, RowStream, TableId,
 };
+use object_store::ObjectStoreExt;
 
 use crate::{
-    Engine, ingest, query, read, storage,
+    Engine, ingest,
+    objects::stage_file,
+    query, read, storage,
     write::{self as files, Target},
 };
 
@@ -70,6 +74,11 @@ impl Flow for Engine {
 
     async fn write_objects(&self, rows: RowStream, format: ObjectFormat, sizes: &[u64], stage: &Place) -> Result<Vec<String>> {
         write::write(&self.store, rows, format, sizes, stage).await
+    }
+
+    async fn staged(&self, stage: &Place, file: &str) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let found = self.store.get(&stage_file(stage, file)?).await.map_err(storage)?;
+        Ok(found.into_stream().map_err(storage).boxed())
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use encoding_rs::{DecoderResult, EUC_KR, Encoding, UTF_16BE, UTF_16LE};
+use encoding_rs::{DecoderResult, EUC_KR, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use madang_lake::{Error, Result};
 
 use crate::storage;
@@ -41,6 +41,24 @@ pub(super) fn open(path: &Path, scratch: &Path) -> Result<File> {
         (false, 0) => transcode(file, EUC_KR, "the file is neither UTF-8 nor CP949 text", scratch),
         (false, _) => Err(Error::invalid("the file has a UTF-8 mark but isn't UTF-8 text")),
     }
+}
+
+/// The same for a file whose encoding somebody named, by its name on the web.
+pub(super) fn open_as(path: &Path, label: &str, scratch: &Path) -> Result<File> {
+    let encoding = Encoding::for_label(label.as_bytes()).ok_or_else(|| Error::invalid(format!("the encoding '{label}' is not known")))?;
+    if encoding == UTF_8 || encoding == UTF_16LE || encoding == UTF_16BE {
+        let mut file = File::open(path).map_err(storage)?;
+        let mut mark = Vec::with_capacity(3);
+        (&mut file).take(3).read_to_end(&mut mark).map_err(storage)?;
+        let start = match (encoding == UTF_8, mark.as_slice()) {
+            (true, [0xEF, 0xBB, 0xBF]) => 3,
+            (false, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) => 2,
+            _ => 0,
+        };
+        at(&mut file, start)?;
+        return transcode(file, encoding, &format!("the file is no {} text", encoding.name()), scratch);
+    }
+    transcode(File::open(path).map_err(storage)?, encoding, &format!("the file is no {} text", encoding.name()), scratch)
 }
 
 fn at(file: &mut File, start: u64) -> Result<()> {

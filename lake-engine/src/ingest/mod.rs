@@ -13,6 +13,7 @@ mod json;
 mod kind;
 pub(crate) mod lenient;
 mod parquet;
+pub(crate) mod records;
 mod sheet;
 mod texts;
 
@@ -103,8 +104,10 @@ pub(crate) async fn object(path: PathBuf, format: ObjectFormat, columns: &[Strin
     }
 }
 
-/// Batches that a thread of their own gives. Dropping them stops it.
-fn spawned(read: impl FnOnce(Emit<'_>) -> Result<()> + Send + 'static) -> BoxStream<'static, Result<RecordBatch>> {
+/// Pieces that a thread of their own gives. Dropping them stops it.
+fn spawned<T: Send + 'static>(
+    read: impl FnOnce(&mut dyn FnMut(T) -> bool) -> Result<()> + Send + 'static,
+) -> BoxStream<'static, Result<T>> {
     let (send, receive) = mpsc::channel(2);
     let reading = spawn_blocking(move || {
         if let Err(error) = read(&mut |batch| send.blocking_send(Ok(batch)).is_ok()) {

@@ -5,7 +5,7 @@
 use madang_kit::{Db, Id, db::Durability};
 use sqlx::AssertSqlSafe;
 
-const PARTS: &[&str] = &["gateway", "catalog", "pipeline"];
+const PARTS: &[&str] = &["gateway", "catalog", "pipeline", "spec_store"];
 
 /// One empty database a part.
 pub(crate) struct Databases {

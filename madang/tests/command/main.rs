@@ -10,8 +10,12 @@ mod databases;
 mod demo;
 mod dice;
 mod explain;
+#[path = "../flows/server.rs"]
+#[allow(dead_code, reason = "the tests of flows use more of it")]
+mod file_server;
 mod first_start;
 mod flow;
+mod flows;
 mod folds;
 mod hub;
 mod key;
@@ -27,6 +31,7 @@ mod runs;
 mod search;
 mod sign;
 mod signed;
+mod spec;
 mod stop;
 mod vectors;
 mod watch;

@@ -131,6 +131,9 @@ impl House {
         let options = madang_pipeline::Options {
             database: own.clone(),
             flow: lake.clone(),
+            reader: lake.clone(),
+            flow_files: lake.flow_files(),
+            scratch: folder.path().join("flows"),
             objects: lake.objects(),
             lake,
             keyring: secrets.keyring().unwrap(),

@@ -6,6 +6,7 @@ pub(crate) mod claim;
 pub(crate) mod connection;
 pub(crate) mod execution;
 pub(crate) mod firing;
+pub(crate) mod flow;
 pub(crate) mod job;
 pub(crate) mod job_publish;
 pub(crate) mod record;

@@ -192,7 +192,7 @@ async fn the_hubs_own_routes_know_their_callers() {
 }
 
 /// `"/api/v1/collections", get(collection::list).post(collection::create))` → two of them
-fn routes(written: &str) -> Vec<(String, String)> {
+pub(crate) fn routes(written: &str) -> Vec<(String, String)> {
     let (path, handlers) = written.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"')).expect("a path");
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter();
     let named = methods.filter(|method| handlers.contains(&format!("{}(", method.to_lowercase())));

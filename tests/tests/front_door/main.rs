@@ -42,6 +42,7 @@ mod search;
 mod service;
 mod session;
 mod signature;
+mod spec_store;
 mod sql_step;
 mod table;
 mod trace;

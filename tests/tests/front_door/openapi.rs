@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     authorization::{CLOSED, FOR_ADMINISTRATORS, OPEN, OWN},
-    data_flow,
+    data_flow, spec_store,
 };
 
 /// Methods and paths of D.Hub that the document describes.
@@ -42,7 +42,11 @@ async fn every_route_is_described() {
             .map(|(method, path)| ((*method).to_owned(), path.replace('*', "")))
             .collect();
         assert_eq!(described(&document), routes);
-        for (method, path) in OWN.iter().chain(&FOR_ADMINISTRATORS).chain(&[("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")]) {
+        for (method, path) in OWN.iter().chain(&FOR_ADMINISTRATORS).chain(&spec_store::ROUTES).chain(&[
+            ("GET", "/healthz"),
+            ("GET", "/readyz"),
+            ("GET", "/metrics"),
+        ]) {
             let operation = &document["paths"][path.replace('*', "")][method.to_lowercase()];
             assert!(operation.is_object(), "{method} {path}");
         }

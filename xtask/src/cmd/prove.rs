@@ -101,6 +101,20 @@ const PROOFS: &[Proof] = &[
         },
     },
     Proof {
+        name: "specclient",
+        title: "The Spec Store's own client library pushes data packages and reads their status, only the host changed",
+        check: Check::Program { text: include_str!("prove/specclient.py"), packages: &["requests==2.34.2"], more: More::DataFolder },
+    },
+    Proof {
+        name: "flows",
+        title: "100 flows while the pipeline service and the Spec Store are killed at random moments: every revision ends, no half file, nothing published twice",
+        check: Check::Tests {
+            tests: &[("command", "flows::"), ("flows", "")],
+            variables: &[("FLOWS", "50")],
+            databases: "SQLite and PostgreSQL",
+        },
+    },
+    Proof {
         name: "lake",
         title: "Killed at 200 random moments of concurrent uploads: no acknowledged row missing, none doubled, no half version",
         check: Check::Tests { tests: &[("command", "crash::")], variables: &[("CRASH_ROUNDS", "100")], databases: "SQLite and PostgreSQL" },

@@ -12,7 +12,7 @@ use madang_lake::{Error, Input, Inspection, Limits, Result, Schema};
 use tokio_util::sync::CancellationToken;
 
 use self::rows::Rows;
-pub(super) use self::texts::texts;
+pub(super) use self::{sniff::delimiter, texts::texts};
 use super::{
     Emit,
     builder::Table,

@@ -16,7 +16,7 @@ const RECORDS: usize = 50;
 
 /// The delimiter under which most of the first records have as many fields as the header, and the more the better.
 /// A file that none of them splits has one column; then it does not matter.
-pub(super) fn delimiter(text: &mut File) -> Result<u8> {
+pub(in crate::ingest) fn delimiter(text: &mut File) -> Result<u8> {
     let start = text.stream_position().map_err(storage)?;
     let mut sample = Vec::new();
     let read = text.take(SAMPLE).read_to_end(&mut sample).map_err(storage)?;

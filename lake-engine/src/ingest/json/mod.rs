@@ -4,6 +4,7 @@
 pub(super) mod lenient;
 mod object;
 mod objects;
+mod records;
 mod texts;
 
 use std::{
@@ -15,8 +16,8 @@ use std::{
 use madang_lake::{Error, Input, Inspection, Limits, Result, Schema};
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::texts::texts;
 use self::{object::Object, objects::Objects};
+pub(super) use self::{records::records, texts::texts};
 use super::{
     Emit,
     builder::Table,

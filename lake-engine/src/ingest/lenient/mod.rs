@@ -13,7 +13,7 @@ use std::{
 
 use arrow::array::RecordBatch;
 use futures::stream::BoxStream;
-use madang_lake::{ColumnType, Format, Limits, Load, Result, Schema};
+use madang_lake::{ColumnType, Format, Limits, Load, Result, Schema, Sheet};
 use tokio::{sync::oneshot, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
@@ -48,8 +48,8 @@ pub(crate) async fn survey(load: &Load, limits: Limits, scratch: &Path) -> Resul
     let reading = spawn_blocking(move || {
         let (text, shape) = match input.format {
             Format::Json => (Text::open(&input.path, &scratch)?, Shape::Objects),
-            Format::Xlsx => (Text::clean(sheet::xlsx(&input.path, limits, &scratch, &cancelled)?), Shape::Delimited(b',')),
-            Format::Ods => (Text::clean(sheet::ods(&input.path, limits, &scratch, &cancelled)?), Shape::Delimited(b',')),
+            Format::Xlsx => (Text::clean(sheet::xlsx(&input.path, &Sheet::First, limits, &scratch, &cancelled)?), Shape::Delimited(b',')),
+            Format::Ods => (Text::clean(sheet::ods(&input.path, &Sheet::First, limits, &scratch, &cancelled)?), Shape::Delimited(b',')),
             Format::Csv | Format::Parquet => {
                 let text = Text::open(&input.path, &scratch)?;
                 let delimiter = csv::lenient::delimiter(&text, input.delimiter)?;

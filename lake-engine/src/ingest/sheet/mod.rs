@@ -11,11 +11,19 @@ mod xlsx;
 mod xml;
 
 pub(super) use self::{ods::ods, xlsx::xlsx};
-use madang_lake::Error;
+use madang_lake::{Error, Sheet};
 
 /// Rows of a sheet: what spreadsheet programs have.
 const ROWS_MAX: u64 = 1 << 20;
 
 fn damaged(what: &str) -> Error {
     Error::invalid(format!("the spreadsheet is damaged: {what}"))
+}
+
+fn absent(wanted: &Sheet) -> Error {
+    Error::invalid(match wanted {
+        Sheet::First => "the workbook has no visible sheet".to_owned(),
+        Sheet::Number(number) => format!("the workbook has no sheet {number}"),
+        Sheet::Named(name) => format!("the workbook has no sheet '{name}'"),
+    })
 }

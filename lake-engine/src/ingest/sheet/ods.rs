@@ -1,31 +1,35 @@
-//! OpenDocument: the first sheet of a spreadsheet.
+//! OpenDocument: one sheet of a spreadsheet.
 
 use std::{fs::File, path::Path};
 
-use madang_lake::{Error, Limits, Result};
+use madang_lake::{Error, Limits, Result, Sheet as Wanted};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ROWS_MAX,
+    ROWS_MAX, absent,
     archive::Archive,
     rows::Rows,
     style::{self, Style},
     xml::{Attributes, Piece, Xml},
 };
 
-/// Writes the first sheet as delimited text.
-pub(in crate::ingest) fn ods(path: &Path, limits: Limits, scratch: &Path, cancelled: &CancellationToken) -> Result<File> {
+/// Writes a sheet as delimited text.
+pub(in crate::ingest) fn ods(path: &Path, wanted: &Wanted, limits: Limits, scratch: &Path, cancelled: &CancellationToken) -> Result<File> {
     let archive = Archive::open(path)?;
     let part = archive.entry("content.xml", limits.decoded_bytes)?;
     let part = part.ok_or_else(|| Error::invalid("the file is no ODS: it has no content"))?;
     let mut rows = Rows::new(limits, scratch, cancelled)?;
-    Sheet { columns: limits.columns, cell_bytes: limits.cell_bytes, ..Sheet::default() }.read(Xml::new(part), &mut rows)?;
+    let wanted = wanted.clone();
+    Sheet { wanted, columns: limits.columns, cell_bytes: limits.cell_bytes, ..Sheet::default() }.read(Xml::new(part), &mut rows)?;
     rows.finish()
 }
 
 /// The sheet at hand.
 #[derive(Default)]
 struct Sheet {
+    wanted: Wanted,
+    /// Tables that began so far.
+    tables: usize,
     /// Cells of a row at most.
     columns: usize,
     /// Bytes of a cell at most.
@@ -57,10 +61,10 @@ impl Sheet {
     fn read(&mut self, mut xml: Xml, rows: &mut Rows<'_>) -> Result<()> {
         loop {
             match xml.next()? {
-                Piece::End => return Ok(()),
+                Piece::End => return if self.in_table { Ok(()) } else { Err(absent(&self.wanted)) },
                 Piece::Open { name, attributes, is_empty } => self.open(&name, &attributes, is_empty, rows)?,
                 Piece::Close(name) => {
-                    if name == "table" && self.in_note == 0 {
+                    if name == "table" && self.in_table && self.in_note == 0 {
                         return Ok(());
                     }
                     self.close(&name, rows)?;
@@ -77,7 +81,14 @@ impl Sheet {
             return Ok(());
         }
         match name {
-            "table" => self.in_table = true,
+            "table" => {
+                self.tables += 1;
+                self.in_table = match &self.wanted {
+                    Wanted::First => true,
+                    Wanted::Number(number) => *number == self.tables,
+                    Wanted::Named(name) => attributes.get("name") == Some(name),
+                };
+            }
             "table-row" if self.in_table => {
                 self.row_times = attributes.number("number-rows-repeated").unwrap_or(1);
                 self.column = 0;

@@ -1,12 +1,12 @@
-//! Office Open XML: the first visible sheet of a workbook.
+//! Office Open XML: one sheet of a workbook.
 
 use std::{fs::File, path::Path};
 
-use madang_lake::{Error, Limits, Result};
+use madang_lake::{Error, Limits, Result, Sheet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ROWS_MAX,
+    ROWS_MAX, absent,
     archive::Archive,
     damaged,
     rows::Rows,
@@ -24,12 +24,12 @@ const STYLES_MAX: usize = 100_000;
 /// What is kept of a cell's text while it is read; the limit of a cell is lower, so that a longer one is refused.
 const CELL_BYTES: usize = 32 << 20;
 
-/// Writes the first visible sheet as delimited text.
-pub(in crate::ingest) fn xlsx(path: &Path, limits: Limits, scratch: &Path, cancelled: &CancellationToken) -> Result<File> {
+/// Writes a sheet as delimited text.
+pub(in crate::ingest) fn xlsx(path: &Path, sheet: &Sheet, limits: Limits, scratch: &Path, cancelled: &CancellationToken) -> Result<File> {
     let archive = Archive::open(path)?;
-    let (sheet, from_1904) = first_sheet(&archive)?;
+    let (sheet, from_1904) = find(&archive, sheet)?;
     let book = Book { texts: texts(&archive)?, styles: styles(&archive)?, from_1904 };
-    let part = archive.entry(&sheet, limits.decoded_bytes)?.ok_or_else(|| damaged("its first sheet is not there"))?;
+    let part = archive.entry(&sheet, limits.decoded_bytes)?.ok_or_else(|| damaged("its sheet is not there"))?;
     let mut rows = Rows::new(limits, scratch, cancelled)?;
     book.read(Xml::new(part), &mut rows)?;
     rows.finish()
@@ -142,30 +142,35 @@ fn column_of(place: &str) -> Option<usize> {
     number.checked_sub(1)
 }
 
-/// The path of the first sheet that is not hidden, and whether days count from 1904.
-fn first_sheet(archive: &Archive) -> Result<(String, bool)> {
+/// The path of a sheet, and whether days count from 1904.
+fn find(archive: &Archive, wanted: &Sheet) -> Result<(String, bool)> {
     let part = archive.entry("xl/workbook.xml", SMALL_PART)?.ok_or_else(|| Error::invalid("the file is no XLSX: it has no workbook"))?;
-    let (mut xml, mut first, mut from_1904) = (Xml::new(part), None, false);
+    let (mut xml, mut found, mut from_1904, mut number) = (Xml::new(part), None, false, 0);
     loop {
         match xml.next()? {
             Piece::End => break,
             Piece::Open { name, attributes, .. } if name == "workbookPr" => {
                 from_1904 = matches!(attributes.get("date1904"), Some("1" | "true"));
             }
-            Piece::Open { name, attributes, .. } if name == "sheet" && first.is_none() => {
-                let is_shown = !matches!(attributes.get("state"), Some("hidden" | "veryHidden"));
-                first = attributes.get("id").filter(|_| is_shown).map(str::to_owned);
+            Piece::Open { name, attributes, .. } if name == "sheet" && found.is_none() => {
+                number += 1;
+                let is_it = match wanted {
+                    Sheet::First => !matches!(attributes.get("state"), Some("hidden" | "veryHidden")),
+                    Sheet::Number(place) => *place == number,
+                    Sheet::Named(name) => attributes.get("name") == Some(name),
+                };
+                found = attributes.get("id").filter(|_| is_it).map(str::to_owned);
             }
             _ => {}
         }
     }
-    let first = first.ok_or_else(|| Error::invalid("the workbook has no visible sheet"))?;
+    let found = found.ok_or_else(|| absent(wanted))?;
     let part = archive.entry("xl/_rels/workbook.xml.rels", SMALL_PART)?.ok_or_else(|| damaged("it does not say where its sheets are"))?;
     let mut xml = Xml::new(part);
     loop {
         match xml.next()? {
-            Piece::End => return Err(damaged("it does not say where its first sheet is")),
-            Piece::Open { name, attributes, .. } if name == "Relationship" && attributes.get("Id") == Some(&first) => {
+            Piece::End => return Err(damaged("it does not say where its sheet is")),
+            Piece::Open { name, attributes, .. } if name == "Relationship" && attributes.get("Id") == Some(&found) => {
                 let target = attributes.get("Target").unwrap_or_default();
                 let path = target.strip_prefix('/').map_or_else(|| format!("xl/{target}"), str::to_owned);
                 return Ok((path, from_1904));

@@ -1,0 +1,56 @@
+//! The contract's face: each method reads its context, calls one function and shapes the answer.
+
+use madang_kit::rpc;
+use madang_proto::spec_store::v1::{
+    CancelRevisionRequest, CancelRevisionResponse, DeleteDatasetRequest, DeleteDatasetResponse, GetRevisionRequest, ListDatasetsRequest,
+    ListDatasetsResponse, ListRevisionsRequest, ListRevisionsResponse, ReportRequest, ReportResponse, RerunRequest, Revision,
+    UploadRequest, UploadResponse, spec_store_server,
+};
+use tonic::{Request, Response, Status};
+
+use crate::{SpecStore, end, report, revision, upload};
+
+type Answer<M> = Result<Response<M>, Status>;
+
+/// A method that is one function of the request.
+macro_rules! answer {
+    ($self:ident, $request:ident, $function:path) => {{
+        let context = rpc::context(&$request)?;
+        Ok(Response::new($function($self, &context, $request.into_inner()).await?))
+    }};
+}
+
+#[tonic::async_trait]
+impl spec_store_server::SpecStore for SpecStore {
+    async fn upload(&self, request: Request<UploadRequest>) -> Answer<UploadResponse> {
+        answer!(self, request, upload::upload)
+    }
+
+    async fn rerun(&self, request: Request<RerunRequest>) -> Answer<UploadResponse> {
+        answer!(self, request, upload::rerun)
+    }
+
+    async fn report(&self, request: Request<ReportRequest>) -> Answer<ReportResponse> {
+        answer!(self, request, report::report)
+    }
+
+    async fn get_revision(&self, request: Request<GetRevisionRequest>) -> Answer<Revision> {
+        answer!(self, request, revision::get)
+    }
+
+    async fn list_datasets(&self, request: Request<ListDatasetsRequest>) -> Answer<ListDatasetsResponse> {
+        answer!(self, request, revision::list_datasets)
+    }
+
+    async fn list_revisions(&self, request: Request<ListRevisionsRequest>) -> Answer<ListRevisionsResponse> {
+        answer!(self, request, revision::list_revisions)
+    }
+
+    async fn cancel_revision(&self, request: Request<CancelRevisionRequest>) -> Answer<CancelRevisionResponse> {
+        answer!(self, request, end::cancel)
+    }
+
+    async fn delete_dataset(&self, request: Request<DeleteDatasetRequest>) -> Answer<DeleteDatasetResponse> {
+        answer!(self, request, end::delete)
+    }
+}
