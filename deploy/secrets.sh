@@ -47,7 +47,7 @@ for part in $parts; do
     grep -q "^$part = " "$folder.new/${name}_keys" || echo "this version of the program has no part '$part'; its file holds no private key" >&2
     printf 'postgres://madang_%s:%s@%s/madang_%s' "$name" "$(random)" "$host" "$name" > "$folder.new/${name}_database_url"
 done
-for name in postgres_password s3_secret_key redis_password grafana_password spec_store_update_secret; do
+for name in postgres_password s3_secret_key grafana_password spec_store_update_secret; do
     random | tr -d '\n' > "$folder.new/$name"
 done
 printf madang > "$folder.new/s3_access_key"
