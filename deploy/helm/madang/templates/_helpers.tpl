@@ -4,8 +4,8 @@
 
 {{- /* The parts, their ports, and whom each one calls: nothing else may (ARCHITECTURE.md, invariant 4). */ -}}
 {{- define "madang.parts" -}}
-gateway: {port: 8443, calls: [catalog, pipeline, spec-store, survey], outside: true}
-catalog: {port: 9101, calls: [], outside: true, objects: true}
+gateway: {port: 8443, calls: [catalog, pipeline, spec-store, survey], ckan: true}
+catalog: {port: 9101, calls: [], outside: true, objects: true, ckan: true}
 pipeline: {port: 9102, calls: [catalog], outside: true, objects: true}
 spec-store: {port: 9103, calls: [pipeline]}
 survey: {port: 9104, calls: [catalog], outside: true}
@@ -76,6 +76,9 @@ capabilities: {drop: [ALL]}
 - name: MADANG_SPEC_STORE_UPDATE_SECRET
   valueFrom: {secretKeyRef: {name: {{ $root.Values.secrets.specStore }}, key: spec_store_update_secret}}
 {{- end }}
+{{- if .about.ckan }}
+- {name: MADANG_CKAN_CONFIG, value: /etc/madang/ckan.json}
+{{- end }}
 {{- if .about.objects }}
 {{- with $root.Values.objectStore }}
 {{- if .url }}
@@ -108,9 +111,18 @@ capabilities: {drop: [ALL]}
 {{- if eq .part "gateway" }}
 - {name: tls, mountPath: /var/lib/madang/tls, readOnly: true}
 {{- end }}
+{{- if .about.ckan }}
+- {name: ckan, mountPath: /etc/madang, readOnly: true}
+{{- end }}
 {{- if and .about.objects (not .root.Values.objectStore.url) }}
 - {name: objects, mountPath: /var/lib/madang-objects}
 {{- end }}
+{{- end }}
+
+{{- /* Options of CKAN's face, as the program reads them. */ -}}
+{{- define "madang.ckan" -}}
+{{- $own := ternary (dict "ckan.site_url" (printf "https://%s" .Values.ingress.host)) dict .Values.ingress.enabled -}}
+{{- merge (dict) .Values.ckan $own | toPrettyJson -}}
 {{- end }}
 
 {{- define "madang.keys" -}}
@@ -127,6 +139,9 @@ capabilities: {drop: [ALL]}
 {{ include "madang.keys" . }}
 {{- if eq .part "gateway" }}
 - {name: tls, secret: {secretName: {{ .root.Values.secrets.tls }}, defaultMode: 0440}}
+{{- end }}
+{{- if .about.ckan }}
+- {name: ckan, configMap: {name: {{ include "madang.name" .root }}-ckan}}
 {{- end }}
 {{- if and .about.objects (not .root.Values.objectStore.url) }}
 - name: objects
