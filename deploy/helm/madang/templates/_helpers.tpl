@@ -100,6 +100,8 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end }}
 {{- range $name, $value := $settings }}
+{{- /* Helm reads whole numbers as floats and would print 1.048576e+06. */ -}}
+{{- if kindIs "float64" $value }}{{ $value = int64 $value }}{{ end }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
 {{- end }}
