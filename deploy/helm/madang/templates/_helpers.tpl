@@ -72,7 +72,7 @@ capabilities: {drop: [ALL]}
 {{- range .about.calls }}
 - {name: MADANG_{{ include "madang.word" . }}_URL, value: "http://{{ include "madang.name" $root }}-{{ . }}:{{ (index $all .).port }}"}
 {{- end }}
-{{- if and (has .part (list "gateway" "spec-store")) $root.Values.secrets.specStore }}
+{{- if and (eq .part "gateway") $root.Values.secrets.specStore }}
 - name: MADANG_SPEC_STORE_UPDATE_SECRET
   valueFrom: {secretKeyRef: {name: {{ $root.Values.secrets.specStore }}, key: spec_store_update_secret}}
 {{- end }}

@@ -139,7 +139,6 @@ def start_engine():
         run(*PODMAN, "network", "prune", "--force")
         service.terminate()
         service.wait()
-        run(*PODMAN, "unshare", "true")
         run("umount", "-l", WORK / "storage/overlay")
         shutil.rmtree(WORK, ignore_errors=True)
 
@@ -307,9 +306,10 @@ assert rows(dataset, headers) == 1000
 print("compose, full: each service killed with -9: /readyz names it, the gateway lives, reads of the catalogue's tables are 503 with Retry-After; back by itself once started")
 
 times = {part: stop(part) for part in ["gateway", *[part for part in TARGETS[2:] if part not in missing]]}
-for service in reversed(order):
+anew = [service for service in order if service not in ("s3", "bucket")]  # the stand-in for S3 keeps objects in memory
+for service in reversed(anew):
     podman("rm", "--force", "--time", "5", container(service))
-for service in order:
+for service in anew:
     bring_up(service)
 assert rows(dataset, headers) == 1000
-print(f"compose, full: stopped with exit code 0 in {max(times.values()):.1f} s at most; all containers made anew on the same volumes: 1000 rows, the same token")
+print(f"compose, full: stopped with exit code 0 in {max(times.values()):.1f} s at most; all containers but S3's made anew on the same volumes: 1000 rows, the same token")
