@@ -1,7 +1,7 @@
 """deploy/Dockerfile built and docker-compose.yml's profiles run in real containers, by podman and Debian's docker-compose, on a system made by debootstrap.
 
-No image can be pulled where this runs, so the base image is debootstrap's, the compiled program stands in for the stage that compiles it, and PostgreSQL and S3 are
-Debian's server and moto in images of the same names. No timer calls health checks without systemd: this program does, in the order of `depends_on`.
+No image can be pulled where this runs, so the base image is debootstrap's, the compiled program stands in for the stage that compiles it, and PostgreSQL, Prometheus and S3
+are Debian's servers and moto in images of their own. No timer calls health checks without systemd: this program does, in the order of `depends_on`.
 Arguments: base URL, credentials.json, data folder (none is used). MADANG_BIN is the program, MADANG_SAMPLES the folder docs/samples.
 """
 
@@ -59,12 +59,21 @@ COPY packages /opt/packages
 ENV PYTHONPATH=/opt/packages PYTHONDONTWRITEBYTECODE=1
 ENTRYPOINT ["python3", "-c", "from moto.server import main; main()"]
 """
+PROMETHEUS = """
+FROM localhost/base
+RUN apt-get update && apt-get install -y --no-install-recommends prometheus && install -d -o 65534 -g 65534 /prometheus
+ENTRYPOINT ["prometheus"]
+"""
 STAND_INS = {
     "services": {
         "postgres": {"image": "localhost/stand-in-postgres"},
         "s3": {
             "image": "localhost/stand-in-s3", "command": ["-H", "0.0.0.0", "-p", "9000"],
             "healthcheck": {"test": ["CMD", "curl", "-sf", "http://127.0.0.1:9000/moto-api/"]},
+        },
+        "prometheus": {
+            "image": "localhost/stand-in-prometheus",
+            "healthcheck": {"test": ["CMD", "curl", "-sf", "http://127.0.0.1:9090/-/ready"]},
         },
     }
 }
@@ -121,7 +130,7 @@ def images():
     (stand_ins / "entry.sh").write_text(POSTGRES_ENTRY)
     install = ["install", "--quiet", "--target", stand_ins / "packages", "--python-version", "3.11", "--only-binary", ":all:", "moto[server]==5.2.5"]
     said(run(sys.executable, "-m", "pip", *install))
-    for name, text in [("postgres", POSTGRES), ("s3", S3)]:
+    for name, text in [("postgres", POSTGRES), ("s3", S3), ("prometheus", PROMETHEUS)]:
         (stand_ins / name).write_text(text)
         build(f"localhost/stand-in-{name}", stand_ins / name, stand_ins)
 
@@ -151,7 +160,7 @@ PORT = free_port()
 def compose(*words):
     files = ["-f", ROOT / "docker-compose.yml", "-f", WORK / "stand-ins.yml"]
     variables = {"MADANG_SECRETS": str(SECRETS), "MADANG_HTTPS_ADDRESS": f"127.0.0.1:{PORT}", "DOCKER_HOST": f"unix://{SOCKET}", "COMPOSE_PROJECT_NAME": PROJECT}
-    command = ["docker-compose", "--project-directory", ROOT, *files, "--profile", "minimal", "--profile", "full", *words]
+    command = ["docker-compose", "--project-directory", ROOT, *files, "--profile", "minimal", "--profile", "full", "--profile", "observability", *words]
     return said(run(*command, env=os.environ | variables))
 
 
@@ -291,6 +300,26 @@ databases = podman("exec", container("postgres"), "psql", "--username", "postgre
 entered = run(*PODMAN, "exec", container("postgres"), "sh", "-c", "psql \"$(sed 's/@postgres/@127.0.0.1/; s/madang_catalog$/madang_gateway/' /run/secrets/catalog_database_url)\" -c 'SELECT 1'")
 assert "permission denied for database" in entered.stderr, entered.stderr
 print(f"compose, full: 1000 rows uploaded through HTTPS: {len(kept)} objects in S3; {len(databases.split())} databases, and the catalogue's user is refused the gateway's")
+
+bring_up("prometheus")
+check_container("prometheus")
+
+
+def measured(query):
+    """What Prometheus has of it, once it has anything."""
+    for _ in range(60):
+        answer = json.loads(podman("exec", container("prometheus"), "curl", "-sG", "http://127.0.0.1:9090/api/v1/query", "--data-urlencode", f"query={query}"))
+        if answer["data"]["result"]:
+            return float(answer["data"]["result"][0]["value"][1])
+        time.sleep(0.5)
+    raise AssertionError((query, answer))
+
+
+assert measured('up{job="madang"}') == 1
+asked = measured('sum(madang_http_requests_total{job="madang"})')
+loaded = json.loads(podman("exec", container("prometheus"), "curl", "-s", "http://127.0.0.1:9090/api/v1/rules"))["data"]["groups"][0]["rules"]
+assert all(rule["health"] in ("ok", "unknown") for rule in loaded), loaded
+print(f"compose, observability: Prometheus reads the gateway over HTTPS by the hub's own authority ({asked:.0f} requests), {len(loaded)} alerting rules loaded; Grafana has no stand-in here")
 
 for part in [part for part in TARGETS[2:] if part not in missing]:
     podman("kill", "--signal", "KILL", container(part))
