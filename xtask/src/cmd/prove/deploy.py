@@ -151,6 +151,14 @@ for variant, values in VARIANTS.items():
     kinds = sorted({thing["kind"] for thing in things})
     rendered[variant] = things
     print(f"chart, {variant}: {len(things)} objects valid for Kubernetes {', '.join(KUBERNETES)}: {', '.join(kinds)}")
+upgrade = pods(objects(said(render({}, "--is-upgrade"))))["hub-madang-setup"]["spec"]
+assert not any("persistentVolumeClaim" in volume for volume in upgrade["volumes"]), "an upgrade needs the claim of the first start, which may be gone"
+notes = said(run(HELM, "install", "hub", CHART, "--namespace", "data", "--dry-run=client")).split("NOTES:")[1]
+overrides = json.loads(re.search(r"--overrides='(.*)'", notes).group(1))
+reader = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "madang-credentials"}, **overrides}
+for version in KUBERNETES:
+    kubernetes_validate.validate(reader, version, strict=True)
+print("chart: an upgrade does without the first start's claim; the command of the notes makes a valid pod")
 for variant, values in REFUSED.items():
     done = render(values)
     assert done.returncode != 0 and ("values don't meet" in done.stderr or "schema" in done.stderr), (variant, done.stderr)
