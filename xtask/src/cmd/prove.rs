@@ -103,7 +103,7 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "specclient",
         title: "The Spec Store's own client library pushes data packages and reads their status, only the host changed",
-        check: Check::Program { text: include_str!("prove/specclient.py"), packages: &["requests==2.34.2"], more: More::DataFolder },
+        check: Check::Program { text: include_str!("prove/specclient.py"), packages: &["requests==2.34.2"], programs: &[("npm", "npm")], more: More::DataFolder },
     },
     Proof {
         name: "flows",
@@ -112,6 +112,26 @@ const PROOFS: &[Proof] = &[
             tests: &[("command", "flows::"), ("flows", "")],
             variables: &[("FLOWS", "50")],
             databases: "SQLite and PostgreSQL",
+        },
+    },
+    Proof {
+        name: "deploy",
+        title: "What is deployed: the chart rendered by Helm and valid for Kubernetes, policies, settings, compose, alerts, against the program",
+        check: Check::Program {
+            text: include_str!("prove/deploy.py"),
+            packages: &["kubernetes-validate==1.37.0", "pyyaml==6.0.4", "requests==2.34.2"],
+            programs: DEPLOYERS,
+            more: More::DataFolder,
+        },
+    },
+    Proof {
+        name: "containers",
+        title: "The Dockerfile's targets and compose's profiles, built and run in containers",
+        check: Check::Program {
+            text: include_str!("prove/containers.py"),
+            packages: &["pyyaml==6.0.4", "requests==2.34.2"],
+            programs: ENGINES,
+            more: More::DataFolder,
         },
     },
     Proof {
@@ -147,6 +167,21 @@ const SNIPPETS: &[(&str, &str)] = &[
     ("Rscript", "r-base-core"),
     ("/usr/lib/R/site-library/httr/DESCRIPTION", "r-cran-httr"),
     ("/usr/lib/R/site-library/jsonlite/DESCRIPTION", "r-cran-jsonlite"),
+];
+
+/// What checks compose and alerts; Helm comes as a Python package.
+const DEPLOYERS: &[(&str, &str)] = &[("docker-compose", "docker-compose"), ("promtool", "prometheus")];
+
+/// What builds and runs containers, where no engine's registry of images can be reached.
+const ENGINES: &[(&str, &str)] = &[
+    ("/usr/lib/podman/aardvark-dns", "aardvark-dns"),
+    ("/usr/lib/podman/netavark", "netavark"),
+    ("debootstrap", "debootstrap"),
+    ("docker-compose", "docker-compose"),
+    ("iptables", "iptables"),
+    ("podman", "podman"),
+    ("runc", "runc"),
+    ("strip", "binutils"),
 ];
 
 /// How a proof is run.
