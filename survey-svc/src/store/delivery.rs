@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Db, Result, Tx};
+use madang_kit::{Db, Result, Tx, db::Query};
 
 use super::{placeholders, rows_of};
 
@@ -60,7 +60,7 @@ pub(crate) async fn delete_webhook(tx: &mut Tx, space: &str) -> Result<()> {
 pub(crate) async fn listening(tx: &mut Tx, spaces: Vec<String>) -> Result<HashSet<String>> {
     let text = format!("SELECT space_id FROM webhook WHERE space_id IN ({})", placeholders(1, spaces.len()));
     let query = tx.query(sqlx::AssertSqlSafe(text));
-    let rows: Vec<(String,)> = spaces.into_iter().fold(query, |query, space| query.bind(space)).all().await?;
+    let rows: Vec<(String,)> = spaces.into_iter().fold(query, Query::bind).all().await?;
     Ok(rows.into_iter().map(|(space,)| space).collect())
 }
 
