@@ -79,8 +79,8 @@ pub(crate) async fn redeliver(surveys: &Surveys, context: &Context, request: Red
     let space = permission::may(context, Right::Connect)?;
     let found = rows::find(&surveys.db, &space, &request.id).await?;
     let found = found.ok_or_else(|| permission::missing("delivery", &request.id))?;
-    let again = rows::Delivery { state: webhook::WAITING.to_owned(), attempts: 0, next_at: surveys.clock.now(), ..found };
-    rows::note(&surveys.db, &again).await?;
+    let again = rows::Delivery { state: webhook::WAITING.to_owned(), attempts: 0, status: None, next_at: surveys.clock.now(), ..found };
+    rows::renew(&surveys.db, &again.id, again.next_at).await?;
     surveys.deliveries.ring();
     Ok(wire(again))
 }
