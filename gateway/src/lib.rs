@@ -39,6 +39,10 @@ use madang_proto::{
         triggers_client::TriggersClient, workflows_client::WorkflowsClient,
     },
     spec_store::v1::spec_store_client::SpecStoreClient,
+    survey::v1::{
+        panels_client::PanelsClient, privacy_client::PrivacyClient, respondents_client::RespondentsClient,
+        responses_client::ResponsesClient, surveys_client::SurveysClient, webhooks_client::WebhooksClient,
+    },
 };
 
 pub use credential::ncp_signature::sign;
@@ -57,6 +61,8 @@ const MESSAGE_BYTES: usize = 16 << 20;
 const ACTION_BYTES: usize = 256 << 20;
 /// The largest message from or to spec-store-svc: a revision with what its pipelines said.
 const SPEC_BYTES: usize = 32 << 20;
+/// The largest page of responses: a thousand sheets of the largest size.
+const RESPONSE_BYTES: usize = 300 << 20;
 /// How often pipeline-svc is told of the first space until it was heard.
 const INTRODUCE_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
@@ -75,6 +81,8 @@ pub struct Options {
     pub pipeline: Channel,
     /// The way to spec-store-svc; none where nobody serves it.
     pub spec_store: Option<Channel>,
+    /// The way to survey-svc; none where nobody serves it.
+    pub survey: Option<Channel>,
     /// The time.
     pub clock: Clock,
     /// The options of CKAN's face.
@@ -119,6 +127,12 @@ pub(crate) struct House {
     spec_store: SpecStoreClient<Channel>,
     /// Who issues the Spec Store's tokens, if it is not this hub.
     issuer: Option<Arc<Issuer>>,
+    surveys: SurveysClient<Channel>,
+    respondents: RespondentsClient<Channel>,
+    panels: PanelsClient<Channel>,
+    responses: ResponsesClient<Channel>,
+    privacy: PrivacyClient<Channel>,
+    webhooks: WebhooksClient<Channel>,
     parts: Arc<Vec<(&'static str, Channel)>>,
     metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     config: Arc<Config>,
@@ -138,7 +152,7 @@ pub async fn bootstrap(
 
 /// Starts the gateway on its listeners.
 pub async fn start(options: Options, config: Config, listeners: Listeners, drain: &Drain) -> Result<()> {
-    let (identity, tokens) = open(&options.database, &options.secrets, options.clock).await?;
+    let (identity, tokens) = open(&options.database, &options.secrets, options.clock.clone()).await?;
     housekeeping::spawn(&identity.db, &identity.clock, drain);
     access_key::mark_secrets(&identity).await?;
     identity.watch(drain);
@@ -146,6 +160,8 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
     spawn_sweeps(identity.clone(), drain);
     let (config, shared) = (Arc::new(config), Arc::new(shared_state::Memory::new(&identity.db)));
     spawn_give_back(shared.clone(), drain);
+    let parts = parts(&options);
+    let survey = options.survey.clone().unwrap_or_else(rpc::absent);
     let gateway = Gateway(Arc::new(House {
         refusals: Refusals::new(shared.clone(), identity.clone(), config.clone()),
         identity,
@@ -169,7 +185,13 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
             .max_decoding_message_size(SPEC_BYTES)
             .max_encoding_message_size(SPEC_BYTES),
         issuer: Issuer::of(&config.spec_store.auth_server)?.map(Arc::new),
-        parts: Arc::new(parts(options.catalog, options.pipeline, options.spec_store)),
+        surveys: SurveysClient::new(survey.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        respondents: RespondentsClient::new(survey.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        panels: PanelsClient::new(survey.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        responses: ResponsesClient::new(survey.clone()).max_decoding_message_size(RESPONSE_BYTES),
+        privacy: PrivacyClient::new(survey.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        webhooks: WebhooksClient::new(survey).max_decoding_message_size(MESSAGE_BYTES),
+        parts: Arc::new(parts),
         metrics: options.metrics,
         config,
     }));
@@ -180,9 +202,10 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
 }
 
 /// The services whose readiness is this gateway's.
-fn parts(catalog: Channel, pipeline: Channel, spec_store: Option<Channel>) -> Vec<(&'static str, Channel)> {
-    let always = [("catalog", catalog), ("pipeline", pipeline)];
-    always.into_iter().chain(spec_store.map(|channel| ("spec-store", channel))).collect()
+fn parts(options: &Options) -> Vec<(&'static str, Channel)> {
+    let always = [("catalog", options.catalog.clone()), ("pipeline", options.pipeline.clone())];
+    let others = [("spec-store", &options.spec_store), ("survey", &options.survey)];
+    always.into_iter().chain(others.into_iter().filter_map(|(name, channel)| Some((name, channel.clone()?)))).collect()
 }
 
 /// What the site calls itself, or the address at which it is served.

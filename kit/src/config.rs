@@ -24,7 +24,7 @@ use crate::{db::Durability, outbound::FetchAllow};
 const PREFIX: &str = "MADANG_";
 /// Each run that is worked on has threads and memory of its own.
 const MAX_WORKERS: usize = 64;
-const SECTIONS: [&str; 6] = ["gateway", "catalog", "pipeline", "spec_store", "tokens", "logins"];
+const SECTIONS: [&str; 7] = ["gateway", "catalog", "pipeline", "spec_store", "survey", "tokens", "logins"];
 /// Variables that others know a setting by.
 const ALIASES: [(&str, &str); 1] = [("AUTH_SERVER", "spec_store.auth_server")];
 
@@ -76,6 +76,8 @@ pub struct Config {
     pub pipeline: PipelineConfig,
     /// The Spec Store.
     pub spec_store: SpecStoreConfig,
+    /// The survey service.
+    pub survey: SurveyConfig,
     /// Lifetimes of D.Hub tokens.
     pub tokens: TokenConfig,
     /// Limits on password logins.
@@ -183,6 +185,43 @@ pub enum Execution {
     External,
 }
 
+/// What the survey service needs, and its face in the gateway (dataspace.md).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SurveyConfig {
+    /// `sqlite:<path>` or `postgres://…`; a file in the data folder if not set.
+    pub database_url: Option<String>,
+    /// Where `madang serve` listens.
+    pub listen: Option<SocketAddr>,
+    /// Where others reach it.
+    pub url: Option<String>,
+    /// Responses that one survey takes, over all of its groups.
+    pub responses: u32,
+    /// Panels of one space.
+    pub panels: u32,
+    /// Requests a second of one space to `/v1`; 0 = no limit.
+    pub space_rate: u32,
+    /// Requests a second of one address to `/r`; 0 = no limit.
+    pub respondent_rate: u32,
+    /// What links to respondents begin with: `https://{domain}.example`, where `{domain}` is the space's own; empty = the site's address.
+    pub link_url: String,
+}
+
+impl Default for SurveyConfig {
+    fn default() -> Self {
+        Self {
+            database_url: None,
+            listen: None,
+            url: None,
+            responses: 200_000,
+            panels: 50_000,
+            space_rate: 0,
+            respondent_rate: 0,
+            link_url: String::new(),
+        }
+    }
+}
+
 /// Lifetimes of D.Hub tokens (dhub.md section 3).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -254,6 +293,7 @@ impl Default for Config {
                 open_info: false,
                 stale_seconds: 24 * 3600,
             },
+            survey: SurveyConfig::default(),
             tokens: TokenConfig { access_seconds: 30 * 60, refresh_seconds: 7 * 24 * 3600 },
             logins: LoginConfig { failures: 10, window_seconds: 300 },
             ckan_config: None,

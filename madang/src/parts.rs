@@ -17,7 +17,7 @@ use madang_kit::{
 use madang_lake_engine::{Engine, EngineOptions, Root};
 
 /// The processes that sign assertions.
-pub(crate) const NAMES: [&str; 4] = ["gateway", "catalog", "pipeline", "spec-store"];
+pub(crate) const NAMES: [&str; 5] = ["gateway", "catalog", "pipeline", "spec-store", "survey"];
 
 /// A service with the calls that it allows.
 pub(crate) type Part = (Served, AllowList);
@@ -75,6 +75,19 @@ pub(crate) async fn spec_store(process: &Process, pipeline: Channel) -> Result<P
     Ok((madang_spec_store::service(options, &process.drain).await?, madang_spec_store::allow_list()))
 }
 
+/// Surveys and their answers.
+pub(crate) async fn survey(process: &Process) -> Result<Part> {
+    process.lock("survey")?;
+    let options = madang_survey::Options {
+        database: process.database(process.config.survey.database_url.as_ref(), "survey").await?,
+        keyring: process.secrets.keyring().map_err(Error::internal)?,
+        fetch_allow: FetchAllow::parse(&process.config.fetch_allow).map_err(Error::internal)?,
+        clock: process.clock.clone(),
+        config: process.config.survey.clone(),
+    };
+    Ok((madang_survey::service(options, &process.drain).await?, madang_survey::allow_list()))
+}
+
 /// The gateway's sockets: bound first, so that an address that is taken costs nothing.
 pub(crate) async fn listeners(process: &Process) -> Result<madang_gateway::Listeners> {
     process.lock("gateway")?;
@@ -94,6 +107,8 @@ pub(crate) struct Ways {
     pub(crate) pipeline: Channel,
     /// None where nobody serves it.
     pub(crate) spec_store: Option<Channel>,
+    /// The same.
+    pub(crate) survey: Option<Channel>,
 }
 
 /// The gateway, serving when this returns. Gives the addresses for the ready line.
@@ -107,8 +122,8 @@ pub(crate) async fn gateway(
     let metrics =
         telemetry::start_metrics(&process.drain).map(|handle| Arc::new(move || handle.render()) as Arc<dyn Fn() -> String + Send + Sync>);
     let (secrets, clock, site) = (process.secrets.clone(), process.clock.clone(), SiteOptions::load(&process.config.ckan));
-    let Ways { catalog, pipeline, spec_store } = ways;
-    let options = madang_gateway::Options { database, secrets, catalog, pipeline, spec_store, clock, site, metrics };
+    let Ways { catalog, pipeline, spec_store, survey } = ways;
+    let options = madang_gateway::Options { database, secrets, catalog, pipeline, spec_store, survey, clock, site, metrics };
     madang_gateway::start(options, process.config.clone(), listeners, &process.drain).await?;
     Ok(addresses)
 }

@@ -24,6 +24,8 @@ enum Part {
     Pipeline,
     /// Source specs and their revisions.
     SpecStore,
+    /// Surveys and their answers.
+    Survey,
 }
 
 /// Runs the part until the process is told to stop.
@@ -45,11 +47,16 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let (served, allowed) = parts::spec_store(&process, pipeline).await?;
             process.serve(config.spec_store.listen, served, allowed).await?;
         }
+        Part::Survey => {
+            let (served, allowed) = parts::survey(&process).await?;
+            process.serve(config.survey.listen, served, allowed).await?;
+        }
         Part::Gateway => {
             let ways = parts::Ways {
                 catalog: process.connect("gateway", "catalog", config.catalog.url.as_ref())?,
                 pipeline: process.connect("gateway", "pipeline", config.pipeline.url.as_ref())?,
                 spec_store: process.connect_if_set("gateway", config.spec_store.url.as_ref())?,
+                survey: process.connect_if_set("gateway", config.survey.url.as_ref())?,
             };
             let listeners = parts::listeners(&process).await?;
             let database = parts::gateway_database(&process).await?;

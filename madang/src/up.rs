@@ -27,7 +27,9 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let [pipeline, from_spec_store] = ways(process.embed(&["gateway", "spec-store"], served, allowed).await?)?;
     let (served, allowed) = parts::spec_store(&process, from_spec_store).await?;
     let [spec_store] = ways(process.embed(&["gateway"], served, allowed).await?)?;
-    let to_services = parts::Ways { catalog, pipeline, spec_store: Some(spec_store) };
+    let (served, allowed) = parts::survey(&process).await?;
+    let [survey] = ways(process.embed(&["gateway"], served, allowed).await?)?;
+    let to_services = parts::Ways { catalog, pipeline, spec_store: Some(spec_store), survey: Some(survey) };
     let addresses = parts::gateway(&process, listeners, database, to_services).await?;
     parts::announce(&process, addresses)?;
 

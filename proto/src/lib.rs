@@ -34,3 +34,11 @@ pub mod spec_store {
         tonic::include_proto!("madang.spec_store.v1");
     }
 }
+
+/// Surveys, collect groups, panels and answer sheets.
+pub mod survey {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("madang.survey.v1");
+    }
+}

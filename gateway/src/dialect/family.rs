@@ -63,7 +63,8 @@ impl Family {
         match self {
             Self::DataFlow => self.not_found(),
             Self::SpecStore => json!({"error": {"message": "Method Not Allowed"}}),
-            Self::Dhub | Self::Madang | Self::Ckan | Self::Dataspace => json!({"detail": "Method Not Allowed"}),
+            Self::Dataspace => json!({"code": "METHOD_NOT_ALLOWED", "message": "허용되지 않는 메서드입니다.", "field": null}),
+            Self::Dhub | Self::Madang | Self::Ckan => json!({"detail": "Method Not Allowed"}),
         }
     }
 

@@ -5,6 +5,7 @@
 mod ckan;
 mod dataflow;
 mod dataflow_schemas;
+mod dataspace;
 mod dhub;
 mod dhub_schemas;
 mod madang;
@@ -36,6 +37,7 @@ fn document() -> Value {
         .into_iter()
         .chain(dataflow::operations())
         .chain(ckan::operations())
+        .chain(dataspace::operations())
         .chain(madang::operations())
         .chain(spec_store::operations())
         .collect();
@@ -53,11 +55,16 @@ fn document() -> Value {
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": dhub_schemas::all().into_iter().chain(dataflow_schemas::all()).chain(ckan::schemas()).chain(spec_store::schemas()).collect::<Map<_, _>>(),
+            "schemas": schemas(),
             "responses": Operation::refusals(),
             "securitySchemes": security(),
         },
     })
+}
+
+fn schemas() -> Map<String, Value> {
+    let catalogue = dhub_schemas::all().into_iter().chain(dataflow_schemas::all()).chain(ckan::schemas());
+    catalogue.chain(dataspace::schemas()).chain(spec_store::schemas()).collect()
 }
 
 fn security() -> Value {

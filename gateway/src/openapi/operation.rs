@@ -72,6 +72,23 @@ const SPEC_REFUSALS: [(u16, &str); 11] = [
 /// Refusals of every operation of the Spec Store.
 const OF_SPECS: [u16; 6] = [400, 401, 403, 404, 429, 503];
 
+/// The same for Dataspace.
+const DATASPACE_REFUSALS: [(u16, &str); 13] = [
+    (400, "A parameter or a field breaks a rule; the first one is named."),
+    (401, "No valid credential came with the request."),
+    (402, "The space's plan has no access to the API."),
+    (403, "It belongs to another space, or the caller's roles do not allow it."),
+    (404, "There is no such thing."),
+    (408, "A limit on time was reached."),
+    (409, "The thing's state or its name forbids this."),
+    (410, "The survey takes no answers any more."),
+    (413, "The body is larger than it may be."),
+    (415, "The body is not JSON."),
+    (429, "Too many requests; try later."),
+    (500, "A fault of the hub."),
+    (503, "A part that is needed is away; try later."),
+];
+
 /// An operation in the making.
 pub(super) struct Operation {
     pub(super) method: &'static str,
@@ -148,6 +165,21 @@ impl Operation {
     /// A success without a body.
     pub(super) fn gives_nothing(self, status: u16) -> Self {
         self.also(status, "Done.")
+    }
+
+    /// One of Dataspace, which a person's token or a signature opens.
+    pub(super) fn dataspace(group: &'static str, method: &'static str, path: &str, summary: &'static str) -> Self {
+        let mut refusals = vec![400, 401, 402, 403, 404, 410, 429, 503];
+        if method != "get" {
+            refusals.extend([408, 409, 413, 415]);
+        }
+        Self { refusals, family: 'D', ..Self::new(group, method, path, summary) }
+    }
+
+    /// A space's key opens it in place of a token.
+    pub(super) fn with_key(mut self) -> Self {
+        self.security = vec![json!({"basic": []}), signature()];
+        self
     }
 
     /// A member of ours beside OpenAPI's.
@@ -295,9 +327,13 @@ impl Operation {
         let ckan = |about: &str| json!({"description": about, "content": {"application/json": {"schema": schema::named("CkanRefusal")}}});
         let spec = |about: &str| json!({"description": about, "content": {"application/json": {"schema": schema::named("SpecRefusal")}}});
         let spec = SPEC_REFUSALS.iter().map(|(status, about)| (format!("S{status}"), spec(about)));
+        let space =
+            |about: &str| json!({"description": about, "content": {"application/json": {"schema": schema::named("DataspaceRefusal")}}});
+        let space = DATASPACE_REFUSALS.iter().map(|(status, about)| (format!("D{status}"), space(about)));
         let ckan = CKAN_REFUSALS.iter().map(|(status, about)| (format!("K{status}"), ckan(about)));
         let ours = REFUSALS.iter().map(|(status, about)| (format!("R{status}"), shape(about)));
-        ours.chain(FLOW_REFUSALS.iter().map(|(status, about)| (format!("F{status}"), flow(about)))).chain(ckan).chain(spec).collect()
+        let flow = FLOW_REFUSALS.iter().map(|(status, about)| (format!("F{status}"), flow(about)));
+        ours.chain(flow).chain(ckan).chain(spec).chain(space).collect()
     }
 }
 

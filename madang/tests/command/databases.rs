@@ -5,7 +5,7 @@
 use madang_kit::{Db, Id, db::Durability};
 use sqlx::AssertSqlSafe;
 
-const PARTS: &[&str] = &["gateway", "catalog", "pipeline", "spec_store"];
+const PARTS: &[&str] = &["gateway", "catalog", "pipeline", "spec_store", "survey"];
 
 /// One empty database a part.
 pub(crate) struct Databases {

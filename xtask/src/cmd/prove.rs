@@ -103,7 +103,12 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "specclient",
         title: "The Spec Store's own client library pushes data packages and reads their status, only the host changed",
-        check: Check::Program { text: include_str!("prove/specclient.py"), packages: &["requests==2.34.2"], programs: &[("npm", "npm")], more: More::DataFolder },
+        check: Check::Program {
+            text: include_str!("prove/specclient.py"),
+            packages: &["requests==2.34.2"],
+            programs: &[("npm", "npm")],
+            more: More::DataFolder,
+        },
     },
     Proof {
         name: "flows",
