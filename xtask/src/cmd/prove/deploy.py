@@ -202,7 +202,8 @@ def reachable(things):
 def calls_of_the_program():
     """Every way to another part that `madang serve` opens."""
     text = (ROOT / "madang/src/serve.rs").read_text()
-    return set(re.findall(r'\.connect\(\s*"([a-z-]+)",\s*"([a-z-]+)"', text))
+    found = re.findall(r'\.connect\w*\(\s*"([a-z-]+)",[^;{}]*?config\.(\w+)\.url', text)
+    return {(caller, called.replace("_", "-")) for caller, called in found}
 
 
 def parts_of_the_program():
