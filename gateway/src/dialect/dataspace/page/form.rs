@@ -41,7 +41,7 @@ pub(super) fn page(sheet: &Sheet, serial: &str, filled: &Filled) -> Response {
             h1 { (title) }
             (progress(words, filled.step, sheet.steps().len()))
         }
-        (summary(words, filled))
+        (summary(sheet, filled))
         (form(sheet, serial, filled))
     };
     document::page(status, words, &shown_title, &content, true)
@@ -58,14 +58,14 @@ fn progress(words: Words, step: usize, steps: usize) -> Markup {
 }
 
 /// What has to be looked at again, each a way to its place.
-fn summary(words: Words, filled: &Filled) -> Markup {
+fn summary(sheet: &Sheet, filled: &Filled) -> Markup {
     if filled.problems.is_empty() {
         return html! {};
     }
     html! {
         section.summary #problems role="alert" tabindex="-1" autofocus {
-            h2 { (words.problems(filled.problems.len())) }
-            ul { @for problem in &filled.problems { li { a href={ "#" (problem.control) } { (problem.rank) ". " (problem.text) } } } }
+            h2 { (sheet.words.problems(filled.problems.len())) }
+            ul { @for problem in &filled.problems { li { a href={ "#" (problem.control) } { (sheet.number(problem.rank)) ". " (problem.text) } } } }
         }
     }
 }
@@ -101,6 +101,7 @@ fn questions(sheet: &Sheet, filled: &Filled, step: &[&Question], shown: &HashSet
         let problem = filled.problems.iter().find(|problem| problem.rank == question.rank);
         question::show(&question::Look {
             question,
+            number: sheet.number(question.rank),
             values: &filled.values,
             problem: problem.map(|problem| problem.text.as_str()),
             words: sheet.words,

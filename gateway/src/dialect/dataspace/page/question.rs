@@ -12,6 +12,8 @@ use super::{
 /// What a question is drawn from.
 pub(super) struct Look<'a> {
     pub(super) question: &'a Question,
+    /// What it is shown with.
+    pub(super) number: usize,
     pub(super) values: &'a Values,
     /// What is wrong with its answer.
     pub(super) problem: Option<&'a str>,
@@ -82,7 +84,7 @@ pub(super) fn show(look: &Look<'_>) -> Markup {
 fn heading(look: &Look<'_>) -> Markup {
     let question = look.question;
     let text = html! {
-        span.number { (question.rank) "." } " "
+        span.number { (look.number) "." } " "
         span.text { (PreEscaped(&question.text)) }
         @if question.required { " " span.required { (look.words.pick("필수", "required")) } }
     };

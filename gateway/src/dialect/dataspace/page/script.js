@@ -89,7 +89,8 @@ function rank(list) {
     const name = item.querySelector("label").textContent.trim();
     for (const [sign, by, label] of [["▲", -1, form.dataset.up], ["▼", 1, form.dataset.down]]) {
       const button = document.createElement("button");
-      Object.assign(button, { type: "button", textContent: sign, ariaLabel: `${name}: ${label}` });
+      Object.assign(button, { type: "button", textContent: sign });
+      button.setAttribute("aria-label", `${name}: ${label}`);
       button.addEventListener("click", () => {
         move(item, by);
         button.focus();

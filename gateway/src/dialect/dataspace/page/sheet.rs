@@ -60,6 +60,12 @@ impl Sheet {
         steps
     }
 
+    /// The number that a question is shown with; descriptions have none.
+    pub(super) fn number(&self, rank: u32) -> usize {
+        let asked = self.definition.questions.iter().filter(|question| question.kind != Kind::Description);
+        asked.take_while(|question| question.rank <= rank).count()
+    }
+
     /// Ranks of the questions that these values leave to be seen.
     pub(super) fn shown(&self, values: &Values) -> HashSet<u32> {
         let (mut shown, mut picked) = (HashSet::new(), HashSet::new());
