@@ -11,6 +11,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "madang/pipeline/v1/node.proto",
         "madang/pipeline/v1/pipeline.proto",
         "madang/pipeline/v1/storage.proto",
+        "madang/survey/v1/panel.proto",
+        "madang/survey/v1/privacy.proto",
+        "madang/survey/v1/respondent.proto",
+        "madang/survey/v1/response.proto",
+        "madang/survey/v1/survey.proto",
     ];
     let descriptors = protox::compile(files, ["proto"])?;
     tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;

@@ -38,6 +38,10 @@ use madang_proto::{
         executions_client::ExecutionsClient, jobs_client::JobsClient, pipelines_client::PipelinesClient, triggers_client::TriggersClient,
         workflows_client::WorkflowsClient,
     },
+    survey::v1::{
+        panels_client::PanelsClient, privacy_client::PrivacyClient, respondents_client::RespondentsClient,
+        responses_client::ResponsesClient, surveys_client::SurveysClient, webhooks_client::WebhooksClient,
+    },
 };
 
 pub use credential::ncp_signature::sign;
@@ -54,6 +58,8 @@ use shared_state::SharedState;
 const MESSAGE_BYTES: usize = 16 << 20;
 /// The largest answer of an action of CKAN: as many packages as a list may have.
 const ACTION_BYTES: usize = 256 << 20;
+/// The largest page of responses: a thousand sheets of the largest size.
+const RESPONSE_BYTES: usize = 300 << 20;
 /// How often pipeline-svc is told of the first space until it was heard.
 const INTRODUCE_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
@@ -70,6 +76,8 @@ pub struct Options {
     pub catalog: Channel,
     /// The way to pipeline-svc.
     pub pipeline: Channel,
+    /// The way to survey-svc.
+    pub survey: Channel,
     /// The time.
     pub clock: Clock,
     /// The options of CKAN's face.
@@ -110,6 +118,12 @@ pub(crate) struct House {
     triggers: TriggersClient<Channel>,
     buckets: BucketsClient<Channel>,
     connections: ConnectionsClient<Channel>,
+    surveys: SurveysClient<Channel>,
+    respondents: RespondentsClient<Channel>,
+    panels: PanelsClient<Channel>,
+    responses: ResponsesClient<Channel>,
+    privacy: PrivacyClient<Channel>,
+    webhooks: WebhooksClient<Channel>,
     parts: Arc<Vec<(&'static str, Channel)>>,
     metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     config: Arc<Config>,
@@ -155,7 +169,13 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
         triggers: TriggersClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         buckets: BucketsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
         connections: ConnectionsClient::new(options.pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES),
-        parts: Arc::new(vec![("catalog", options.catalog), ("pipeline", options.pipeline)]),
+        surveys: SurveysClient::new(options.survey.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        respondents: RespondentsClient::new(options.survey.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        panels: PanelsClient::new(options.survey.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        responses: ResponsesClient::new(options.survey.clone()).max_decoding_message_size(RESPONSE_BYTES),
+        privacy: PrivacyClient::new(options.survey.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        webhooks: WebhooksClient::new(options.survey.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        parts: Arc::new(vec![("catalog", options.catalog), ("pipeline", options.pipeline), ("survey", options.survey)]),
         metrics: options.metrics,
         config,
     }));

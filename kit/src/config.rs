@@ -23,7 +23,7 @@ use crate::{db::Durability, outbound::FetchAllow};
 const PREFIX: &str = "MADANG_";
 /// Each run that is worked on has threads and memory of its own.
 const MAX_WORKERS: usize = 64;
-const SECTIONS: [&str; 5] = ["gateway", "catalog", "pipeline", "tokens", "logins"];
+const SECTIONS: [&str; 6] = ["gateway", "catalog", "pipeline", "survey", "tokens", "logins"];
 
 /// What is logged unless the operator says otherwise: our own news, and what libraries warn of. The Delta libraries report an absent
 /// table and a lost race for a version as errors, although both are usual answers.
@@ -71,6 +71,8 @@ pub struct Config {
     pub catalog: ServiceConfig,
     /// The pipeline service.
     pub pipeline: PipelineConfig,
+    /// The survey service.
+    pub survey: SurveyConfig,
     /// Lifetimes of D.Hub tokens.
     pub tokens: TokenConfig,
     /// Limits on password logins.
@@ -135,6 +137,43 @@ pub struct PipelineConfig {
     pub python_bytes: u64,
 }
 
+/// What the survey service needs, and its face in the gateway (dataspace.md).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SurveyConfig {
+    /// `sqlite:<path>` or `postgres://…`; a file in the data folder if not set.
+    pub database_url: Option<String>,
+    /// Where `madang serve` listens.
+    pub listen: Option<SocketAddr>,
+    /// Where others reach it.
+    pub url: Option<String>,
+    /// Responses that one survey takes, over all of its groups.
+    pub responses: u32,
+    /// Panels of one space.
+    pub panels: u32,
+    /// Requests a second of one space to `/v1`; 0 = no limit.
+    pub space_rate: u32,
+    /// Requests a second of one address to `/r`; 0 = no limit.
+    pub respondent_rate: u32,
+    /// What links to respondents begin with: `https://{domain}.example`, where `{domain}` is the space's own; empty = the site's address.
+    pub link_url: String,
+}
+
+impl Default for SurveyConfig {
+    fn default() -> Self {
+        Self {
+            database_url: None,
+            listen: None,
+            url: None,
+            responses: 200_000,
+            panels: 50_000,
+            space_rate: 0,
+            respondent_rate: 0,
+            link_url: String::new(),
+        }
+    }
+}
+
 /// Lifetimes of D.Hub tokens (dhub.md section 3).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -191,6 +230,7 @@ impl Default for Config {
                 python_seconds: 600,
                 python_bytes: 1 << 30,
             },
+            survey: SurveyConfig::default(),
             tokens: TokenConfig { access_seconds: 30 * 60, refresh_seconds: 7 * 24 * 3600 },
             logins: LoginConfig { failures: 10, window_seconds: 300 },
             ckan_config: None,

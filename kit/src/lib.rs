@@ -20,6 +20,7 @@ pub mod principal;
 pub mod process;
 pub mod rpc;
 pub mod secrets;
+pub mod survey;
 pub mod telemetry;
 pub mod time;
 pub mod timer;

@@ -17,7 +17,7 @@ use madang_kit::{
 use madang_lake_engine::{Engine, EngineOptions, Root};
 
 /// The processes that sign assertions.
-pub(crate) const NAMES: [&str; 3] = ["gateway", "catalog", "pipeline"];
+pub(crate) const NAMES: [&str; 4] = ["gateway", "catalog", "pipeline", "survey"];
 
 /// A service with the calls that it allows.
 pub(crate) type Part = (Served, AllowList);
@@ -60,6 +60,19 @@ pub(crate) async fn pipeline(process: &Process, catalog: Channel) -> Result<Part
     Ok((madang_pipeline::service(options, &process.drain).await?, madang_pipeline::allow_list()))
 }
 
+/// Surveys and their answers.
+pub(crate) async fn survey(process: &Process) -> Result<Part> {
+    process.lock("survey")?;
+    let options = madang_survey::Options {
+        database: process.database(process.config.survey.database_url.as_ref(), "survey").await?,
+        keyring: process.secrets.keyring().map_err(Error::internal)?,
+        fetch_allow: FetchAllow::parse(&process.config.fetch_allow).map_err(Error::internal)?,
+        clock: process.clock.clone(),
+        config: process.config.survey.clone(),
+    };
+    Ok((madang_survey::service(options, &process.drain).await?, madang_survey::allow_list()))
+}
+
 /// The gateway's sockets: bound first, so that an address that is taken costs nothing.
 pub(crate) async fn listeners(process: &Process) -> Result<madang_gateway::Listeners> {
     process.lock("gateway")?;
@@ -80,12 +93,13 @@ pub(crate) async fn gateway(
     database: Db,
     catalog: Channel,
     pipeline: Channel,
+    survey: Channel,
 ) -> Result<madang_gateway::Addresses> {
     let addresses = listeners.addresses().map_err(Error::internal)?;
     let metrics =
         telemetry::start_metrics(&process.drain).map(|handle| Arc::new(move || handle.render()) as Arc<dyn Fn() -> String + Send + Sync>);
     let (secrets, clock, site) = (process.secrets.clone(), process.clock.clone(), SiteOptions::load(&process.config.ckan));
-    let options = madang_gateway::Options { database, secrets, catalog, pipeline, clock, site, metrics };
+    let options = madang_gateway::Options { database, secrets, catalog, pipeline, survey, clock, site, metrics };
     madang_gateway::start(options, process.config.clone(), listeners, &process.drain).await?;
     Ok(addresses)
 }

@@ -22,6 +22,8 @@ enum Part {
     Catalog,
     /// Pipelines and runs.
     Pipeline,
+    /// Surveys and their answers.
+    Survey,
 }
 
 /// Runs the part until the process is told to stop.
@@ -38,12 +40,17 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let (served, allowed) = parts::pipeline(&process, catalog).await?;
             process.serve(config.pipeline.listen, served, allowed).await?;
         }
+        Part::Survey => {
+            let (served, allowed) = parts::survey(&process).await?;
+            process.serve(config.survey.listen, served, allowed).await?;
+        }
         Part::Gateway => {
             let catalog = process.connect("gateway", "catalog", config.catalog.url.as_ref())?;
             let pipeline = process.connect("gateway", "pipeline", config.pipeline.url.as_ref())?;
+            let survey = process.connect("gateway", "survey", config.survey.url.as_ref())?;
             let listeners = parts::listeners(&process).await?;
             let database = parts::gateway_database(&process).await?;
-            let addresses = parts::gateway(&process, listeners, database, catalog, pipeline).await?;
+            let addresses = parts::gateway(&process, listeners, database, catalog, pipeline, survey).await?;
             parts::announce(&process, addresses)?;
             process.run().await?;
         }

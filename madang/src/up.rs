@@ -26,7 +26,10 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (served, allowed) = parts::pipeline(&process, from_pipeline).await?;
     let to_pipeline = process.embed(&["gateway"], served, allowed).await?;
     let to_pipeline = to_pipeline.into_iter().next().ok_or_else(|| anyhow::anyhow!("no way to pipeline-svc"))?;
-    let addresses = parts::gateway(&process, listeners, database, to_catalog, to_pipeline).await?;
+    let (served, allowed) = parts::survey(&process).await?;
+    let to_survey = process.embed(&["gateway"], served, allowed).await?;
+    let to_survey = to_survey.into_iter().next().ok_or_else(|| anyhow::anyhow!("no way to survey-svc"))?;
+    let addresses = parts::gateway(&process, listeners, database, to_catalog, to_pipeline, to_survey).await?;
     parts::announce(&process, addresses)?;
 
     if arguments.demo {

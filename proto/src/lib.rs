@@ -26,3 +26,11 @@ pub mod pipeline {
         tonic::include_proto!("madang.pipeline.v1");
     }
 }
+
+/// Surveys, collect groups, panels and answer sheets.
+pub mod survey {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("madang.survey.v1");
+    }
+}

@@ -19,7 +19,7 @@ pub(crate) const PLANS: &[Plan] = &[
 ];
 
 /// The services behind the gateway. Each has a gRPC address and, like the gateway, a database of its own.
-const SERVICES: &[&str] = &["catalog", "pipeline"];
+const SERVICES: &[&str] = &["catalog", "pipeline", "survey"];
 const GATEWAY: &str = "gateway";
 
 const READY_WITHIN: Duration = Duration::from_mins(1);

@@ -2,6 +2,7 @@
 
 pub(crate) mod ckan;
 mod dataflow;
+mod dataspace;
 mod dhub;
 pub(crate) mod family;
 mod fields;
@@ -21,6 +22,7 @@ pub(crate) fn router(gateway: Gateway) -> Router {
     Router::new()
         .merge(ckan::routes::routes(&gateway))
         .merge(dataflow::routes::routes())
+        .merge(dataspace::routes::routes())
         .merge(dhub::routes::routes())
         .merge(madang::routes::routes())
         .route_layer(middleware::from_fn_with_state(gateway.clone(), admission::admit))

@@ -13,8 +13,8 @@ use sqlx::types::Json;
 use super::{
     Identity, bound_to,
     key_store::{self, AccessKeyRow},
-    password,
-    store::{self, ApiToken, SpaceRow, User},
+    password, space,
+    store::{self, ApiToken, User},
     token::{CkanClaims, SpecStoreClaims, Tokens, random_jti},
 };
 
@@ -82,14 +82,14 @@ pub(crate) async fn bootstrap(
     let mut tx = identity.db.begin().await?;
     store::insert_user(&mut tx, &person).await?;
     store::insert_user(&mut tx, &service).await?;
-    let space = space(identity, space_id, &service, &credentials)?;
-    store::insert_space(&mut tx, &space).await?;
-    store::insert_space_member(&mut tx, &space.id, &person.id, "admin").await?;
-    key_store::insert(&mut tx, &access_key(identity, &credentials, &person, &space.id)?).await?;
+    let first = space::row(identity, space_id, "first", &service, (&credentials.api_key, &credentials.hmac_key))?;
+    store::insert_space(&mut tx, &first).await?;
+    store::insert_space_member(&mut tx, &first.id, &person.id, &space::all_roles()).await?;
+    key_store::insert(&mut tx, &access_key(identity, &credentials, &person, &first.id)?).await?;
     let (name, user_id) = ("first".to_owned(), person.id.clone());
     store::add_api_token(&mut tx, &ApiToken { id: jti, name, user_id, created_at: now, expires_at: None, last_access: None }).await?;
     let context = Context::new(Principal::service("gateway"));
-    let record = Record { action: "hub.bootstrap", thing: person.id.clone(), detail: json!({"space": &space.id}) };
+    let record = Record { action: "hub.bootstrap", thing: person.id.clone(), detail: json!({"space": &first.id}) };
     audit::write(&mut tx, &identity.clock, &context, record).await?;
     tx.commit().await?;
     Ok(Some(credentials))
@@ -154,7 +154,7 @@ fn access_key(identity: &Identity, credentials: &Credentials, user: &User, space
 }
 
 /// The principal that a space's own key acts as.
-fn service_principal(space: Id, now: chrono::DateTime<chrono::Utc>) -> User {
+pub(super) fn service_principal(space: Id, now: chrono::DateTime<chrono::Utc>) -> User {
     let name = format!("space-{}", space.ulid_lower());
     let email = format!("{name}@madang.local");
     User {
@@ -178,18 +178,6 @@ fn service_principal(space: Id, now: chrono::DateTime<chrono::Utc>) -> User {
         created_at: now,
         updated_at: now,
     }
-}
-
-fn space(identity: &Identity, id: Id, service: &User, credentials: &Credentials) -> Result<SpaceRow> {
-    let seal = |column, key: &str| identity.keyring.seal(key, &bound_to(column, &id.to_string())).map_err(Error::internal);
-    Ok(SpaceRow {
-        id: id.to_string(),
-        name: "first".to_owned(),
-        service_user_id: service.id.clone(),
-        api_key: seal("space.api_key", &credentials.api_key)?,
-        hmac_key: seal("space.hmac_key", &credentials.hmac_key)?,
-        created_at: service.created_at,
-    })
 }
 
 /// Generous permissions (spec-store.md 1.5): the token is for trying things out.

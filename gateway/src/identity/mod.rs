@@ -9,6 +9,8 @@ mod key_body;
 pub(crate) mod key_store;
 pub(crate) mod outbox;
 pub(crate) mod password;
+pub(crate) mod space;
+pub(crate) mod space_store;
 pub(crate) mod store;
 pub(crate) mod token;
 pub(crate) mod user;
@@ -22,6 +24,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use hmac::{Hmac, KeyInit, digest::array::Array};
 use madang_kit::{
     Clock, Db, Drain, Error, Id, Principal, Result, housekeeping,
@@ -116,9 +119,16 @@ impl AccessKey {
     }
 }
 
-/// A space whose API key opens.
+/// An active space.
 pub(crate) struct Space {
     pub(crate) api_key: SecretString,
+    /// Signs links for respondents.
+    pub(crate) hmac_key: SecretString,
+    /// `ds` in `https://ds.example/r/…`.
+    pub(crate) response_domain: String,
+    pub(crate) zone: Tz,
+    /// Whether its plan has access to the API.
+    pub(crate) api_access: bool,
     pub(crate) principal: Principal,
 }
 
@@ -211,7 +221,15 @@ impl Identity {
         let Some(row) = store::space(&self.db, id).await? else { return Ok(None) };
         let Some(user) = store::user(&self.db, &row.service_user_id).await?.filter(User::is_active) else { return Ok(None) };
         let api_key = self.keyring.open(&row.api_key, &bound_to("space.api_key", &row.id)).map_err(Error::internal)?;
-        Ok(Some(Space { api_key, principal: principal(&user, Some(id), Scheme::SpaceBasic)? }))
+        let hmac_key = self.keyring.open(&row.hmac_key, &bound_to("space.hmac_key", &row.id)).map_err(Error::internal)?;
+        Ok(Some(Space {
+            api_key,
+            hmac_key,
+            response_domain: row.response_domain,
+            zone: row.zone.parse().unwrap_or(space::ZONE),
+            api_access: row.api_access,
+            principal: principal(&user, Some(id), Scheme::SpaceBasic)?,
+        }))
     }
 
     async fn load_known(&self, account: &Account) -> Result<Option<Known>> {

@@ -57,6 +57,12 @@ pub(crate) struct SpaceRow {
     pub(crate) service_user_id: String,
     pub(crate) api_key: String,
     pub(crate) hmac_key: String,
+    /// `ds` in `https://ds.example/r/…`.
+    pub(crate) response_domain: String,
+    /// The name of its time zone.
+    pub(crate) zone: String,
+    /// Whether its plan has access to the API.
+    pub(crate) api_access: bool,
     pub(crate) created_at: DateTime<Utc>,
 }
 
@@ -253,7 +259,10 @@ pub(crate) async fn versions(db: &Db, user: &str) -> Result<Vec<UserVersion>> {
 /// An active space.
 pub(crate) async fn space(db: &Db, id: Id) -> Result<Option<SpaceRow>> {
     Ok(db
-        .query("SELECT id, name, service_user_id, api_key, hmac_key, created_at FROM space WHERE id = $1 AND state = 'active'")
+        .query(
+            "SELECT id, name, service_user_id, api_key, hmac_key, response_domain, zone, api_access, created_at
+             FROM space WHERE id = $1 AND state = 'active'",
+        )
         .bind(id.to_string())
         .opt()
         .await?)
@@ -281,14 +290,17 @@ pub(crate) async fn first_space(db: &Db, user: &str) -> Result<Option<Id>> {
 /// Adds a space; its keys are encrypted already.
 pub(crate) async fn insert_space(tx: &mut Tx, space: &SpaceRow) -> Result<()> {
     tx.query(
-        "INSERT INTO space (id, name, service_user_id, api_key, hmac_key, state, created_at)
-         VALUES ($1, $2, $3, $4, $5, 'active', $6)",
+        "INSERT INTO space (id, name, service_user_id, api_key, hmac_key, state, response_domain, zone, api_access, created_at)
+         VALUES ($1, $2, $3, $4, $5, 'active', $6, $7, $8, $9)",
     )
     .bind(space.id.clone())
     .bind(space.name.clone())
     .bind(space.service_user_id.clone())
     .bind(space.api_key.clone())
     .bind(space.hmac_key.clone())
+    .bind(space.response_domain.clone())
+    .bind(space.zone.clone())
+    .bind(space.api_access)
     .bind(space.created_at)
     .run()
     .await?;

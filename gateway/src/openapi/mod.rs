@@ -5,6 +5,7 @@
 mod ckan;
 mod dataflow;
 mod dataflow_schemas;
+mod dataspace;
 mod dhub;
 mod dhub_schemas;
 mod madang;
@@ -31,8 +32,13 @@ async fn show() -> impl IntoResponse {
 
 fn document() -> Value {
     let mut paths: Map<String, Value> = Map::new();
-    let operations: Vec<_> =
-        dhub::operations().into_iter().chain(dataflow::operations()).chain(ckan::operations()).chain(madang::operations()).collect();
+    let operations: Vec<_> = dhub::operations()
+        .into_iter()
+        .chain(dataflow::operations())
+        .chain(ckan::operations())
+        .chain(dataspace::operations())
+        .chain(madang::operations())
+        .collect();
     for operation in &operations {
         paths.entry(&operation.path).or_insert_with(|| json!({}))[operation.method] = operation.describe(&operations);
     }
@@ -47,7 +53,7 @@ fn document() -> Value {
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": dhub_schemas::all().into_iter().chain(dataflow_schemas::all()).chain(ckan::schemas()).collect::<Map<_, _>>(),
+            "schemas": dhub_schemas::all().into_iter().chain(dataflow_schemas::all()).chain(ckan::schemas()).chain(dataspace::schemas()).collect::<Map<_, _>>(),
             "responses": Operation::refusals(),
             "securitySchemes": security(),
         },

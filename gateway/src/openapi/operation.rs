@@ -54,6 +54,23 @@ const CKAN_REFUSALS: [(u16, &str); 10] = [
     (503, "A part that is needed is away; try later."),
 ];
 
+/// The same for Dataspace.
+const DATASPACE_REFUSALS: [(u16, &str); 13] = [
+    (400, "A parameter or a field breaks a rule; the first one is named."),
+    (401, "No valid credential came with the request."),
+    (402, "The space's plan has no access to the API."),
+    (403, "It belongs to another space, or the caller's roles do not allow it."),
+    (404, "There is no such thing."),
+    (408, "A limit on time was reached."),
+    (409, "The thing's state or its name forbids this."),
+    (410, "The survey takes no answers any more."),
+    (413, "The body is larger than it may be."),
+    (415, "The body is not JSON."),
+    (429, "Too many requests; try later."),
+    (500, "A fault of the hub."),
+    (503, "A part that is needed is away; try later."),
+];
+
 /// An operation in the making.
 pub(super) struct Operation {
     pub(super) method: &'static str,
@@ -115,6 +132,21 @@ impl Operation {
         }
         let security = vec![json!({}), json!({"ckanToken": []}), signature()];
         Self { refusals, security, family: 'K', ..Self::new(group, method, path, summary) }
+    }
+
+    /// One of Dataspace, which a person's token or a signature opens.
+    pub(super) fn dataspace(group: &'static str, method: &'static str, path: &str, summary: &'static str) -> Self {
+        let mut refusals = vec![400, 401, 402, 403, 404, 410, 429, 503];
+        if method != "get" {
+            refusals.extend([408, 409, 413, 415]);
+        }
+        Self { refusals, family: 'S', ..Self::new(group, method, path, summary) }
+    }
+
+    /// A space's key opens it in place of a token.
+    pub(super) fn with_key(mut self) -> Self {
+        self.security = vec![json!({"basic": []}), signature()];
+        self
     }
 
     /// A member of ours beside OpenAPI's.
@@ -260,9 +292,12 @@ impl Operation {
             json!({"description": about, "content": contents(&types)})
         };
         let ckan = |about: &str| json!({"description": about, "content": {"application/json": {"schema": schema::named("CkanRefusal")}}});
+        let space =
+            |about: &str| json!({"description": about, "content": {"application/json": {"schema": schema::named("DataspaceRefusal")}}});
+        let space = DATASPACE_REFUSALS.iter().map(|(status, about)| (format!("S{status}"), space(about)));
         let ckan = CKAN_REFUSALS.iter().map(|(status, about)| (format!("K{status}"), ckan(about)));
         let ours = REFUSALS.iter().map(|(status, about)| (format!("R{status}"), shape(about)));
-        ours.chain(FLOW_REFUSALS.iter().map(|(status, about)| (format!("F{status}"), flow(about)))).chain(ckan).collect()
+        ours.chain(FLOW_REFUSALS.iter().map(|(status, about)| (format!("F{status}"), flow(about)))).chain(ckan).chain(space).collect()
     }
 }
 

@@ -33,7 +33,7 @@ async fn it_leaves_credentials_keys_and_an_authority() {
     }
     assert_eq!(mode_of(&hub.data), 0o700, "nobody else looks into the data folder");
     assert!(hub.read("tls/ca.pem").starts_with("-----BEGIN CERTIFICATE-----"));
-    for database in ["gateway.db", "catalog.db", "pipeline.db"] {
+    for database in ["gateway.db", "catalog.db", "pipeline.db", "survey.db"] {
         assert!(hub.data.join(database).is_file(), "{database}");
     }
 }

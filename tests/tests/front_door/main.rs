@@ -10,6 +10,7 @@ mod compaction;
 mod concurrency;
 mod data_flow;
 mod dataset;
+mod dataspace;
 mod delete;
 mod event;
 mod flights;

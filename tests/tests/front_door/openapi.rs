@@ -7,8 +7,11 @@ use serde_json::Value;
 
 use crate::{
     authorization::{CLOSED, FOR_ADMINISTRATORS, OPEN, OWN},
-    data_flow,
+    data_flow, dataspace,
 };
+
+/// What the paths of D.Hub, Data Flow and Dataspace begin with.
+const BASES: [&str; 4] = ["/api/v1/", "/v1/", "/dataspace/v1/", "/r/"];
 
 /// Methods and paths of D.Hub that the document describes.
 fn described(document: &Value) -> BTreeSet<(String, String)> {
@@ -18,7 +21,7 @@ fn described(document: &Value) -> BTreeSet<(String, String)> {
         methods.into_iter().map(|method| (method, path.clone())).collect::<Vec<_>>()
     };
     let all = paths.iter().flat_map(|(path, operations)| of(path, operations));
-    all.filter(|(_, path)| path != "/api/v1/openapi.json" && (path.starts_with("/api/v1/") || path.starts_with("/v1/"))).collect()
+    all.filter(|(_, path)| path != "/api/v1/openapi.json" && BASES.iter().any(|base| path.starts_with(base))).collect()
 }
 
 /// CKAN's actions that the document describes.
@@ -39,6 +42,9 @@ async fn every_route_is_described() {
             .iter()
             .chain(&OPEN)
             .chain(&data_flow::CLOSED)
+            .chain(&dataspace::KEYS)
+            .chain(&dataspace::PEOPLE)
+            .chain(&dataspace::OPEN)
             .map(|(method, path)| ((*method).to_owned(), path.replace('*', "")))
             .collect();
         assert_eq!(described(&document), routes);

@@ -209,6 +209,7 @@ fn command(watch: &Yard, ports: Ports, arguments: &[&str], number: usize) -> Com
     command.env("MADANG_CATALOG_URL", format!("http://{}", address(ports.catalog)));
     command.env("MADANG_PIPELINE_LISTEN", address(ports.pipelines[number]));
     command.env("MADANG_PIPELINE_URL", format!("http://{}", address(ports.pipelines[0])));
+    command.env("MADANG_SURVEY_URL", "http://127.0.0.1:9"); // nobody asks for surveys here
     command
 }
 

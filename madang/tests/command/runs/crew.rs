@@ -60,7 +60,8 @@ impl Crew {
         place.spawn("init", "data", &["init"], &[]).ended().await;
         let (catalog, first) = (free_address(), free_address());
         let (catalog_url, pipeline_url) = (format!("http://{catalog}"), format!("http://{first}"));
-        let ways = [("MADANG_CATALOG_URL", catalog_url.as_str()), ("MADANG_PIPELINE_URL", pipeline_url.as_str())];
+        let nowhere = ("MADANG_SURVEY_URL", "http://127.0.0.1:9"); // nobody asks for surveys here
+        let ways = [("MADANG_CATALOG_URL", catalog_url.as_str()), ("MADANG_PIPELINE_URL", pipeline_url.as_str()), nowhere];
         let mut other = place.spawn("catalog", "data", &["serve", "catalog"], &[("MADANG_CATALOG_LISTEN", &catalog)]);
         other.serving().await;
         let (secrets, store) = (place.path("data/secrets.toml"), place.path("data"));

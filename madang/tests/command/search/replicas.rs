@@ -102,6 +102,7 @@ fn start(place: &Place, ports: Ports, call: &[&str], number: usize) -> Starting 
         ("MADANG_CATALOG_URL", format!("http://{catalog}")),
         ("MADANG_PIPELINE_LISTEN", address(ports.pipeline)),
         ("MADANG_PIPELINE_URL", format!("http://{}", address(ports.pipeline))),
+        ("MADANG_SURVEY_URL", "http://127.0.0.1:9".to_owned()), // nobody asks for surveys here
     ];
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     place.spawn(&format!("{}{number}", call.join("-").replace(['.', ':'], "-")), &format!("data{number}"), call, &variables)

@@ -1,0 +1,184 @@
+//! Every sheet of a survey as a file, newest first: CSV with the columns of [`crate::cells`], or JSON lines as `GET /v1/responses` shows
+//! items. Personal answers are masked; originals are for the role `privacy`, with a reason, and each export of them is noted.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use madang_kit::{
+    Context, Error, Result,
+    error::chain,
+    survey::{Answer, Definition},
+};
+use madang_proto::survey::v1::{ExportResponsesRequest, ExportResponsesResponse};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use crate::{
+    Surveys,
+    access::{self, Note},
+    cells::{self, Column},
+    permission::{self, Right},
+    response,
+    sheet::{PERSONAL, json_text},
+    store::{
+        PAGE,
+        sheet::{self as rows, Sheet, Window},
+    },
+    survey,
+};
+
+/// Pieces on their way; a full channel slows the reader of the database down.
+const PIECES: usize = 4;
+
+type Pieces = ReceiverStream<Result<ExportResponsesResponse, Status>>;
+
+struct Export {
+    surveys: Surveys,
+    survey: String,
+    originals: bool,
+    /// None = JSON lines.
+    columns: Option<Columns>,
+}
+
+struct Columns {
+    parameters: Vec<String>,
+    answers: Vec<Column>,
+}
+
+/// Starts an export.
+pub(crate) async fn export(surveys: &Surveys, context: &Context, request: ExportResponsesRequest) -> Result<Pieces> {
+    let space = permission::may(context, if request.include_personal { Right::Originals } else { Right::Author })?;
+    let found = survey::find(surveys, &space, &request.survey_id).await?;
+    let definition = Definition::stored(&found.definition)?;
+    let columns = match request.format.as_str() {
+        "json" => None,
+        "csv" => Some(Columns {
+            parameters: definition.parameters.iter().map(|parameter| parameter.key.clone()).collect(),
+            answers: cells::columns(&definition),
+        }),
+        _ => return Err(Error::invalid("format", "choice", "format must be csv or json")),
+    };
+    if request.include_personal {
+        let operator = access::identify(request.operator, true)?;
+        let mut tx = surveys.db.begin().await?;
+        let detail = json!({"survey": found.id, "format": request.format});
+        operator.note(&mut tx, &surveys.clock, context, &space, Note { action: "response.export", panels: Vec::new(), detail }).await?;
+        tx.commit().await?;
+    }
+    let export = Export { surveys: surveys.clone(), survey: found.id, originals: request.include_personal, columns };
+    let (pieces, receiver) = mpsc::channel(PIECES);
+    tokio::spawn(async move {
+        if let Err(error) = export.write(&pieces).await {
+            tracing::error!(error = %chain(&error), "an export ended early");
+            let _ = pieces.send(Err(error.into())).await; // nobody may listen any more
+        }
+    });
+    Ok(ReceiverStream::new(receiver))
+}
+
+impl Export {
+    async fn write(&self, pieces: &mpsc::Sender<Result<ExportResponsesResponse, Status>>) -> Result<()> {
+        let mut behind = None;
+        let mut first = true;
+        loop {
+            let window = Window { after: None, up_to: None, behind };
+            let mut page = rows::list(&self.surveys.db, &self.survey, &window, true, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            behind = Some((last.submitted_at, last.id.clone()));
+            if self.originals {
+                self.open(&mut page).await?;
+            }
+            let chunk = Bytes::from(self.render(page, first)?);
+            first = false;
+            if pieces.send(Ok(ExportResponsesResponse { chunk })).await.is_err() {
+                return Ok(()); // whoever asked has gone
+            }
+        }
+        if first {
+            let chunk = Bytes::from(self.render(Vec::new(), true)?);
+            let _ = pieces.send(Ok(ExportResponsesResponse { chunk })).await;
+        }
+        Ok(())
+    }
+
+    /// Puts originals in the place of what may be shown to all.
+    async fn open(&self, page: &mut [Sheet]) -> Result<()> {
+        let ids: Vec<_> = page.iter().filter(|sheet| sheet.masked.is_some()).map(|sheet| sheet.id.clone()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut opened = HashMap::new();
+        for (id, sealed, wrapped) in rows::originals(&self.surveys.db, ids).await? {
+            let text = self.surveys.vault.subject(&id, &wrapped)?.open(&sealed, PERSONAL)?;
+            opened.insert(id, text);
+        }
+        for sheet in page {
+            if let Some(text) = opened.remove(&sheet.id) {
+                sheet.masked = Some(text);
+            }
+        }
+        Ok(())
+    }
+
+    fn render(&self, page: Vec<Sheet>, first: bool) -> Result<Vec<u8>> {
+        match &self.columns {
+            None => page.into_iter().map(line).collect::<Result<Vec<_>>>().map(|lines| lines.concat().into_bytes()),
+            Some(columns) => columns.render(page, first),
+        }
+    }
+}
+
+fn line(sheet: Sheet) -> Result<String> {
+    let parameters: Vec<(String, String)> = serde_json::from_str(&sheet.parameters).map_err(Error::internal)?;
+    let parameters: Vec<_> = parameters.into_iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+    let answers: serde_json::Value =
+        serde_json::from_str(&response::joined(sheet.answers, sheet.masked.as_deref())?).map_err(Error::internal)?;
+    let line = json!({
+        "answerSheetId": spelled(&sheet.id), "collectGroupId": spelled(&sheet.collect_group_id), "parameters": parameters,
+        "startedAt": moment(sheet.started_at), "submittedAt": moment(sheet.submitted_at), "answers": answers,
+    });
+    Ok(json_text(&line)? + "\n")
+}
+
+/// Dataspace's spelling of an id.
+fn spelled(id: &str) -> String {
+    id.parse::<madang_kit::Id>().map(|id| format!("a{}", id.ulid_lower())).unwrap_or_default()
+}
+
+/// In UTC, as an import reads it.
+fn moment(at: chrono::DateTime<chrono::Utc>) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+impl Columns {
+    fn render(&self, page: Vec<Sheet>, first: bool) -> Result<Vec<u8>> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        if first {
+            let own = ["answerSheetId", "collectGroupId", "startedAt", "submittedAt"].map(str::to_owned).into_iter();
+            let parameters = self.parameters.iter().map(|key| format!("param:{key}"));
+            let answers = self.answers.iter().map(|column| column.name.clone());
+            writer.write_record(own.chain(parameters).chain(answers)).map_err(Error::internal)?;
+        }
+        for sheet in page {
+            let parameters: Vec<(String, String)> = serde_json::from_str(&sheet.parameters).map_err(Error::internal)?;
+            let answers: Vec<Answer> =
+                serde_json::from_str(&response::joined(sheet.answers, sheet.masked.as_deref())?).map_err(Error::internal)?;
+            let own = [spelled(&sheet.id), spelled(&sheet.collect_group_id), moment(sheet.started_at), moment(sheet.submitted_at)];
+            let value = |key: &String| parameters.iter().find(|(known, _)| known == key).map(|(_, value)| inert(value)).unwrap_or_default();
+            let parameters = self.parameters.iter().map(value);
+            let answers = self.answers.iter().map(|column| inert(&cells::show(column, &answers)));
+            writer.write_record(own.into_iter().chain(parameters).chain(answers)).map_err(Error::internal)?;
+        }
+        writer.into_inner().map_err(|error| Error::internal(error.to_string()))
+    }
+}
+
+/// A text that no spreadsheet takes for a formula.
+fn inert(text: &str) -> String {
+    if text.starts_with(['=', '+', '@', '\t', '\r']) || (text.starts_with('-') && text.parse::<f64>().is_err()) {
+        return format!("'{text}");
+    }
+    text.to_owned()
+}

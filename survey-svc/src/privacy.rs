@@ -1,0 +1,217 @@
+//! Erasure, retention and the view of the audit (dataspace.md sections 9 and 11).
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use madang_kit::{Context, Drain, Error, Id, Result, Tx, check, housekeeping, time};
+use madang_proto::survey::v1::{
+    Access, EraseRequest, ErasedPlace, Erasure, GetRetentionRequest, ListAccessRequest, ListAccessResponse, Retention,
+};
+use serde_json::json;
+
+use crate::{
+    Surveys,
+    access::{self, Note},
+    permission::{self, Right},
+    sheet::json_text,
+    store::{self, access as access_rows, panel, privacy as rows, survey::last_id},
+};
+
+/// How long personal-info answers are kept at most, and unless a space says otherwise.
+const DAYS: u32 = 300;
+/// Ids of one place in a certificate.
+const LISTED: usize = 100;
+/// Sheets of one person.
+const MAX_SHEETS: i64 = 100_000;
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+const AT_ONCE: i64 = 100;
+
+/// Destroys what says who somebody is: keys, originals, masked values, free texts, identifiers.
+pub(crate) async fn erase(surveys: &Surveys, context: &Context, request: EraseRequest) -> Result<Erasure> {
+    let space = permission::may(context, Right::Guard)?;
+    let operator = access::identify(request.operator, true)?;
+    let given = [("panelId", request.panel_id), ("uid", request.uid), ("answerSheetId", request.answer_sheet_id)];
+    let mut given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let (Some((kind, value)), None) = (given.next(), given.next()) else {
+        return Err(Error::invalid("panelId", "choice", "exactly one of panelId, uid and answerSheetId says whom to erase"));
+    };
+    let mut tx = surveys.db.begin().await?;
+    let found = find(&mut tx, &space, kind, &value).await?;
+    let mut places = Vec::new();
+    if let Some(panel) = &found.panel {
+        let profile = rows::count_profile(&mut tx, panel).await?;
+        panel::delete(&mut tx, panel).await?;
+        places.push(place("panel", vec![panel.clone()]));
+        places.push(ErasedPlace { place: "panel_profile".to_owned(), count: profile, ids: Vec::new() });
+    }
+    let ids: Vec<String> = found.sheets.iter().map(|sheet| sheet.id.clone()).collect();
+    let keys = rows::destroy_keys(&mut tx, &ids).await?;
+    for sheet in &found.sheets {
+        rows::strip(&mut tx, &sheet.id, without_texts(&sheet.answers)?).await?;
+    }
+    let drafts = rows::drop_drafts(&mut tx, &ids).await?;
+    places.push(place("answer_sheet", ids));
+    places.push(ErasedPlace { place: "subject_key".to_owned(), count: keys + i64::from(found.panel.is_some()), ids: Vec::new() });
+    places.push(ErasedPlace { place: "draft".to_owned(), count: drafts, ids: Vec::new() });
+    let erasure = Erasure { id: Id::generate().to_string(), erased_at: Some(time::wire(surveys.clock.now())), places };
+    let shown: Vec<_> = erasure.places.iter().map(|place| json!({"place": place.place, "count": place.count, "ids": place.ids})).collect();
+    let certificate = rows::Certificate {
+        id: erasure.id.clone(),
+        space_id: space.clone(),
+        actor: context.principal.user.to_string(),
+        erased_at: surveys.clock.now(),
+        places: json_text(&shown)?,
+    };
+    rows::keep(&mut tx, &certificate).await?;
+    let detail = json!({"by": kind, "certificate": erasure.id});
+    let panels = found.panel.into_iter().collect();
+    operator.note(&mut tx, &surveys.clock, context, &space, Note { action: "subject.erase", panels, detail }).await?;
+    tx.commit().await?;
+    Ok(erasure)
+}
+
+/// Who is to be erased.
+struct Found {
+    panel: Option<String>,
+    sheets: Vec<rows::Answers>,
+}
+
+async fn find(tx: &mut Tx, space: &str, kind: &str, value: &str) -> Result<Found> {
+    let (panel, sheets) = match kind {
+        "answerSheetId" => {
+            let id = check::id(kind, value)?.to_string();
+            let sheets = rows::sheet(tx, space, &id).await?;
+            if sheets.is_empty() {
+                return Err(permission::missing("answer_sheet", &id));
+            }
+            (None, sheets)
+        }
+        "panelId" => {
+            let id = check::id(kind, value)?.to_string();
+            let panel = panel::lock(tx, &id).await?;
+            if let Some(panel) = &panel {
+                permission::own(space, &panel.space_id, "panel", &id)?;
+            }
+            let uid = panel.as_ref().and_then(|panel| panel.uid.clone());
+            let sheets = rows::sheets(tx, space, &id, uid.as_deref().unwrap_or_default(), MAX_SHEETS).await?;
+            if panel.is_none() && sheets.is_empty() {
+                return Err(permission::missing("panel", &id));
+            }
+            (panel.map(|panel| panel.id), sheets)
+        }
+        _ => {
+            let panel = panel::by_uid(tx, space, value).await?.map(|panel| panel.id);
+            let sheets = rows::sheets(tx, space, panel.as_deref().unwrap_or_default(), value, MAX_SHEETS).await?;
+            if panel.is_none() && sheets.is_empty() {
+                return Err(permission::missing("panel", value));
+            }
+            (panel, sheets)
+        }
+    };
+    Ok(Found { panel, sheets })
+}
+
+fn place(name: &str, mut ids: Vec<String>) -> ErasedPlace {
+    let count = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+    ids.truncate(LISTED);
+    ErasedPlace { place: name.to_owned(), count, ids }
+}
+
+/// Answers without what a person wrote freely: that may say anything of him.
+fn without_texts(answers: &str) -> Result<String> {
+    let mut answers: Vec<madang_kit::survey::Answer> = serde_json::from_str(answers).map_err(Error::internal)?;
+    answers.retain(|answer| answer.text.is_none());
+    answers.iter_mut().flat_map(|answer| answer.options.iter_mut().flatten()).for_each(|option| option.text = None);
+    json_text(&answers)
+}
+
+/// How long personal-info answers are kept.
+pub(crate) async fn get_retention(surveys: &Surveys, context: &Context, _: GetRetentionRequest) -> Result<Retention> {
+    let space = permission::may(context, Right::Author)?;
+    let days = rows::retention(&surveys.db, &space).await?;
+    Ok(Retention { personal_info_days: days.and_then(|days| u32::try_from(days).ok()).unwrap_or(DAYS) })
+}
+
+/// Says how long personal-info answers are kept.
+pub(crate) async fn put_retention(surveys: &Surveys, context: &Context, request: Retention) -> Result<Retention> {
+    let space = permission::may(context, Right::Guard)?;
+    if !(1..=DAYS).contains(&request.personal_info_days) {
+        return Err(Error::invalid("personalInfoDays", "range", format!("personalInfoDays must be 1 to {DAYS}")));
+    }
+    let mut tx = surveys.db.begin().await?;
+    rows::put_retention(&mut tx, &space, request.personal_info_days.into()).await?;
+    let detail = json!({"days": request.personal_info_days});
+    crate::audit::note(surveys, &mut tx, context, "retention.update", &space, detail).await?;
+    tx.commit().await?;
+    Ok(request)
+}
+
+/// Who worked with personal data.
+pub(crate) async fn list_access(surveys: &Surveys, context: &Context, request: ListAccessRequest) -> Result<ListAccessResponse> {
+    let space = permission::may(context, Right::Guard)?;
+    let bound = |at: Option<prost_types::Timestamp>, default: DateTime<Utc>| at.and_then(time::read).unwrap_or(default);
+    let wanted = access_rows::Wanted {
+        from: bound(request.from, DateTime::UNIX_EPOCH),
+        to: bound(request.to, surveys.clock.now() + TimeDelta::days(1)),
+        panel: check::optional_id("panelId", request.panel_id.as_deref())?.map(|id| id.to_string()),
+        before: check::optional_id("next", request.behind.as_deref())?.map_or_else(last_id, |id| id.to_string()),
+    };
+    let mut found = access_rows::list(&surveys.db, &space, wanted).await?;
+    let more = store::cut(&mut found, |record| &record.id).is_some();
+    let next = found.last().filter(|_| more).map(|record| record.id.clone());
+    let record = |row: access_rows::Access| Access {
+        panel_ids: serde_json::from_str(&row.panel_ids).unwrap_or_default(),
+        id: row.id,
+        at: Some(time::wire(row.at)),
+        actor: row.actor,
+        operator_email: row.operator_email,
+        remark: row.remark,
+        action: row.action,
+        detail: row.detail,
+        source: row.source,
+    };
+    Ok(ListAccessResponse { records: found.into_iter().map(record).collect(), next })
+}
+
+/// Destroys personal-info answers whose time is over and moves keys under the current master key, now and then.
+pub(crate) fn start(surveys: &Surveys, drain: &Drain) {
+    let surveys = surveys.clone();
+    housekeeping::every(SWEEP_EVERY, drain, "personal-info answers not destroyed yet", move || {
+        let surveys = surveys.clone();
+        async move {
+            sweep(&surveys).await?;
+            rewrap(&surveys).await
+        }
+    });
+}
+
+/// Surveys whose personal-info answers are to be destroyed now.
+async fn sweep(surveys: &Surveys) -> Result<()> {
+    let now = surveys.clock.now();
+    for (survey, space, made) in rows::aging(&surveys.db, now - TimeDelta::days(1)).await? {
+        let days = rows::retention(&surveys.db, &space).await?.unwrap_or_else(|| i64::from(DAYS));
+        if made + TimeDelta::days(days) > now {
+            continue;
+        }
+        let mut tx = surveys.db.begin().await?;
+        rows::forget_personal(&mut tx, &survey).await?;
+        tx.commit().await?;
+        tracing::info!(survey = %survey, "personal-info answers destroyed");
+    }
+    Ok(())
+}
+
+async fn rewrap(surveys: &Surveys) -> Result<()> {
+    loop {
+        let old = panel::old_keys(&surveys.db, &surveys.vault.current(), AT_ONCE).await?;
+        if old.is_empty() {
+            return Ok(());
+        }
+        let mut tx = surveys.db.begin().await?;
+        for (id, wrapped) in old {
+            let new = surveys.vault.rewrap(&id, &wrapped)?;
+            panel::rewrap(&mut tx, &id, &wrapped, new).await?;
+        }
+        tx.commit().await?;
+    }
+}

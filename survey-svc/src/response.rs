@@ -1,0 +1,67 @@
+//! Submitted sheets as researchers read them (dataspace.md section 8).
+
+use chrono::{DateTime, Utc};
+use madang_kit::{Context, Error, Result, check, survey::Answer, time};
+use madang_proto::survey::v1::{AnswerSheet, ListResponsesRequest, ListResponsesResponse, Parameter, Position};
+use prost_types::Timestamp;
+
+use crate::{
+    Surveys,
+    permission::{self, Right},
+    sheet::json_text,
+    store::{
+        PAGE,
+        sheet::{self as rows, Sheet, Window},
+    },
+    survey,
+};
+
+/// A page of sheets.
+pub(crate) async fn list(surveys: &Surveys, context: &Context, request: ListResponsesRequest) -> Result<ListResponsesResponse> {
+    let space = permission::may(context, Right::Read)?;
+    let survey = survey::find(surveys, &space, &request.survey_id).await?;
+    let behind = match request.behind {
+        None => None,
+        Some(position) => {
+            let at = moment("pageToken", position.submitted_at)?.ok_or_else(|| Error::invalid("pageToken", "missing", "no time"))?;
+            Some((at, check::id("pageToken", &position.id)?.to_string()))
+        }
+    };
+    let window = Window { after: moment("startDateTime", request.after)?, up_to: moment("endDateTime", request.up_to)?, behind };
+    let mut found = rows::list(&surveys.db, &survey.id, &window, request.answers, PAGE + 1).await?;
+    let more = found.len() > PAGE;
+    found.truncate(PAGE);
+    let next =
+        found.last().filter(|_| more).map(|sheet| Position { submitted_at: Some(time::wire(sheet.submitted_at)), id: sheet.id.clone() });
+    let sheets: Result<Vec<_>> = found.into_iter().map(|sheet| wire(sheet, request.answers)).collect();
+    Ok(ListResponsesResponse { sheets: sheets?, next })
+}
+
+fn moment(field: &str, at: Option<Timestamp>) -> Result<Option<DateTime<Utc>>> {
+    at.map(|at| time::read(at).ok_or_else(|| Error::invalid(field, "time", format!("{field} is no time")))).transpose()
+}
+
+fn wire(sheet: Sheet, answers: bool) -> Result<AnswerSheet> {
+    let parameters: Vec<(String, String)> = serde_json::from_str(&sheet.parameters).map_err(Error::internal)?;
+    Ok(AnswerSheet {
+        answers: if answers { joined(sheet.answers, sheet.masked.as_deref())? } else { String::new() },
+        id: sheet.id,
+        survey_id: sheet.survey_id,
+        collect_group_id: sheet.collect_group_id,
+        panel_id: sheet.panel_id,
+        uid: sheet.uid,
+        parameters: parameters.into_iter().map(|(key, value)| Parameter { key, value }).collect(),
+        started_at: Some(time::wire(sheet.started_at)),
+        submitted_at: Some(time::wire(sheet.submitted_at)),
+    })
+}
+
+/// All answers of a sheet by rank; what may be shown of personal ones stands apart from the others.
+pub(crate) fn joined(answers: String, personal: Option<&str>) -> Result<String> {
+    let Some(personal) = personal else { return Ok(answers) };
+    let read = |text: &str| serde_json::from_str::<Vec<Answer>>(text).map_err(Error::internal);
+    let mut all = read(&answers)?;
+    all.append(&mut read(personal)?);
+    all.sort_by_key(|answer| answer.question_rank);
+    json_text(&all)
+}

@@ -1,0 +1,137 @@
+//! Webhooks and events on their way out.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use madang_kit::{Db, Result, Tx};
+
+use super::{placeholders, rows_of};
+
+/// Where a space's events go.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct Webhook {
+    pub(crate) url: String,
+    pub(crate) secret: String,
+}
+
+/// An event.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct Delivery {
+    pub(crate) id: String,
+    pub(crate) space_id: String,
+    pub(crate) event: String,
+    pub(crate) body: String,
+    pub(crate) state: String,
+    pub(crate) attempts: i64,
+    pub(crate) status: Option<i64>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) next_at: DateTime<Utc>,
+}
+
+const SELECT: &str = "SELECT id, space_id, event, body, state, attempts, status, created_at, next_at FROM delivery";
+
+/// The webhook of a space.
+pub(crate) async fn webhook(db: &Db, space: &str) -> Result<Option<Webhook>> {
+    Ok(db.query("SELECT url, secret FROM webhook WHERE space_id = $1").bind(space.to_owned()).opt().await?)
+}
+
+/// Sets the webhook of a space.
+pub(crate) async fn put_webhook(tx: &mut Tx, space: &str, webhook: &Webhook) -> Result<()> {
+    tx.query(
+        "INSERT INTO webhook (space_id, url, secret) VALUES ($1, $2, $3)
+         ON CONFLICT (space_id) DO UPDATE SET url = excluded.url, secret = excluded.secret",
+    )
+    .bind(space.to_owned())
+    .bind(webhook.url.clone())
+    .bind(webhook.secret.clone())
+    .run()
+    .await?;
+    Ok(())
+}
+
+/// Removes the webhook of a space; what waits for it fails.
+pub(crate) async fn delete_webhook(tx: &mut Tx, space: &str) -> Result<()> {
+    tx.query("DELETE FROM webhook WHERE space_id = $1").bind(space.to_owned()).run().await?;
+    tx.query("UPDATE delivery SET state = 'failed' WHERE space_id = $1 AND state = 'waiting'").bind(space.to_owned()).run().await?;
+    Ok(())
+}
+
+/// Which of these spaces have a webhook.
+pub(crate) async fn listening(tx: &mut Tx, spaces: Vec<String>) -> Result<HashSet<String>> {
+    let text = format!("SELECT space_id FROM webhook WHERE space_id IN ({})", placeholders(1, spaces.len()));
+    let query = tx.query(sqlx::AssertSqlSafe(text));
+    let rows: Vec<(String,)> = spaces.into_iter().fold(query, |query, space| query.bind(space)).all().await?;
+    Ok(rows.into_iter().map(|(space,)| space).collect())
+}
+
+/// Puts events on their way.
+pub(crate) async fn insert(tx: &mut Tx, events: &[Delivery]) -> Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "INSERT INTO delivery (id, space_id, event, body, state, attempts, created_at, next_at) VALUES {}",
+        rows_of(events.len(), 8)
+    );
+    let mut query = tx.query(sqlx::AssertSqlSafe(text));
+    for event in events {
+        query = query
+            .bind(event.id.clone())
+            .bind(event.space_id.clone())
+            .bind(event.event.clone())
+            .bind(event.body.clone())
+            .bind(event.state.clone())
+            .bind(event.attempts)
+            .bind(event.created_at)
+            .bind(event.next_at);
+    }
+    query.run().await?;
+    Ok(())
+}
+
+/// An event of a space.
+pub(crate) async fn find(db: &Db, space: &str, id: &str) -> Result<Option<Delivery>> {
+    let text = sqlx::AssertSqlSafe(format!("{SELECT} WHERE space_id = $1 AND id = $2"));
+    Ok(db.query(text).bind(space.to_owned()).bind(id.to_owned()).opt().await?)
+}
+
+/// The newest events of a space.
+pub(crate) async fn list(db: &Db, space: &str, limit: i64) -> Result<Vec<Delivery>> {
+    let text = sqlx::AssertSqlSafe(format!("{SELECT} WHERE space_id = $1 ORDER BY id DESC LIMIT $2"));
+    Ok(db.query(text).bind(space.to_owned()).bind(limit).all().await?)
+}
+
+/// Takes events that are due: until then nobody else tries them.
+pub(crate) async fn take(db: &Db, now: DateTime<Utc>, until: DateTime<Utc>, limit: i64) -> Result<Vec<Delivery>> {
+    let mut tx = db.begin().await?;
+    let locked = tx.pick("", " FOR UPDATE SKIP LOCKED");
+    let text = format!(
+        "UPDATE delivery SET next_at = $2, attempts = attempts + 1 WHERE id IN
+             (SELECT id FROM delivery WHERE state = 'waiting' AND next_at <= $1 ORDER BY next_at LIMIT $3{locked})
+         RETURNING id, space_id, event, body, state, attempts, status, created_at, next_at"
+    );
+    let taken = tx.query(sqlx::AssertSqlSafe(text)).bind(now).bind(until).bind(limit).all().await?;
+    tx.commit().await?;
+    Ok(taken)
+}
+
+/// Notes how an attempt ended.
+pub(crate) async fn note(db: &Db, delivery: &Delivery) -> Result<()> {
+    let mut tx = db.begin().await?;
+    tx.query("UPDATE delivery SET state = $2, status = $3, next_at = $4, attempts = $5 WHERE id = $1")
+        .bind(delivery.id.clone())
+        .bind(delivery.state.clone())
+        .bind(delivery.status)
+        .bind(delivery.next_at)
+        .bind(delivery.attempts)
+        .run()
+        .await?;
+    Ok(tx.commit().await?)
+}
+
+/// Forgets events that ended long ago.
+pub(crate) async fn sweep(db: &Db, before: DateTime<Utc>) -> Result<()> {
+    let mut tx = db.begin().await?;
+    tx.query("DELETE FROM delivery WHERE state <> 'waiting' AND created_at < $1").bind(before).run().await?;
+    Ok(tx.commit().await?)
+}

@@ -1,0 +1,74 @@
+//! Submitted sheets, read.
+
+use chrono::{DateTime, Utc};
+use madang_kit::{Db, Result};
+
+/// A sheet.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct Sheet {
+    pub(crate) id: String,
+    pub(crate) survey_id: String,
+    pub(crate) collect_group_id: String,
+    pub(crate) panel_id: Option<String>,
+    pub(crate) uid: Option<String>,
+    pub(crate) parameters: String,
+    pub(crate) answers: String,
+    pub(crate) masked: Option<String>,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) submitted_at: DateTime<Utc>,
+}
+
+/// Which sheets.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    /// Submitted strictly after it.
+    pub(crate) after: Option<DateTime<Utc>>,
+    /// Submitted up to and including it.
+    pub(crate) up_to: Option<DateTime<Utc>>,
+    /// Behind this sheet in the order of the list.
+    pub(crate) behind: Option<(DateTime<Utc>, String)>,
+}
+
+/// Sheets of a survey, newest submission first. Without answers those columns stay unread.
+pub(crate) async fn list(db: &Db, survey: &str, window: &Window, answers: bool, limit: usize) -> Result<Vec<Sheet>> {
+    let columns = if answers { "answers, masked" } else { "'' AS answers, CAST(NULL AS TEXT) AS masked" };
+    let mut text = format!(
+        "SELECT id, survey_id, collect_group_id, panel_id, uid, parameters, {columns}, started_at, submitted_at FROM answer_sheet
+         WHERE survey_id = $1"
+    );
+    let mut number = 1;
+    let mut next = || {
+        number += 1;
+        number
+    };
+    // An absent bound is left out, so that the index serves what remains.
+    if window.after.is_some() {
+        text += &format!(" AND submitted_at > ${}", next());
+    }
+    if window.up_to.is_some() {
+        text += &format!(" AND submitted_at <= ${}", next());
+    }
+    if window.behind.is_some() {
+        text += &format!(" AND (submitted_at, id) < (${}, ${})", next(), next());
+    }
+    text += &format!(" ORDER BY submitted_at DESC, id DESC LIMIT {limit}");
+    let mut query = db.query(sqlx::AssertSqlSafe(text)).bind(survey.to_owned());
+    for bound in [window.after, window.up_to].into_iter().flatten() {
+        query = query.bind(bound);
+    }
+    if let Some((at, id)) = &window.behind {
+        query = query.bind(*at).bind(id.clone());
+    }
+    Ok(query.all().await?)
+}
+
+/// Sealed personal answers of sheets with their keys: (sheet, sealed, key).
+pub(crate) async fn originals(db: &Db, ids: Vec<String>) -> Result<Vec<(String, String, String)>> {
+    let text = format!(
+        "SELECT a.id, a.personal, s.wrapped FROM answer_sheet a JOIN subject s ON s.id = a.id
+         WHERE a.personal IS NOT NULL AND a.id IN ({})",
+        super::placeholders(1, ids.len())
+    );
+    let query = db.query(sqlx::AssertSqlSafe(text));
+    Ok(ids.into_iter().fold(query, |query, id| query.bind(id)).all().await?)
+}

@@ -1,0 +1,98 @@
+//! Personal values: where they may be read, and that they are gone after an erasure.
+
+use std::{fs, path::Path};
+
+use madang_tests::{Hub, on_every_hub, work};
+use serde_json::json;
+
+use super::Space;
+
+/// Whether a text stands in any file of the hub's data folder.
+fn stands_in(folder: &Path, needle: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(stands_in(&path, needle));
+        } else if fs::read(&path).is_ok_and(|bytes| bytes.windows(needle.len()).any(|window| window == needle.as_bytes())) {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+async fn nowhere(hub: &Hub, needles: &[&str]) {
+    let metrics = hub.visitor().get("/metrics").send().await.text;
+    for needle in needles {
+        assert_eq!(stands_in(&hub.data_dir, needle), Vec::<String>::new(), "{needle} stands in a file");
+        assert!(!metrics.contains(needle), "{needle} stands in the metrics");
+    }
+}
+
+#[tokio::test]
+async fn a_canary_is_nowhere_but_where_it_may_be() {
+    on_every_hub(|hub| async move {
+        let space = Space::new(&hub).await;
+        let canary = work::unique("canary").replace(' ', "");
+        let (name, phone, email) = (format!("이름{canary}"), "01098765432", format!("{canary}@x.kr"));
+        let panel_email = format!("{}@x.kr", canary.chars().take(30).collect::<String>());
+        let body = json!({"uid": "P-1", "name": name, "cellphone": phone, "email": panel_email});
+        let panel = space.key.post("/v1/panels?email=op@example.com").json(&body).send().await.is(200).text_of("panelId");
+        let survey = space
+            .survey(&json!({"title": "t", "parameters": [{"key": "uid"}], "questions": [
+                {"type": "PersonalInfo", "text": "연락처", "fields": ["name", "cellphone", "email"], "consent": "동의"},
+                {"type": "LongText", "text": "의견"}]}))
+            .await;
+        let (_, serial) = space.running(&survey, json!({})).await;
+        let token = space.open(&serial, "?uid=P-1").await;
+        let fields = json!({"name": name, "cellphone": phone, "email": email});
+        let answers = json!([{"questionRank": 1, "consent": true, "fields": fields}, {"questionRank": 2, "text": "좋았어요"}]);
+        let sheet = space.submit(&serial, &token, &answers).await.is(200).text_of("answerSheetId");
+        space.submit(&serial, "wrong", &answers).await.is(400);
+        let shown = space.key.get(&format!("/v1/responses?surveyId={survey}")).send().await.is(200).text;
+        let sheets = space.key.get(&format!("/v1/answer-sheets?surveyId={survey}")).send().await.is(200).json();
+        assert_eq!(sheets["answerSheets"][0]["panelId"], json!(panel), "the uid leads to its panel");
+        let export = format!("/surveys/{survey}/responses/export?format=json");
+        let masked = space.act("GET", &export, &json!({})).await.is(200).text;
+        for text in [&shown, &masked] {
+            assert!(!text.contains(&canary) && !text.contains(phone), "{text}");
+        }
+        space.act("GET", &format!("{export}&includePersonal=true"), &json!({})).await.is(400);
+        let originals = space.act("GET", &format!("{export}&includePersonal=true&remark=why"), &json!({})).await.is(200).text;
+        assert!(originals.contains(&name) && originals.contains(&email), "{originals}");
+        nowhere(&hub, &[&canary, phone]).await;
+
+        space.act("POST", "/erasures", &json!({"panelId": panel})).await.is(400);
+        space.act("POST", "/erasures", &json!({"panelId": panel, "uid": "P-1", "remark": "r"})).await.is(400);
+        let done = space.act("POST", "/erasures", &json!({"panelId": panel, "remark": "본인 요청"})).await.is(200).json();
+        let count = |place: &str| {
+            let places = done["places"].as_array().expect("places");
+            places.iter().find(|found| found["place"] == place).map(|found| found["count"].as_i64().expect("a count"))
+        };
+        assert_eq!((count("panel"), count("answer_sheet"), count("subject_key")), (Some(1), Some(1), Some(2)), "{done}");
+        let after = space.act("GET", &format!("{export}&includePersonal=true&remark=why"), &json!({})).await.is(200).text;
+        assert!(after.contains(&sheet), "the sheet stays: {after}");
+        assert!(!after.contains(&canary) && !after.contains("P-1") && !after.contains("좋았어요"), "{after}");
+        let listed = space.key.get("/v1/panels?email=op@example.com&remark=x").send().await.is(200).json();
+        assert_eq!(listed["panels"], json!([]));
+        space.act("POST", "/erasures", &json!({"uid": "P-1", "remark": "again"})).await.is(404);
+        let audit = space.act("GET", &format!("/audit?panelId={panel}"), &json!({})).await.is(200).json();
+        assert_eq!(audit["records"][0]["action"], "subject.erase");
+        nowhere(&hub, &[&canary, phone]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn retention_is_said_in_days() {
+    on_every_hub(|hub| async move {
+        let space = Space::new(&hub).await;
+        assert_eq!(space.act("GET", "/retention", &json!({})).await.is(200).json(), json!({"personalInfoDays": 300}));
+        for days in [json!(0), json!(301), json!(-1), json!("x"), json!(null)] {
+            space.act("PUT", "/retention", &json!({"personalInfoDays": days})).await.is(400);
+        }
+        space.act("PUT", "/retention", &json!({"personalInfoDays": 30})).await.is(200);
+        assert_eq!(space.act("GET", "/retention", &json!({})).await.is(200).json(), json!({"personalInfoDays": 30}));
+    })
+    .await;
+}
