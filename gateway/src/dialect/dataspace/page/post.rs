@@ -49,6 +49,9 @@ async fn take(gateway: &Gateway, visit: &Visit, parts: &Parts, bytes: &Bytes) ->
     demand_form(parts)?;
     let posted = Values::of_form(bytes);
     let sheet = Sheet::of(resume(gateway, visit, posted.first(SHEET).to_owned()).await?)?;
+    if sheet.is_submitted {
+        return Ok(thanks(gateway, visit, parts)?); // pressed twice
+    }
     let step = place(posted.first(STEP))?;
     let go = posted.first(GO).to_owned();
     let form = Form { values: laid_over(&sheet, step, posted), step, sheet };
@@ -105,7 +108,7 @@ impl Form {
 
     async fn back(self, gateway: &Gateway, visit: &Visit) -> Result<Response, Refusal> {
         self.keep(gateway, visit).await?;
-        let step = self.sheet.step_before(self.step.unwrap_or_default(), &self.sheet.shown(&self.values));
+        let step = self.sheet.step_before(self.step.unwrap_or_default(), &self.values);
         Ok(self.page(visit, step))
     }
 
@@ -121,7 +124,7 @@ impl Form {
             return Ok(form::page(&self.sheet, &visit.serial, &Filled { step, values: self.values.clone(), problems }));
         }
         self.keep(gateway, visit).await?;
-        let step = self.sheet.step_behind(step, &self.sheet.shown(&self.values));
+        let step = self.sheet.step_behind(step, &self.values);
         drop(steps);
         Ok(self.page(visit, step))
     }
@@ -137,11 +140,7 @@ impl Form {
         }
         let answers = text(&self.sheet.shown_answers(&self.values))?;
         respondent::submit(gateway, visit, self.sheet.token.clone(), answers).await?;
-        let mut response = (StatusCode::SEE_OTHER, [(CACHE_CONTROL, "no-store")]).into_response();
-        let thanks = HeaderValue::try_from(format!("/r/{}/thanks", visit.serial)).map_err(Error::internal)?;
-        response.headers_mut().insert(LOCATION, thanks);
-        cookie::forget(response.headers_mut(), &visit.serial, is_https(gateway, parts));
-        Ok(response)
+        Ok(thanks(gateway, visit, parts)?)
     }
 
     async fn keep(&self, gateway: &Gateway, visit: &Visit) -> Result<(), Refusal> {
@@ -154,6 +153,15 @@ impl Form {
     fn page(self, visit: &Visit, step: usize) -> Response {
         form::page(&self.sheet, &visit.serial, &Filled { step, values: self.values, problems: Vec::new() })
     }
+}
+
+/// On to a page that may be reloaded.
+fn thanks(gateway: &Gateway, visit: &Visit, parts: &Parts) -> Result<Response> {
+    let mut response = (StatusCode::SEE_OTHER, [(CACHE_CONTROL, "no-store")]).into_response();
+    let place = HeaderValue::try_from(format!("/r/{}/thanks", visit.serial)).map_err(Error::internal)?;
+    response.headers_mut().insert(LOCATION, place);
+    cookie::forget(response.headers_mut(), &visit.serial, is_https(gateway, parts));
+    Ok(response)
 }
 
 fn text(answers: &[Answer]) -> Result<String> {

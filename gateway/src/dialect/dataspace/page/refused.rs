@@ -57,11 +57,7 @@ const PAGES: [(&str, [&str; 2], [&str; 2]); 11] = [
         ["답변이 너무 깁니다", "이전 화면으로 돌아가 답변을 줄여 주세요."],
         ["Your answers are too long", "Please go back and shorten them."],
     ),
-    (
-        "TOO_MANY_REQUESTS",
-        ["요청이 너무 많습니다", "잠시 후 다시 시도해 주세요."],
-        ["Too many requests", "Please try again in a while."],
-    ),
+    ("TOO_MANY_REQUESTS", ["요청이 너무 많습니다", "잠시 후 다시 시도해 주세요."], ["Too many requests", "Please try again in a while."]),
     (
         "UNAVAILABLE",
         ["지금은 설문을 열 수 없습니다", "잠시 후 다시 시도해 주세요. 저장된 답변은 그대로 남아 있습니다."],
@@ -70,10 +66,8 @@ const PAGES: [(&str, [&str; 2], [&str; 2]); 11] = [
 ];
 
 /// What is said of anything else.
-const ELSE: ([&str; 2], [&str; 2]) = (
-    ["문제가 발생했습니다", "잠시 후 다시 시도해 주세요."],
-    ["Something went wrong", "Please try again in a while."],
-);
+const ELSE: ([&str; 2], [&str; 2]) =
+    (["문제가 발생했습니다", "잠시 후 다시 시도해 주세요."], ["Something went wrong", "Please try again in a while."]);
 
 /// The page of a refusal, in the language of the survey that the link leads to, if it leads to any.
 pub(super) async fn page(gateway: &Gateway, serial: &str, parts: &Parts, refusal: Refusal) -> Response {
@@ -82,12 +76,16 @@ pub(super) async fn page(gateway: &Gateway, serial: &str, parts: &Parts, refusal
     let is_of_a_survey = told.status() != StatusCode::TOO_MANY_REQUESTS && told.status() != StatusCode::SERVICE_UNAVAILABLE;
     let link = if is_of_a_survey { find_link(gateway, serial, parts).await } else { None };
     let words = link.as_ref().map_or_else(|| Words::of_browser(&parts.headers), |link| Words::of_link(&link.language));
+    draw(name, &told, words, link.as_ref().map(|link| link.title.as_str()))
+}
+
+fn draw(name: &str, told: &Response, words: Words, title: Option<&str>) -> Response {
     let texts = PAGES.iter().find(|page| page.0 == name).map_or(ELSE, |page| (page.1, page.2));
     let ([heading, advice], [english_heading, english_advice]) = texts;
     let heading = words.pick(heading, english_heading);
     let content = html! {
         div.notice {
-            @if let Some(link) = &link { p.survey-title { (link.title) } }
+            @if let Some(title) = title { p.survey-title { (title) } }
             h1 { (heading) }
             p { (words.pick(advice, english_advice)) }
         }
@@ -97,7 +95,9 @@ pub(super) async fn page(gateway: &Gateway, serial: &str, parts: &Parts, refusal
         StatusCode::SERVICE_UNAVAILABLE => Some(HeaderValue::from(AWAY_SECONDS)),
         _ => told.headers().get(RETRY_AFTER).cloned(),
     };
-    wait.map(|wait| response.headers_mut().insert(RETRY_AFTER, wait));
+    if let Some(wait) = wait {
+        response.headers_mut().insert(RETRY_AFTER, wait);
+    }
     response
 }
 
@@ -106,4 +106,23 @@ pub(super) async fn find_link(gateway: &Gateway, serial: &str, parts: &Parts) ->
     let context = request::context(&parts.extensions, Principal::anonymous());
     let request = rpc::request(&context, FindLinkRequest { serial: serial.to_owned() });
     gateway.respondents.clone().find_link(request).await.ok().map(tonic::Response::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use madang_kit::{Code, Error, survey::Language};
+
+    use super::*;
+
+    #[test]
+    fn a_service_that_is_away_says_when_to_come_again() {
+        let refusal = Refusal::from(Error::new(Code::Unavailable, "no connection"));
+        let name = refusal.name();
+        assert!(PAGES.iter().any(|page| page.0 == name));
+        let page = draw(name, &refusal.into_response(), Words(Language::Ko), None);
+        assert_eq!(
+            (page.status(), page.headers().get(RETRY_AFTER)),
+            (StatusCode::SERVICE_UNAVAILABLE, Some(&HeaderValue::from(AWAY_SECONDS)))
+        );
+    }
 }

@@ -20,6 +20,8 @@ pub(super) struct Sheet {
     pub(super) words: Words,
     /// What was kept of it.
     pub(super) draft: Vec<Answer>,
+    /// Whether nothing of it can be changed any more.
+    pub(super) is_submitted: bool,
     parameters: Vec<(String, String)>,
 }
 
@@ -41,6 +43,7 @@ impl Sheet {
             words: Words(definition.language),
             draft: wire.answers.as_deref().map_or(Ok(Vec::new()), survey::read_answers)?,
             parameters: wire.parameters.into_iter().map(|parameter| (parameter.key, parameter.value)).collect(),
+            is_submitted: wire.submitted_at.is_some(),
             definition,
         })
     }
@@ -49,9 +52,7 @@ impl Sheet {
     pub(super) fn steps(&self) -> Vec<Vec<&Question>> {
         let mut steps: Vec<Vec<&Question>> = Vec::new();
         for question in self.definition.questions.iter().filter(|question| self.link_allows(question)) {
-            let depends = |step: &Vec<&Question>| {
-                matches!(&question.show_if, Some(ShowIf::Option { question_rank, .. }) if step.iter().any(|known| known.rank == *question_rank))
-            };
+            let depends = |step: &Vec<&Question>| matches!(&question.show_if, Some(ShowIf::Option { question_rank, .. }) if step.iter().any(|known| known.rank == *question_rank));
             match steps.last_mut() {
                 Some(step) if !depends(step) => step.push(question),
                 _ => steps.push(vec![question]),
@@ -93,7 +94,11 @@ impl Sheet {
     /// What is wrong with the answers to these questions, if they are shown.
     pub(super) fn problems<'a>(&self, values: &Values, questions: impl IntoIterator<Item = &'a Question>) -> Vec<Problem> {
         let shown = self.shown(values);
-        questions.into_iter().filter(|question| shown.contains(&question.rank)).filter_map(|question| self.problem(values, question)).collect()
+        questions
+            .into_iter()
+            .filter(|question| shown.contains(&question.rank))
+            .filter_map(|question| self.problem(values, question))
+            .collect()
     }
 
     /// The step that a respondent who comes back goes on with: the first one where something is missing or nothing was answered yet.
@@ -110,17 +115,20 @@ impl Sheet {
     }
 
     /// The next step with something to see. Behind the last one there is an empty step, where only the submission is left.
-    pub(super) fn step_behind(&self, step: usize, shown: &HashSet<u32>) -> usize {
-        let steps = self.steps();
-        let is_seen = |index: &usize| steps.get(*index).is_some_and(|step| step.iter().any(|question| shown.contains(&question.rank)));
-        (step.saturating_add(1)..steps.len()).find(is_seen).unwrap_or(steps.len())
+    pub(super) fn step_behind(&self, step: usize, values: &Values) -> usize {
+        let behind = self.steps_seen(values).into_iter().find(|seen| *seen > step);
+        behind.unwrap_or_else(|| self.steps().len())
     }
 
     /// The step before with something to see.
-    pub(super) fn step_before(&self, step: usize, shown: &HashSet<u32>) -> usize {
-        let steps = self.steps();
-        let is_seen = |index: &usize| steps.get(*index).is_some_and(|step| step.iter().any(|question| shown.contains(&question.rank)));
-        (0..step.min(steps.len())).rev().find(is_seen).unwrap_or(0)
+    pub(super) fn step_before(&self, step: usize, values: &Values) -> usize {
+        self.steps_seen(values).into_iter().rfind(|seen| *seen < step).unwrap_or_default()
+    }
+
+    fn steps_seen(&self, values: &Values) -> Vec<usize> {
+        let shown = self.shown(values);
+        let steps = self.steps().into_iter().enumerate();
+        steps.filter(|(_, step)| step.iter().any(|question| shown.contains(&question.rank))).map(|(index, _)| index).collect()
     }
 
     /// Whether nothing that the link carried hides a question for good.

@@ -49,7 +49,7 @@ async fn open(gateway: &Gateway, serial: &str, parts: &Parts) -> Result<Response
         None => None,
     };
     // A sheet of this link goes on; whoever comes with another link, as on a shared machine, gets a sheet of his own.
-    let sheet = Sheet::of(kept.filter(|kept| kept.parameters == fresh.parameters).unwrap_or(fresh))?;
+    let sheet = Sheet::of(kept.filter(|kept| kept.submitted_at.is_none() && kept.parameters == fresh.parameters).unwrap_or(fresh))?;
     let values = Values::of_answers(&sheet.draft);
     let filled = Filled { step: sheet.goes_on_at(&values), values, problems: Vec::new() };
     let mut response = form::page(&sheet, serial, &filled);
@@ -58,11 +58,7 @@ async fn open(gateway: &Gateway, serial: &str, parts: &Parts) -> Result<Response
 }
 
 /// The sheet of a token, as far as it was filled in.
-pub(super) async fn resume(
-    gateway: &Gateway,
-    visit: &Visit,
-    token: String,
-) -> Result<madang_proto::survey::v1::Sheet, Refusal> {
+pub(super) async fn resume(gateway: &Gateway, visit: &Visit, token: String) -> Result<madang_proto::survey::v1::Sheet, Refusal> {
     let request = ResumeSheetRequest { serial: visit.serial.clone(), token };
     Ok(gateway.respondents.clone().resume_sheet(rpc::request(&visit.context, request)).await?.into_inner())
 }

@@ -150,7 +150,7 @@ impl Values {
         question.rows.iter().map(|known| row(known.rank)).collect()
     }
 
-    fn ranks(&self, name: &str) -> impl Iterator<Item = u32> {
+    fn ranks<'a>(&'a self, name: &str) -> impl Iterator<Item = u32> + use<'a> {
         self.0.get(name).into_iter().flatten().filter_map(|value| value.parse().ok())
     }
 

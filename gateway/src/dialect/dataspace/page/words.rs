@@ -116,7 +116,9 @@ impl Words {
             "range" => self.pick("입력할 수 있는 범위를 벗어났습니다.", "The number is out of range."),
             "too_long" => self.pick("글자 수가 너무 많습니다.", "The text is too long."),
             "date" => self.pick("날짜를 2026-01-31과 같은 형식으로 입력해 주세요.", "Please enter a date such as 2026-01-31."),
-            "consent" => self.pick("개인정보 수집에 동의해 주세요.", "Please agree to the use of your personal information, or leave it out."),
+            "consent" => {
+                self.pick("개인정보 수집에 동의해 주세요.", "Please agree to the use of your personal information, or leave it out.")
+            }
             "pattern" => self.pick("형식이 올바르지 않습니다.", "This does not look right."),
             _ => self.pick("답변을 확인해 주세요.", "Please look at this answer again."),
         }

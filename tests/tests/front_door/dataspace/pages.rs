@@ -3,74 +3,35 @@
 
 use std::collections::HashSet;
 
-use madang_tests::{Answer, Client, Hub, Login, Transport, on_every_hub};
+use madang_tests::{Answer, Client, Login, Transport, on_every_hub};
 use reqwest::Url;
 use serde_json::{Value, json};
+
+use super::Space;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Wrong signatures that are answered before one has to wait.
 const WRONG_LINKS: usize = 20;
 
-/// A space's author, and anybody else.
-struct Desk {
-    hub: Hub,
-    author: Client,
-    visitor: Client,
-}
-
-impl Desk {
-    async fn of(hub: Hub) -> Self {
-        Self { author: hub.admin().await, visitor: hub.visitor(), hub }
-    }
-
-    async fn write(&self, path: &str, body: &Value) -> Answer {
-        let target = format!("/dataspace/v1/spaces/{}{path}", self.hub.credentials().space_id);
-        self.author.post(&target).json(body).send().await.is(200)
-    }
-
-    async fn survey(&self, definition: &Value) -> String {
-        self.write("/surveys", definition).await.text_of("surveyId")
-    }
-
-    /// A collect group that has not started.
-    async fn group(&self, survey: &str, wish: &Value) -> String {
-        let mut body = json!({"name": "링크", "channel": "PUBLIC_LINK", "isUsingHmac": false});
-        body.as_object_mut().expect("an object").extend(wish.as_object().expect("an object").clone());
-        self.write(&format!("/surveys/{survey}/collect-groups"), &body).await.text_of("collectGroupId")
-    }
-
-    async fn step(&self, group: &str, step: &str) {
-        self.write(&format!("/collect-groups/{group}/{step}"), &json!({})).await;
-    }
-
-    async fn running(&self, survey: &str, wish: &Value) -> String {
-        let group = self.group(survey, wish).await;
-        self.step(&group, "start").await;
-        group
-    }
-
-    /// The path and query of a link.
+impl Space {
+    /// The path and query of a group's link.
     async fn link(&self, group: &str, parameters: &[(&str, &str)]) -> String {
         let parameters: Vec<_> = parameters.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
         let target = format!("/v1/collect-groups/{group}/response-urls");
-        let basic = self.visitor.with(self.hub.space_basic());
-        let links = basic.post(&target).json(&json!([{"parameters": parameters}])).send().await.is(200).json();
-        let link = links[0].as_str().and_then(|link| link.split_once("/r/")).expect("a link").1.to_owned();
+        let links = self.key.post(&target).json(&json!([{"parameters": parameters}])).send().await.is(200).json();
+        let (_, link) = links[0].as_str().and_then(|link| link.split_once("/r/")).expect("a link");
         format!("/r/{link}")
     }
 
-    /// A running group's link without parameters.
-    async fn open(&self, definition: &Value) -> (String, String) {
+    /// A survey and the link of a running group.
+    async fn collecting(&self, definition: &Value) -> (String, String) {
         let survey = self.survey(definition).await;
-        let group = self.running(&survey, &json!({})).await;
-        let link = self.link(&group, &[]).await;
-        (survey, link)
+        let (_, serial) = self.running(&survey, json!({})).await;
+        (survey, format!("/r/{serial}"))
     }
 
     async fn sheets(&self, survey: &str) -> Vec<Value> {
-        let basic = self.visitor.with(self.hub.space_basic());
-        let found = basic.get(&format!("/v1/responses?surveyId={survey}")).send().await.is(200).json();
-        found["responses"].as_array().expect("responses").clone()
+        self.responses(survey).await["responses"].as_array().expect("responses").clone()
     }
 }
 
@@ -119,7 +80,7 @@ fn is_thanks(page: &Answer) {
 #[tokio::test]
 async fn every_type_is_answered_without_script_and_read_back() {
     on_every_hub(|hub| async move {
-        let desk = Desk::of(hub).await;
+        let space = Space::new(&hub).await;
         let options = json!([{"text": "가"}, {"text": "나"}, {"text": "기타", "isOther": true}]);
         let plain = json!([{"text": "가"}, {"text": "나"}, {"text": "다"}]);
         let rows = json!([{"text": "하나"}, {"text": "둘"}]);
@@ -138,19 +99,40 @@ async fn every_type_is_answered_without_script_and_read_back() {
             {"type": "Date", "text": "12"},
             {"type": "PersonalInfo", "text": "13", "fields": ["name", "cellphone"], "consent": "동의"},
             {"type": "Description", "text": "<p>끝</p>"}]});
-        let (survey, link) = desk.open(&survey).await;
-        let page = desk.visitor.get(&link).send().await.is(200);
+        let (survey, link) = space.collecting(&survey).await;
+        let page = space.visitor.get(&link).send().await.is(200);
         assert_eq!(seen(&page), (1..=13).collect::<Vec<_>>());
         let sheet = token(&page);
         let fields = [
-            ("sheet", sheet.as_str()), ("step", "0"), ("go", "next"), ("q1", "3"), ("q1.other.3", " 다른 것 "), ("q2", "1"), ("q2", "2"),
-            ("q2.other.3", "고르지 않은 것"), ("q3", "2"), ("q4.place.1", "2"), ("q4.place.2", ""), ("q4.place.3", "1"), ("q5", "5"), ("q6", "0"),
-            ("q7.row.1", "3"), ("q7.row.2", "1"), ("q8.row.2", "1"), ("q8.row.2", "2"), ("q9", "한글다섯자"), ("q10", "첫 줄\r\n둘째 줄 & <b>"),
-            ("q11", "-2.5"), ("q12", "2026-02-28"), ("q13.name", "김널널"), ("q13.cellphone", "010-1234-5678"), ("q13.consent", "1"),
+            ("sheet", sheet.as_str()),
+            ("step", "0"),
+            ("go", "next"),
+            ("q1", "3"),
+            ("q1.other.3", " 다른 것 "),
+            ("q2", "1"),
+            ("q2", "2"),
+            ("q2.other.3", "고르지 않은 것"),
+            ("q3", "2"),
+            ("q4.place.1", "2"),
+            ("q4.place.2", ""),
+            ("q4.place.3", "1"),
+            ("q5", "5"),
+            ("q6", "0"),
+            ("q7.row.1", "3"),
+            ("q7.row.2", "1"),
+            ("q8.row.2", "1"),
+            ("q8.row.2", "2"),
+            ("q9", "한글다섯자"),
+            ("q10", "첫 줄\r\n둘째 줄 & <b>"),
+            ("q11", "-2.5"),
+            ("q12", "2026-02-28"),
+            ("q13.name", "김널널"),
+            ("q13.cellphone", "010-1234-5678"),
+            ("q13.consent", "1"),
         ];
-        is_thanks(&send(&desk.visitor, &link, &fields).await);
-        is_thanks(&send(&desk.visitor, &link, &fields).await); // pressed twice
-        let sheets = desk.sheets(&survey).await;
+        is_thanks(&send(&space.visitor, &link, &fields).await);
+        is_thanks(&send(&space.visitor, &link, &fields).await); // pressed twice
+        let sheets = space.sheets(&survey).await;
         assert_eq!(sheets.len(), 1, "{sheets:?}");
         let answers = &sheets[0]["answers"];
         let pick = |rank: u32| json!({"rank": rank, "text": null});
@@ -186,9 +168,9 @@ fn branching() -> Value {
 #[tokio::test]
 async fn branches_go_step_by_step() {
     on_every_hub(|hub| async move {
-        let desk = Desk::of(hub).await;
-        let (survey, link) = desk.open(&branching()).await;
-        let first = desk.visitor.get(&link).send().await.is(200);
+        let space = Space::new(&hub).await;
+        let (survey, link) = space.collecting(&branching()).await;
+        let first = space.visitor.get(&link).send().await.is(200);
         assert_eq!(seen(&first), [1]);
         assert!(!first.text.contains("강남점은?"), "the link does not say so: {first}");
         let sheet = token(&first);
@@ -196,7 +178,7 @@ async fn branches_go_step_by_step() {
             let fixed = [("sheet", sheet.clone()), ("step", step.to_owned())];
             let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
             let fields: Vec<(&str, String)> = fixed.into_iter().chain(more).collect();
-            let (visitor, link) = (desk.visitor.clone(), link.clone());
+            let (visitor, link) = (space.visitor.clone(), link.clone());
             async move {
                 let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
                 send(&visitor, &link, &fields).await
@@ -211,7 +193,12 @@ async fn branches_go_step_by_step() {
         assert_eq!(seen(&changed), [4]);
         assert!(changed.text.contains(r#"name="q4" value="7" checked"#), "what was answered is still there: {changed}");
         is_thanks(&on("1", &[("go", "next"), ("q2", "저 가게"), ("q4", "7")]).await);
-        let ranks: Vec<_> = desk.sheets(&survey).await[0]["answers"].as_array().expect("answers").iter().map(|answer| answer["questionRank"].clone()).collect();
+        let ranks: Vec<_> = space.sheets(&survey).await[0]["answers"]
+            .as_array()
+            .expect("answers")
+            .iter()
+            .map(|answer| answer["questionRank"].clone())
+            .collect();
         assert_eq!(ranks, [1, 4], "a question that was hidden in the end has no answer");
     })
     .await;
@@ -220,11 +207,11 @@ async fn branches_go_step_by_step() {
 #[tokio::test]
 async fn a_sheet_is_found_again() {
     on_every_hub(|hub| async move {
-        let desk = Desk::of(hub.clone()).await;
-        let survey = desk.survey(&branching()).await;
-        let group = desk.running(&survey, &json!({"isUsingHmac": true})).await;
-        let (link, other) = (desk.link(&group, &[("uid", "A-1"), ("store", "강남점")]).await, desk.link(&group, &[("uid", "A-2")]).await);
-        let page = desk.visitor.get(&link).send().await.is(200);
+        let space = Space::new(&hub).await;
+        let survey = space.survey(&branching()).await;
+        let (group, _) = space.running(&survey, json!({"isUsingHmac": true})).await;
+        let (link, other) = (space.link(&group, &[("uid", "A-1"), ("store", "강남점")]).await, space.link(&group, &[("uid", "A-2")]).await);
+        let page = space.visitor.get(&link).send().await.is(200);
         let cookie = page.header("set-cookie").expect("a cookie").to_owned();
         let serial = link.split(['/', '?']).nth(2).expect("a serial");
         let (pair, attributes) = cookie.split_once("; ").expect("attributes");
@@ -233,22 +220,24 @@ async fn a_sheet_is_found_again() {
         assert!(secure.header("set-cookie").is_some_and(|cookie| cookie.ends_with("; Secure")), "{:?}", secure.headers);
 
         let sheet = token(&page);
-        send(&desk.visitor, &link, &[("sheet", &sheet), ("step", "all"), ("go", "save"), ("q1", "1"), ("q2", "\"가게\" <x>")]).await.is(204);
-        let again = desk.visitor.get(&link).header("cookie", pair).send().await.is(200);
+        send(&space.visitor, &link, &[("sheet", &sheet), ("step", "all"), ("go", "save"), ("q1", "1"), ("q2", "\"가게\" <x>")])
+            .await
+            .is(204);
+        let again = space.visitor.get(&link).header("cookie", pair).send().await.is(200);
         assert_eq!(value(&again, "q2"), "&quot;가게&quot; &lt;x&gt;", "{again}");
         assert_eq!(seen(&again), [2, 3, 4], "it goes on where something is missing");
         // Whoever comes with another link gets a sheet of his own.
-        let stranger = desk.visitor.get(&other).header("cookie", pair).send().await.is(200);
+        let stranger = space.visitor.get(&other).header("cookie", pair).send().await.is(200);
         assert_eq!((seen(&stranger), value(&stranger, "q2")), (vec![1], String::new()));
         // A cookie opens no link that is not signed, and a broken one is no cookie.
-        desk.visitor.get(&format!("/r/{serial}")).header("cookie", pair).send().await.is(403);
-        desk.visitor.get(&link).header("cookie", "sheet=%00\"; sheet").send().await.is(200);
+        space.visitor.get(&format!("/r/{serial}")).header("cookie", pair).send().await.is(403);
+        space.visitor.get(&link).header("cookie", "sheet=%00\"; sheet").send().await.is(200);
         // The token alone counts when a form comes.
-        let forged = desk.visitor.post(&format!("/r/{serial}")).header("cookie", pair).body(FORM, "step=all&q1=2&q4=1").send().await;
+        let forged = space.visitor.post(&format!("/r/{serial}")).header("cookie", pair).body(FORM, "step=all&q1=2&q4=1").send().await;
         assert!(forged.is(400).text.contains("응답지를 열 수 없습니다"));
-        is_thanks(&send(&desk.visitor, &link, &[("sheet", &sheet), ("step", "all"), ("q1", "2"), ("q4", "3")]).await);
+        is_thanks(&send(&space.visitor, &link, &[("sheet", &sheet), ("step", "all"), ("q1", "2"), ("q4", "3")]).await);
         // What was submitted is no longer open.
-        let fresh = desk.visitor.get(&link).header("cookie", pair).send().await.is(200);
+        let fresh = space.visitor.get(&link).header("cookie", pair).send().await.is(200);
         assert_eq!((seen(&fresh), value(&fresh, "q2")), (vec![1], String::new()));
     })
     .await;
@@ -257,7 +246,7 @@ async fn a_sheet_is_found_again() {
 #[tokio::test]
 async fn problems_come_back_with_everything_that_was_written() {
     on_every_hub(|hub| async move {
-        let desk = Desk::of(hub).await;
+        let space = Space::new(&hub).await;
         let survey = json!({"title": "<i>제목</i> & \"x\"", "questions": [
             {"type": "MultipleChoice", "text": "1", "options": [{"text": "가"}, {"text": "없음", "isExclusive": true}, {"text": "기타", "isOther": true}]},
             {"type": "Number", "text": "2", "minValue": 1, "required": true},
@@ -266,8 +255,8 @@ async fn problems_come_back_with_everything_that_was_written() {
             {"type": "Ranking", "text": "5", "options": [{"text": "가"}, {"text": "나"}]},
             {"type": "PersonalInfo", "text": "6", "fields": ["email"], "consent": "동의"},
             {"type": "MatrixSingle", "text": "7", "rows": [{"text": "하나"}, {"text": "둘"}], "options": [{"text": "가"}, {"text": "나"}], "required": true}]});
-        let (survey, link) = desk.open(&survey).await;
-        let page = desk.visitor.get(&link).send().await.is(200);
+        let (survey, link) = space.collecting(&survey).await;
+        let page = space.visitor.get(&link).send().await.is(200);
         assert!(page.text.contains("<h1>&lt;i&gt;제목&lt;/i&gt; &amp; &quot;x&quot;</h1>"), "{page}");
         let sheet = token(&page);
         let hostile = "\"><script>alert(1)</script>";
@@ -275,7 +264,7 @@ async fn problems_come_back_with_everything_that_was_written() {
             ("sheet", sheet.as_str()), ("step", "0"), ("go", "next"), ("q1", "2"), ("q1", "3"), ("q1.other.3", hostile), ("q2", "약 다섯"),
             ("q3", "2026-02-30"), ("q4", "네 글자다"), ("q5.place.1", "1"), ("q5.place.2", "1"), ("q6.email", "아무거나"), ("q7.row.1", "1"),
         ];
-        let wrong = send(&desk.visitor, &link, &fields).await.is(422);
+        let wrong = send(&space.visitor, &link, &fields).await.is(422);
         for (control, text) in [
             ("q1-1", "1. 함께 선택할 수 없는 보기가 있습니다."),
             ("q2", "2. 숫자를 입력해 주세요."),
@@ -292,9 +281,9 @@ async fn problems_come_back_with_everything_that_was_written() {
         assert!(!wrong.text.contains("<script>") && wrong.text.contains("&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"), "{}", wrong.text);
         assert_eq!((value(&wrong, "q2"), value(&wrong, "q4")), ("약 다섯".to_owned(), "네 글자다".to_owned()));
         assert_eq!(value(&wrong, "q3"), "2026-02-30");
-        assert!(desk.sheets(&survey).await.is_empty(), "nothing was submitted");
+        assert!(space.sheets(&survey).await.is_empty(), "nothing was submitted");
         let consent = [("sheet", sheet.as_str()), ("step", "0"), ("q2", "1"), ("q6.email", "아무거나"), ("q6.consent", "1"), ("q7.row.1", "1"), ("q7.row.2", "2")];
-        let wrong = send(&desk.visitor, &link, &consent).await.is(422);
+        let wrong = send(&space.visitor, &link, &consent).await.is(422);
         assert!(wrong.text.contains(r##"<a href="#q6.email">6. 이메일: 형식이 올바르지 않습니다.</a>"##), "{}", wrong.text);
     })
     .await;
@@ -303,46 +292,48 @@ async fn problems_come_back_with_everything_that_was_written() {
 #[tokio::test]
 async fn each_refusal_has_its_page() {
     on_every_hub(|hub| async move {
-        let desk = Desk::of(hub).await;
-        let survey = desk.survey(&json!({"title": "조사", "oneResponsePerUid": true, "parameters": [{"key": "uid"}], "questions": [{"type": "Nps", "text": "추천?"}]})).await;
-        let [paused, ended, open] = [desk.running(&survey, &json!({})).await, desk.running(&survey, &json!({})).await, desk.running(&survey, &json!({})).await];
-        desk.step(&paused, "pause").await;
-        desk.step(&ended, "complete").await;
-        let ready = desk.group(&survey, &json!({})).await;
-        let full = desk.running(&survey, &json!({"targetCnt": 1})).await;
-        let signed = desk.running(&survey, &json!({"isUsingHmac": true})).await;
+        let space = Space::new(&hub).await;
+        let survey = space.survey(&json!({"title": "조사", "oneResponsePerUid": true, "parameters": [{"key": "uid"}], "questions": [{"type": "Nps", "text": "추천?"}]})).await;
+        let [(paused, _), (ended, _), (open, _)] =
+            [space.running(&survey, json!({})).await, space.running(&survey, json!({})).await, space.running(&survey, json!({})).await];
+        space.act("POST", &format!("/collect-groups/{paused}/pause"), &json!({})).await.is(200);
+        space.act("POST", &format!("/collect-groups/{ended}/complete"), &json!({})).await.is(200);
+        let ready = json!({"name": "준비", "channel": "PUBLIC_LINK"});
+        let ready = space.act("POST", &format!("/surveys/{survey}/collect-groups"), &ready).await.is(200).text_of("collectGroupId");
+        let (full, _) = space.running(&survey, json!({"targetCnt": 1})).await;
+        let (signed, _) = space.running(&survey, json!({"isUsingHmac": true})).await;
 
-        let link = desk.link(&full, &[]).await;
-        let [sheet, late] = [token(&desk.visitor.get(&link).send().await.is(200)), token(&desk.visitor.get(&link).send().await.is(200))];
-        is_thanks(&send(&desk.visitor, &link, &[("sheet", &sheet), ("step", "0"), ("q1", "9")]).await);
-        is_thanks(&send(&desk.visitor, &link, &[("sheet", &sheet), ("step", "0"), ("q1", "9")]).await); // the last place, pressed twice
-        refuses(&send(&desk.visitor, &link, &[("sheet", &late), ("step", "0"), ("q1", "9")]).await, 410, "설문이 마감되었습니다");
+        let link = space.link(&full, &[]).await;
+        let [sheet, late] = [token(&space.visitor.get(&link).send().await.is(200)), token(&space.visitor.get(&link).send().await.is(200))];
+        is_thanks(&send(&space.visitor, &link, &[("sheet", &sheet), ("step", "0"), ("q1", "9")]).await);
+        is_thanks(&send(&space.visitor, &link, &[("sheet", &sheet), ("step", "0"), ("q1", "9")]).await); // the last place, pressed twice
+        refuses(&send(&space.visitor, &link, &[("sheet", &late), ("step", "0"), ("q1", "9")]).await, 410, "설문이 마감되었습니다");
 
-        let uid = desk.link(&open, &[("uid", "A-1")]).await;
-        let [first, second] = [token(&desk.visitor.get(&uid).send().await.is(200)), token(&desk.visitor.get(&uid).send().await.is(200))];
-        is_thanks(&send(&desk.visitor, &uid, &[("sheet", &first), ("step", "0")]).await);
-        refuses(&send(&desk.visitor, &uid, &[("sheet", &second), ("step", "0")]).await, 409, "이미 응답하셨습니다");
+        let uid = space.link(&open, &[("uid", "A-1")]).await;
+        let [first, second] = [token(&space.visitor.get(&uid).send().await.is(200)), token(&space.visitor.get(&uid).send().await.is(200))];
+        is_thanks(&send(&space.visitor, &uid, &[("sheet", &first), ("step", "0")]).await);
+        refuses(&send(&space.visitor, &uid, &[("sheet", &second), ("step", "0")]).await, 409, "이미 응답하셨습니다");
 
-        let tampered = desk.link(&signed, &[("uid", "A-1")]).await.replace("A-1", "A-2");
+        let tampered = space.link(&signed, &[("uid", "A-1")]).await.replace("A-1", "A-2");
         for (link, status, heading) in [
-            (desk.link(&ready, &[]).await, 404, "아직 시작되지 않은 설문입니다"),
-            (desk.link(&paused, &[]).await, 403, "잠시 중지된 설문입니다"),
-            (desk.link(&ended, &[]).await, 410, "종료된 설문입니다"),
+            (space.link(&ready, &[]).await, 404, "아직 시작되지 않은 설문입니다"),
+            (space.link(&paused, &[]).await, 403, "잠시 중지된 설문입니다"),
+            (space.link(&ended, &[]).await, 410, "종료된 설문입니다"),
             (link, 410, "설문이 마감되었습니다"),
             (tampered.clone(), 403, "올바르지 않은 링크입니다"),
             ("/r/a000000000000".to_owned(), 404, "설문을 찾을 수 없습니다"),
             ("/r/%ff%fe".to_owned(), 404, "설문을 찾을 수 없습니다"),
             ("/r/a000000000000/thanks".to_owned(), 404, "설문을 찾을 수 없습니다"),
         ] {
-            refuses(&desk.visitor.get(&link).send().await, status, heading);
+            refuses(&space.visitor.get(&link).send().await, status, heading);
         }
-        let english = desk.visitor.get("/r/a000000000000").header("accept-language", "en-GB,en;q=0.9,ko;q=0.8").send().await.is(404);
+        let english = space.visitor.get("/r/a000000000000").header("accept-language", "en-GB,en;q=0.9,ko;q=0.8").send().await.is(404);
         assert!(english.text.contains(r#"<html lang="en">"#) && english.text.contains("There is no such survey"), "{english}");
 
         for _ in 1..WRONG_LINKS {
-            desk.visitor.get(&tampered).send().await.is(403);
+            space.visitor.get(&tampered).send().await.is(403);
         }
-        let limited = desk.visitor.get(&tampered).send().await;
+        let limited = space.visitor.get(&tampered).send().await;
         assert!(limited.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()), "{:?}", limited.headers);
         refuses(&limited, 429, "요청이 너무 많습니다");
     })
@@ -360,7 +351,9 @@ fn refuses(page: &Answer, status: u16, heading: &str) {
 #[track_caller]
 fn guarded(page: &Answer) {
     let policy = page.header("content-security-policy").unwrap_or_default();
-    for rule in ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+    for rule in
+        ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"]
+    {
         assert!(policy.contains(rule), "{policy}");
     }
     for (name, value) in [
@@ -378,28 +371,33 @@ fn guarded(page: &Answer) {
 #[tokio::test]
 async fn pages_are_guarded_and_need_no_credential() {
     on_every_hub(|hub| async move {
-        let desk = Desk::of(hub.clone()).await;
-        let (_, link) = desk.open(&json!({"title": "Survey", "language": "en", "questions": [{"type": "Nps", "text": "Recommend?"}]})).await;
+        let space = Space::new(&hub).await;
+        let (_, link) =
+            space.collecting(&json!({"title": "Survey", "language": "en", "questions": [{"type": "Nps", "text": "Recommend?"}]})).await;
         for login in [Login::Nobody, Login::bearer("forged.forged.forged"), Login::basic("a", "b"), hub.ckan_token()] {
-            let page = desk.visitor.with(login).get(&link).send().await.is(200);
+            let page = space.visitor.with(login).get(&link).send().await.is(200);
             assert!(page.text.starts_with(r#"<!DOCTYPE html><html lang="en">"#) && page.text.contains(">Submit</button>"), "{page}");
             guarded(&page);
         }
-        let page = desk.visitor.get(&link).send().await.is(200);
+        let page = space.visitor.get(&link).send().await.is(200);
         let files: HashSet<_> = page.text.split('"').filter(|part| part.starts_with("/r/page/")).collect();
         assert_eq!(files.len(), 2, "{page}");
         for file in files {
-            let file = desk.visitor.get(file).send().await.is(200);
+            let file = space.visitor.get(file).send().await.is(200);
             assert!(file.header("cache-control").is_some_and(|rule| rule.contains("max-age")) && !file.bytes.is_empty());
         }
         let (path, sheet) = (link.clone(), token(&page));
         let large = format!("sheet={sheet}&step=0&q1={}", "9".repeat(400_000));
-        refuses_in_english(&desk.visitor.post(&path).body(FORM, large).send().await, 413, "Your answers are too long");
-        refuses_in_english(&desk.visitor.post(&path).body("text/plain", format!("sheet={sheet}&step=0")).send().await, 400, "This answer sheet can&#39;t be opened");
+        refuses_in_english(&space.visitor.post(&path).body(FORM, large).send().await, 413, "Your answers are too long");
+        refuses_in_english(
+            &space.visitor.post(&path).body("text/plain", format!("sheet={sheet}&step=0")).send().await,
+            400,
+            "This answer sheet can&#39;t be opened",
+        );
         for step in ["", "-1", "x", "99999999999999999999999"] {
-            send(&desk.visitor, &link, &[("sheet", &sheet), ("step", step)]).await.is(400);
+            send(&space.visitor, &link, &[("sheet", &sheet), ("step", step)]).await.is(400);
         }
-        send(&desk.visitor, &link, &[("sheet", &sheet), ("step", "77"), ("go", "back")]).await.is(200);
+        send(&space.visitor, &link, &[("sheet", &sheet), ("step", "77"), ("go", "back")]).await.is(200);
     })
     .await;
 }
