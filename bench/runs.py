@@ -71,7 +71,7 @@ class Engine:
 
 def on_postgres(name, **more):
     urls = {}
-    for part in ("gateway", "catalog", "pipeline"):
+    for part in ("gateway", "catalog", "pipeline", "survey"):
         database = f"{name}_{part}"
         psql(f"CREATE DATABASE {database}")
         urls[f"{part}_database_url"] = f"{POSTGRES}/{database}"

@@ -1,7 +1,20 @@
 //! The contract's face: each method reads its context, calls one function and shapes the answer.
 
 use madang_kit::rpc;
-use madang_proto::survey::v1::*;
+use madang_proto::survey::v1::{
+    CollectGroup, CreateCollectGroupRequest, CreatePanelRequest, CreateProfileOptionRequest, CreateProfileVariableRequest,
+    CreateSurveyRequest, DeletePanelRequest, DeletePanelResponse, DeleteProfileOptionRequest, DeleteProfileOptionResponse,
+    DeleteProfileVariableRequest, DeleteProfileVariableResponse, DeleteSurveyRequest, DeleteSurveyResponse, Delivery, EraseRequest,
+    Erasure, ExportResponsesRequest, ExportResponsesResponse, FindLinkRequest, GetCollectGroupRequest, GetRetentionRequest,
+    GetSurveyRequest, GetWebhookRequest, ImportPanelsRequest, ImportReport, ImportResponsesRequest, Link, ListAccessRequest,
+    ListAccessResponse, ListCollectGroupsRequest, ListCollectGroupsResponse, ListDeliveriesRequest, ListDeliveriesResponse,
+    ListPanelsRequest, ListPanelsResponse, ListProfileOptionsRequest, ListProfileOptionsResponse, ListProfileVariablesRequest,
+    ListProfileVariablesResponse, ListResponsesRequest, ListResponsesResponse, ListSurveysRequest, ListSurveysResponse,
+    MoveCollectGroupRequest, OpenSheetRequest, Panel, ProfileOption, ProfileVariable, PutWebhookRequest, RedeliverRequest,
+    ResumeSheetRequest, Retention, SaveDraftRequest, SaveDraftResponse, Sheet, Submission, SubmitSheetRequest, Survey, TestWebhookRequest,
+    UpdateCollectGroupRequest, UpdatePanelRequest, UpdateProfileOptionRequest, UpdateProfileVariableRequest, UpdateSurveyRequest, Webhook,
+    panels_server, privacy_server, respondents_server, responses_server, surveys_server, webhooks_server,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 

@@ -233,5 +233,5 @@ fn event(sheet: &NewSheet, now: DateTime<Utc>) -> Delivery {
         "collectGroupId": upright(&sheet.collect_group_id),
         "answerSheetId": upright(&sheet.id),
     });
-    webhook::waiting(&sheet.space_id, webhook::SUBMITTED, body, now)
+    webhook::waiting(&sheet.space_id, webhook::SUBMITTED, &body, now)
 }

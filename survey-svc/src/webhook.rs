@@ -76,7 +76,7 @@ impl Deliveries {
 }
 
 /// An event that waits.
-pub(crate) fn waiting(space: &str, event: &str, data: Value, now: DateTime<Utc>) -> Delivery {
+pub(crate) fn waiting(space: &str, event: &str, data: &Value, now: DateTime<Utc>) -> Delivery {
     let id = Id::generate().to_string();
     let body = json!({"id": id, "event": event, "at": now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true), "data": data}).to_string();
     Delivery {
@@ -109,12 +109,12 @@ impl Sender {
         let outcome = self.send(&delivery).await;
         let now = self.clock.now();
         delivery.status = outcome.as_ref().ok().copied().map(i64::from);
-        delivery.state = match outcome {
+        let state = match outcome {
             Ok(200..300) => DELIVERED,
             _ if delivery.attempts >= MAX_ATTEMPTS => FAILED,
             _ => WAITING,
-        }
-        .to_owned();
+        };
+        state.clone_into(&mut delivery.state);
         delivery.next_at = now + pause(delivery.attempts);
         if let Err(error) = &outcome {
             tracing::info!(delivery = %delivery.id, error = %chain(error), "event not delivered");

@@ -52,11 +52,12 @@ async fn demand_address(surveys: &Surveys, text: &str) -> Result<()> {
     let host = url.host_str().ok_or_else(|| bad("must name a host"))?;
     let port = url.port_or_known_default().unwrap_or(443);
     match surveys.allow.resolve(host, port).await {
-        Err(error) if error.code == Code::Denied => Err(bad(&error.message)),
-        // What is called without TLS is private and listed by the operator.
-        Ok(_) if url.scheme() == "http" && FetchAllow::default().resolve(host, port).await.is_ok() => Err(bad("must begin with https://")),
-        _ => Ok(()), // a host that is not known now may be later
+        Err(error) if error.code == Code::Denied => return Err(bad(&error.message)),
+        _ => {} // a host that is not known now may be later
     }
+    // What is called without TLS is private, and listed by the operator.
+    let private = matches!(FetchAllow::default().resolve(host, port).await, Err(error) if error.code == Code::Denied);
+    if url.scheme() == "http" && !private { Err(bad("must begin with https://")) } else { Ok(()) }
 }
 
 /// The webhook; its secret is never given out.
@@ -78,8 +79,8 @@ pub(crate) async fn redeliver(surveys: &Surveys, context: &Context, request: Red
     let space = permission::may(context, Right::Connect)?;
     let found = rows::find(&surveys.db, &space, &request.id).await?;
     let found = found.ok_or_else(|| permission::missing("delivery", &request.id))?;
-    let again = rows::Delivery { state: webhook::WAITING.to_owned(), attempts: 0, next_at: surveys.clock.now(), ..found };
-    rows::note(&surveys.db, &again).await?;
+    let again = rows::Delivery { state: webhook::WAITING.to_owned(), attempts: 0, status: None, next_at: surveys.clock.now(), ..found };
+    rows::renew(&surveys.db, &again.id, again.next_at).await?;
     surveys.deliveries.ring();
     Ok(wire(again))
 }
@@ -90,7 +91,7 @@ pub(crate) async fn test(surveys: &Surveys, context: &Context, _: TestWebhookReq
     if rows::webhook(&surveys.db, &space).await?.is_none() {
         return Err(Error::new(Code::Conflict, "the space has no webhook"));
     }
-    let event = webhook::waiting(&space, webhook::TEST, json!({}), surveys.clock.now());
+    let event = webhook::waiting(&space, webhook::TEST, &json!({}), surveys.clock.now());
     let mut tx = surveys.db.begin().await?;
     rows::insert(&mut tx, std::slice::from_ref(&event)).await?;
     tx.commit().await?;

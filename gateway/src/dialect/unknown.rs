@@ -21,8 +21,10 @@ pub(crate) async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
 
 /// 405 (dhub.md section 3), where the router adds `Allow`; Data Flow's gateway knows no such path (dataflow.md 1.5).
 pub(crate) async fn wrong_method(uri: Uri) -> Response {
-    if Family::of(uri.path()) == Family::DataFlow {
-        return (StatusCode::NOT_FOUND, Json(Family::DataFlow.not_found())).into_response();
-    }
-    (StatusCode::METHOD_NOT_ALLOWED, Json(json!({"detail": "Method Not Allowed"}))).into_response()
+    let body = match Family::of(uri.path()) {
+        Family::DataFlow => return (StatusCode::NOT_FOUND, Json(Family::DataFlow.not_found())).into_response(),
+        Family::Dataspace => json!({"code": "METHOD_NOT_ALLOWED", "message": "허용되지 않는 메서드입니다.", "field": null}),
+        _ => json!({"detail": "Method Not Allowed"}),
+    };
+    (StatusCode::METHOD_NOT_ALLOWED, Json(body)).into_response()
 }

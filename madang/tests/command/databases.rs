@@ -5,7 +5,7 @@
 use madang_kit::{Db, Id, db::Durability};
 use sqlx::AssertSqlSafe;
 
-const PARTS: &[&str] = &["gateway", "catalog", "pipeline"];
+const PARTS: &[&str] = &["gateway", "catalog", "pipeline", "survey"];
 
 /// One empty database a part.
 pub(crate) struct Databases {

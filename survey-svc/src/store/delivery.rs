@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Db, Result, Tx};
+use madang_kit::{Db, Result, Tx, db::Query};
 
 use super::{placeholders, rows_of};
 
@@ -60,7 +60,7 @@ pub(crate) async fn delete_webhook(tx: &mut Tx, space: &str) -> Result<()> {
 pub(crate) async fn listening(tx: &mut Tx, spaces: Vec<String>) -> Result<HashSet<String>> {
     let text = format!("SELECT space_id FROM webhook WHERE space_id IN ({})", placeholders(1, spaces.len()));
     let query = tx.query(sqlx::AssertSqlSafe(text));
-    let rows: Vec<(String,)> = spaces.into_iter().fold(query, |query, space| query.bind(space)).all().await?;
+    let rows: Vec<(String,)> = spaces.into_iter().fold(query, Query::bind).all().await?;
     Ok(rows.into_iter().map(|(space,)| space).collect())
 }
 
@@ -103,6 +103,11 @@ pub(crate) async fn list(db: &Db, space: &str, limit: i64) -> Result<Vec<Deliver
 
 /// Takes events that are due: until then nobody else tries them.
 pub(crate) async fn take(db: &Db, now: DateTime<Utc>, until: DateTime<Utc>, limit: i64) -> Result<Vec<Delivery>> {
+    let text = "SELECT id FROM delivery WHERE state = 'waiting' AND next_at <= $1 LIMIT 1";
+    let any: Option<(String,)> = db.query(text).bind(now).opt().await?;
+    if any.is_none() {
+        return Ok(Vec::new()); // an idle hub writes nothing
+    }
     let mut tx = db.begin().await?;
     let locked = tx.pick("", " FOR UPDATE SKIP LOCKED");
     let text = format!(
@@ -115,15 +120,22 @@ pub(crate) async fn take(db: &Db, now: DateTime<Utc>, until: DateTime<Utc>, limi
     Ok(taken)
 }
 
-/// Notes how an attempt ended.
+/// Puts an event on its way again, as if it were new.
+pub(crate) async fn renew(db: &Db, id: &str, now: DateTime<Utc>) -> Result<()> {
+    let mut tx = db.begin().await?;
+    let text = "UPDATE delivery SET state = 'waiting', attempts = 0, status = NULL, next_at = $2 WHERE id = $1";
+    tx.query(text).bind(id.to_owned()).bind(now).run().await?;
+    Ok(tx.commit().await?)
+}
+
+/// Notes how an attempt ended, unless the event was given up meanwhile.
 pub(crate) async fn note(db: &Db, delivery: &Delivery) -> Result<()> {
     let mut tx = db.begin().await?;
-    tx.query("UPDATE delivery SET state = $2, status = $3, next_at = $4, attempts = $5 WHERE id = $1")
+    tx.query("UPDATE delivery SET state = $2, status = $3, next_at = $4 WHERE id = $1 AND state = 'waiting'")
         .bind(delivery.id.clone())
         .bind(delivery.state.clone())
         .bind(delivery.status)
         .bind(delivery.next_at)
-        .bind(delivery.attempts)
         .run()
         .await?;
     Ok(tx.commit().await?)

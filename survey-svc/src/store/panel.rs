@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Db, Result, Tx};
+use madang_kit::{Db, Result, Tx, db::Query};
 
 use super::{PAGE, placeholders, rows_of};
 
@@ -135,7 +135,7 @@ pub(crate) async fn profiles(tx: &mut Tx, panels: Vec<String>) -> Result<HashMap
         placeholders(1, panels.len())
     );
     let query = tx.query(sqlx::AssertSqlSafe(text));
-    let rows: Vec<(String, String, String)> = panels.into_iter().fold(query, |query, id| query.bind(id)).all().await?;
+    let rows: Vec<(String, String, String)> = panels.into_iter().fold(query, Query::bind).all().await?;
     for (panel, variable, option) in rows {
         found.entry(panel).or_default().push((variable, option));
     }
@@ -153,7 +153,7 @@ pub(crate) async fn named(tx: &mut Tx, space: &str, variables: Vec<String>) -> R
         placeholders(2, variables.len())
     );
     let query = tx.query(sqlx::AssertSqlSafe(text)).bind(space.to_owned());
-    Ok(variables.into_iter().fold(query, |query, name| query.bind(name)).all().await?)
+    Ok(variables.into_iter().fold(query, Query::bind).all().await?)
 }
 
 /// Keys that are not sealed under the current master key.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Db, Result, Tx};
+use madang_kit::{Db, Result, Tx, db::Query};
 
 use super::{placeholders, rows_of};
 
@@ -73,7 +73,7 @@ async fn subjects(tx: &mut Tx, sheets: &[&NewSheet]) -> Result<()> {
 pub(crate) async fn drop_drafts(tx: &mut Tx, ids: Vec<String>) -> Result<()> {
     let text = format!("DELETE FROM draft WHERE sheet_id IN ({})", placeholders(1, ids.len()));
     let query = tx.query(sqlx::AssertSqlSafe(text));
-    ids.into_iter().fold(query, |query, id| query.bind(id)).run().await?;
+    ids.into_iter().fold(query, Query::bind).run().await?;
     Ok(())
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn drop_drafts(tx: &mut Tx, ids: Vec<String>) -> Result<()> {
 pub(crate) async fn submitted(tx: &mut Tx, ids: Vec<String>) -> Result<HashMap<String, DateTime<Utc>>> {
     let text = format!("SELECT id, submitted_at FROM answer_sheet WHERE id IN ({})", placeholders(1, ids.len()));
     let query = tx.query(sqlx::AssertSqlSafe(text));
-    let rows: Vec<(String, DateTime<Utc>)> = ids.into_iter().fold(query, |query, id| query.bind(id)).all().await?;
+    let rows: Vec<(String, DateTime<Utc>)> = ids.into_iter().fold(query, Query::bind).all().await?;
     Ok(rows.into_iter().collect())
 }
 
@@ -99,7 +99,7 @@ pub(crate) async fn answered(tx: &mut Tx, space: &str, survey: &str, uids: Vec<S
         placeholders(3, uids.len())
     );
     let query = tx.query(sqlx::AssertSqlSafe(text)).bind(space.to_owned()).bind(survey.to_owned());
-    let rows: Vec<(String,)> = uids.into_iter().fold(query, |query, uid| query.bind(uid)).all().await?;
+    let rows: Vec<(String,)> = uids.into_iter().fold(query, Query::bind).all().await?;
     Ok(rows.into_iter().map(|(uid,)| uid).collect())
 }
 
@@ -107,7 +107,7 @@ pub(crate) async fn answered(tx: &mut Tx, space: &str, survey: &str, uids: Vec<S
 pub(crate) async fn panels(tx: &mut Tx, space: &str, uids: Vec<String>) -> Result<HashMap<String, String>> {
     let text = format!("SELECT uid, id FROM panel WHERE space_id = $1 AND uid IN ({})", placeholders(2, uids.len()));
     let query = tx.query(sqlx::AssertSqlSafe(text)).bind(space.to_owned());
-    let rows: Vec<(String, String)> = uids.into_iter().fold(query, |query, uid| query.bind(uid)).all().await?;
+    let rows: Vec<(String, String)> = uids.into_iter().fold(query, Query::bind).all().await?;
     Ok(rows.into_iter().collect())
 }
 

@@ -1,7 +1,7 @@
 //! Submitted sheets, read.
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Db, Result};
+use madang_kit::{Db, Result, db::Query};
 
 /// A sheet.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -32,26 +32,21 @@ pub(crate) struct Window {
 /// Sheets of a survey, newest submission first. Without answers those columns stay unread.
 pub(crate) async fn list(db: &Db, survey: &str, window: &Window, answers: bool, limit: usize) -> Result<Vec<Sheet>> {
     let columns = if answers { "answers, masked" } else { "'' AS answers, CAST(NULL AS TEXT) AS masked" };
-    let mut text = format!(
-        "SELECT id, survey_id, collect_group_id, panel_id, uid, parameters, {columns}, started_at, submitted_at FROM answer_sheet
-         WHERE survey_id = $1"
-    );
-    let mut number = 1;
-    let mut next = || {
-        number += 1;
-        number
-    };
     // An absent bound is left out, so that the index serves what remains.
-    if window.after.is_some() {
-        text += &format!(" AND submitted_at > ${}", next());
-    }
-    if window.up_to.is_some() {
-        text += &format!(" AND submitted_at <= ${}", next());
-    }
-    if window.behind.is_some() {
-        text += &format!(" AND (submitted_at, id) < (${}, ${})", next(), next());
-    }
-    text += &format!(" ORDER BY submitted_at DESC, id DESC LIMIT {limit}");
+    let mut number = 1;
+    let mut next = |there: bool, before: &str| {
+        number += i32::from(there);
+        if there { format!("{before} ${number}") } else { String::new() }
+    };
+    let after = next(window.after.is_some(), " AND submitted_at >");
+    let up_to = next(window.up_to.is_some(), " AND submitted_at <=");
+    let behind = next(window.behind.is_some(), " AND (submitted_at, id) < (");
+    let behind_id = next(window.behind.is_some(), ",");
+    let end = if window.behind.is_some() { ")" } else { "" };
+    let text = format!(
+        "SELECT id, survey_id, collect_group_id, panel_id, uid, parameters, {columns}, started_at, submitted_at FROM answer_sheet
+         WHERE survey_id = $1{after}{up_to}{behind}{behind_id}{end} ORDER BY submitted_at DESC, id DESC LIMIT {limit}"
+    );
     let mut query = db.query(sqlx::AssertSqlSafe(text)).bind(survey.to_owned());
     for bound in [window.after, window.up_to].into_iter().flatten() {
         query = query.bind(bound);
@@ -70,5 +65,5 @@ pub(crate) async fn originals(db: &Db, ids: Vec<String>) -> Result<Vec<(String, 
         super::placeholders(1, ids.len())
     );
     let query = db.query(sqlx::AssertSqlSafe(text));
-    Ok(ids.into_iter().fold(query, |query, id| query.bind(id)).all().await?)
+    Ok(ids.into_iter().fold(query, Query::bind).all().await?)
 }

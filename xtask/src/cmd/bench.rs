@@ -41,6 +41,14 @@ const BENCHES: &[Bench] = &[
         programs: &[],
     },
     Bench {
+        name: "dataspace",
+        title: "Answers of surveys: collected, imported, exported",
+        packages: &["requests==2.34.2"],
+        postgres: true,
+        examples: &[],
+        programs: &[],
+    },
+    Bench {
         name: "memory",
         title: "Memory during a 2 GB upload",
         packages: &["requests==2.34.2"],

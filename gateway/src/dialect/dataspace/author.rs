@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::{
     Refusal,
-    call::{Author, JsonBody, TextBody},
+    call::{Author, TextBody, With},
     identifier::{cursor, lower, read_lower},
     moment,
     object::Object,
@@ -37,7 +37,7 @@ pub(super) async fn operator(gateway: &Gateway, author: &Author) -> Result<Opera
 }
 
 /// `POST …/surveys`
-pub(super) async fn create(State(gateway): State<Gateway>, author: Author, JsonBody(body): JsonBody) -> Result<Json<Value>, Refusal> {
+pub(super) async fn create(State(gateway): State<Gateway>, With(author, body): With<Author>) -> Result<Json<Value>, Refusal> {
     make(&gateway, &author, body.to_string()).await
 }
 
@@ -89,7 +89,7 @@ pub(super) async fn get(State(gateway): State<Gateway>, author: Author) -> Resul
 }
 
 /// `PUT …/surveys/{surveyId}`
-pub(super) async fn update(State(gateway): State<Gateway>, author: Author, JsonBody(body): JsonBody) -> Result<Json<Value>, Refusal> {
+pub(super) async fn update(State(gateway): State<Gateway>, With(author, body): With<Author>) -> Result<Json<Value>, Refusal> {
     let request = UpdateSurveyRequest { id: author.lower("surveyId", "survey")?, definition: body.to_string() };
     let changed = gateway.surveys.clone().update_survey(rpc::request(&author.context, request)).await?.into_inner();
     Ok(Json(shape(&changed, &author)?))
@@ -104,7 +104,7 @@ pub(super) async fn delete(State(gateway): State<Gateway>, author: Author) -> Re
 }
 
 /// `POST …/surveys/{surveyId}/collect-groups`
-pub(super) async fn create_group(State(gateway): State<Gateway>, author: Author, JsonBody(body): JsonBody) -> Result<Json<Value>, Refusal> {
+pub(super) async fn create_group(State(gateway): State<Gateway>, With(author, body): With<Author>) -> Result<Json<Value>, Refusal> {
     let request = CreateCollectGroupRequest { survey_id: author.lower("surveyId", "survey")?, fields: Some(fields(&author, body)?) };
     let made = gateway.surveys.clone().create_collect_group(rpc::request(&author.context, request)).await?.into_inner();
     Ok(Json(group_shape(&gateway, &author, &made)))
@@ -118,7 +118,7 @@ pub(super) async fn groups(State(gateway): State<Gateway>, author: Author) -> Re
 }
 
 /// `PUT …/collect-groups/{collectGroupId}`
-pub(super) async fn update_group(State(gateway): State<Gateway>, author: Author, JsonBody(body): JsonBody) -> Result<Json<Value>, Refusal> {
+pub(super) async fn update_group(State(gateway): State<Gateway>, With(author, body): With<Author>) -> Result<Json<Value>, Refusal> {
     let request = UpdateCollectGroupRequest { id: author.lower("collectGroupId", "collect_group")?, fields: Some(fields(&author, body)?) };
     let changed = gateway.surveys.clone().update_collect_group(rpc::request(&author.context, request)).await?.into_inner();
     Ok(Json(group_shape(&gateway, &author, &changed)))

@@ -49,8 +49,8 @@ pub(super) struct Person {
     pub(super) context: Context,
 }
 
-/// A JSON body. It is read after the caller was let in.
-pub(super) struct JsonBody(pub(super) Value);
+/// A call with a JSON body, which is read after the caller was let in.
+pub(super) struct With<C>(pub(super) C, pub(super) Value);
 
 /// A bounded body of any kind.
 pub(super) struct TextBody(pub(super) Bytes);
@@ -190,13 +190,46 @@ async fn read_path<T: serde::de::DeserializeOwned + Send>(parts: &mut Parts, gat
     Ok(Path(read.map_err(|_| Error::new(Code::NotFound, "not found"))?.0))
 }
 
-impl FromRequest<Gateway> for JsonBody {
+/// What every kind of call carries.
+pub(super) trait Carries {
+    fn context(&mut self) -> &mut Context;
+}
+
+impl Carries for Call {
+    fn context(&mut self) -> &mut Context {
+        &mut self.context
+    }
+}
+
+impl Carries for Author {
+    fn context(&mut self) -> &mut Context {
+        &mut self.context
+    }
+}
+
+impl Carries for Person {
+    fn context(&mut self) -> &mut Context {
+        &mut self.context
+    }
+}
+
+impl<C> FromRequest<Gateway> for With<C>
+where
+    C: FromRequestParts<Gateway, Rejection = Refusal> + Carries + Send,
+{
     type Rejection = Refusal;
 
     async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Refusal> {
-        let (_, headers, body) = request::split(request);
+        let (mut parts, body) = request.into_parts();
+        let mut call = C::from_request_parts(&mut parts, gateway).await?;
         let bytes = request::body(body, gateway.config.body_bytes).await?;
-        json(&headers, &bytes).map(Self)
+        let context = call.context();
+        if context.idempotency_key.is_some() {
+            // Another body under the same signature is another request.
+            context.idempotency_key = request::idempotency_key(&context.principal, &parts.headers, &parts.extensions, &bytes);
+        }
+        let body = json(&parts.headers, &bytes)?;
+        Ok(Self(call, body))
     }
 }
 

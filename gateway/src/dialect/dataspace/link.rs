@@ -3,6 +3,8 @@
 //! A signature is of what stands in the link: HMAC-SHA256 over `{serial}?{k1}={v1}&…`, keys in lower case and order, values as they
 //! are encoded there; its URL-safe base64, the first eight characters.
 
+use std::fmt::Write as _;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE};
 use hmac::Mac;
 use madang_kit::survey::RESERVED_KEY;
@@ -69,7 +71,7 @@ fn encode(value: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            let _ = write!(text, "%{byte:02X}"); // writing to a text never fails
         }
     }
     text

@@ -44,8 +44,9 @@ pub(super) fn read(token: &str, bound_to: &[&str]) -> Result<Position> {
 
 fn mark(bound_to: &[&str]) -> String {
     let text = bound_to.join("\n");
-    let hex = digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    hex.chars().take(MARK).collect()
+    let digest = digest(&SHA256, text.as_bytes());
+    let digits = digest.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).take(MARK).collect()
 }
 
 #[cfg(test)]

@@ -10,14 +10,14 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Refusal,
-    call::{Author, Call, JsonBody, Path, Query, TextBody},
+    call::{Author, Call, Path, Query, TextBody, With},
     identifier::{cursor, named, read_upper, upper},
     object::Object,
 };
 use crate::Gateway;
 
 /// Operation 7.
-pub(super) async fn create(State(gateway): State<Gateway>, call: Call, JsonBody(body): JsonBody) -> Result<Json<Value>, Refusal> {
+pub(super) async fn create(State(gateway): State<Gateway>, With(call, body): With<Call>) -> Result<Json<Value>, Refusal> {
     let operator = operator(&call.query, &call.source, false)?;
     let fields = PanelFields { is_sms_opt_out: None, is_email_opt_out: None, cleared: Vec::new(), ..fields(body)? };
     let request = CreatePanelRequest { operator: Some(operator), fields: Some(fields) };
@@ -47,9 +47,8 @@ async fn page(gateway: &Gateway, context: &madang_kit::Context, request: ListPan
 /// Operation 9.
 pub(super) async fn update(
     State(gateway): State<Gateway>,
-    call: Call,
     Path(id): Path<String>,
-    JsonBody(body): JsonBody,
+    With(call, body): With<Call>,
 ) -> Result<Json<Value>, Refusal> {
     let operator = operator(&call.query, &call.source, false)?;
     let id = named(read_upper, "panel", &id)?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     Refusal, author,
-    call::{Author, JsonBody},
+    call::{Author, With},
     identifier::{cursor, lower, named, read_lower, read_upper, upper},
     moment,
     object::Object,
@@ -15,7 +15,7 @@ use super::{
 use crate::Gateway;
 
 /// `POST …/erasures`
-pub(super) async fn erase(State(gateway): State<Gateway>, author: Author, JsonBody(body): JsonBody) -> Result<Json<Value>, Refusal> {
+pub(super) async fn erase(State(gateway): State<Gateway>, With(author, body): With<Author>) -> Result<Json<Value>, Refusal> {
     let mut object = Object::of(body)?;
     let mut operator = author::operator(&gateway, &author).await?;
     operator.remark = object.text("remark")?.unwrap_or_default();
@@ -49,11 +49,7 @@ pub(super) async fn retention(State(gateway): State<Gateway>, author: Author) ->
 }
 
 /// `PUT …/retention`
-pub(super) async fn put_retention(
-    State(gateway): State<Gateway>,
-    author: Author,
-    JsonBody(body): JsonBody,
-) -> Result<Json<Value>, Refusal> {
+pub(super) async fn put_retention(State(gateway): State<Gateway>, With(author, body): With<Author>) -> Result<Json<Value>, Refusal> {
     let days = Object::of(body)?.whole("personalInfoDays")?;
     let days = days.ok_or_else(|| Error::invalid("personalInfoDays", "missing", "personalInfoDays is required"))?;
     let request = Retention { personal_info_days: u32::try_from(days).unwrap_or(0) };

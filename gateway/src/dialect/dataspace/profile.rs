@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     Refusal,
-    call::{Call, JsonBody, Path},
+    call::{Call, Path, With},
     identifier::{cursor, named, read_upper, upper},
     object::Object,
 };
@@ -21,7 +21,7 @@ const VARIABLE: &str = "profile_variable";
 const OPTION: &str = "profile_option";
 
 /// Operation 11.
-pub(super) async fn create_variable(State(gateway): State<Gateway>, call: Call, JsonBody(body): JsonBody) -> Result<Json<Value>, Refusal> {
+pub(super) async fn create_variable(State(gateway): State<Gateway>, With(call, body): With<Call>) -> Result<Json<Value>, Refusal> {
     let request = CreateProfileVariableRequest { name: Object::of(body)?.need_text("name")? };
     let made = gateway.panels.clone().create_profile_variable(rpc::request(&call.context, request)).await?.into_inner();
     Ok(Json(variable(&made)))
@@ -39,9 +39,8 @@ pub(super) async fn list_variables(State(gateway): State<Gateway>, call: Call) -
 /// Operation 13.
 pub(super) async fn update_variable(
     State(gateway): State<Gateway>,
-    call: Call,
     Path(id): Path<String>,
-    JsonBody(body): JsonBody,
+    With(call, body): With<Call>,
 ) -> Result<Json<Value>, Refusal> {
     let request = UpdateProfileVariableRequest { id: named(read_upper, VARIABLE, &id)?, name: Object::of(body)?.need_text("name")? };
     let changed = gateway.panels.clone().update_profile_variable(rpc::request(&call.context, request)).await?.into_inner();
@@ -58,9 +57,8 @@ pub(super) async fn delete_variable(State(gateway): State<Gateway>, call: Call, 
 /// Operation 15.
 pub(super) async fn create_option(
     State(gateway): State<Gateway>,
-    call: Call,
     Path(id): Path<String>,
-    JsonBody(body): JsonBody,
+    With(call, body): With<Call>,
 ) -> Result<Json<Value>, Refusal> {
     let request = CreateProfileOptionRequest { variable_id: named(read_upper, VARIABLE, &id)?, name: Object::of(body)?.need_text("name")? };
     let made = gateway.panels.clone().create_profile_option(rpc::request(&call.context, request)).await?.into_inner();
@@ -79,9 +77,8 @@ pub(super) async fn list_options(State(gateway): State<Gateway>, call: Call, Pat
 /// Operation 17.
 pub(super) async fn update_option(
     State(gateway): State<Gateway>,
-    call: Call,
     Path((variable_id, id)): Path<(String, String)>,
-    JsonBody(body): JsonBody,
+    With(call, body): With<Call>,
 ) -> Result<Json<Value>, Refusal> {
     let variable_id = named(read_upper, VARIABLE, &variable_id)?;
     let request =

@@ -26,7 +26,8 @@ use crate::Gateway;
 struct Page<'a> {
     survey_id: String,
     responses: Vec<Item<'a>>,
-    page_token: Option<String>,
+    #[serde(rename = "pageToken")]
+    next: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -40,7 +41,7 @@ struct Item<'a> {
 
 /// Operation 19.
 pub(super) async fn list(State(gateway): State<Gateway>, call: Call) -> Result<Response, Refusal> {
-    let (survey, found, page_token) = fetch(&gateway, &call, true).await?;
+    let (survey, found, next) = fetch(&gateway, &call, true).await?;
     let zone = call.space.zone;
     let item = |sheet| -> Result<Item<'_>> {
         let AnswerSheet { id, collect_group_id, submitted_at, answers, .. }: &AnswerSheet = sheet;
@@ -52,7 +53,7 @@ pub(super) async fn list(State(gateway): State<Gateway>, call: Call) -> Result<R
         })
     };
     let responses = found.sheets.iter().map(item).collect::<Result<Vec<_>>>()?;
-    let body = serde_json::to_vec(&Page { survey_id: lower(&survey), responses, page_token }).map_err(Error::internal)?;
+    let body = serde_json::to_vec(&Page { survey_id: lower(&survey), responses, next }).map_err(Error::internal)?;
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Refusal,
-    call::{Author, JsonBody, Person},
+    call::{Author, Person, With},
     moment,
     object::Object,
 };
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// `POST /dataspace/v1/spaces`
-pub(super) async fn create(State(gateway): State<Gateway>, person: Person, JsonBody(body): JsonBody) -> Result<Json<Value>, Refusal> {
+pub(super) async fn create(State(gateway): State<Gateway>, With(person, body): With<Person>) -> Result<Json<Value>, Refusal> {
     let made = space::create(&gateway.identity, &person.context, settings(body)?).await?;
     gateway.users.push_now().await;
     Ok(Json(shape(&made)))
@@ -42,7 +42,7 @@ pub(super) async fn get(State(gateway): State<Gateway>, author: Author) -> Resul
 }
 
 /// `PUT /dataspace/v1/spaces/{spaceId}`
-pub(super) async fn change(State(gateway): State<Gateway>, author: Author, JsonBody(body): JsonBody) -> Result<Json<Value>, Refusal> {
+pub(super) async fn change(State(gateway): State<Gateway>, With(author, body): With<Author>) -> Result<Json<Value>, Refusal> {
     Ok(Json(shape(&space::change(&gateway.identity, &author.context, settings(body)?).await?)))
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn members(State(gateway): State<Gateway>, author: Author) -> R
 }
 
 /// `PUT …/members`: all of them.
-pub(super) async fn put_members(State(gateway): State<Gateway>, author: Author, JsonBody(body): JsonBody) -> Result<Json<Value>, Refusal> {
+pub(super) async fn put_members(State(gateway): State<Gateway>, With(author, body): With<Author>) -> Result<Json<Value>, Refusal> {
     let wanted = wanted(body)?;
     Ok(Json(members_shape(&space::put_members(&gateway.identity, &author.context, wanted).await?)))
 }

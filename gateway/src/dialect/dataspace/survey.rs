@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Refusal,
-    call::{Call, JsonBody, Path},
+    call::{Call, Path, With},
     identifier::{cursor, lower, named, read_lower},
     link, moment,
 };
@@ -108,9 +108,8 @@ pub(super) fn group_shape(group: &CollectGroup, zone: Tz) -> Value {
 /// Operation 5.
 pub(super) async fn response_urls(
     State(gateway): State<Gateway>,
-    call: Call,
     Path(id): Path<String>,
-    JsonBody(body): JsonBody,
+    With(call, body): With<Call>,
 ) -> Result<Json<Value>, Refusal> {
     let group = public_group(&gateway, &call, &id).await?;
     let request = rpc::request(&call.context, GetSurveyRequest { id: group.survey_id.clone() });

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     Refusal,
-    call::{Author, JsonBody},
+    call::{Author, With},
     identifier::lower,
     moment,
     object::Object,
@@ -17,7 +17,7 @@ use super::{
 use crate::Gateway;
 
 /// `PUT …/webhook`; without a url it is removed.
-pub(super) async fn put(State(gateway): State<Gateway>, author: Author, JsonBody(body): JsonBody) -> Result<Json<Value>, Refusal> {
+pub(super) async fn put(State(gateway): State<Gateway>, With(author, body): With<Author>) -> Result<Json<Value>, Refusal> {
     let mut object = Object::of(body)?;
     let request = PutWebhookRequest { url: object.text("url")?.unwrap_or_default(), secret: object.text("secret")?.unwrap_or_default() };
     let kept = gateway.webhooks.clone().put_webhook(rpc::request(&author.context, request)).await?.into_inner();
