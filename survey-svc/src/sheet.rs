@@ -19,7 +19,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Surveys, group,
-    store::{draft, group::Group, recording::NewSheet, survey as survey_rows},
+    store::{
+        draft,
+        group::Group,
+        recording::{self, NewSheet},
+        survey as survey_rows,
+    },
     survey,
     vault::Vault,
 };
@@ -79,10 +84,13 @@ pub(crate) async fn open(surveys: &Surveys, _: &Context, request: OpenSheetReque
 /// Gives an open sheet again.
 pub(crate) async fn resume(surveys: &Surveys, _: &Context, request: ResumeSheetRequest) -> Result<Sheet> {
     let open = read(surveys, &request.serial, &request.token)?;
-    demand_open(&find(surveys, &request.serial).await?)?;
+    let submitted_at = recording::submitted_at(&surveys.db, &open.sheet.to_string()).await?;
+    if submitted_at.is_none() {
+        demand_open(&find(surveys, &request.serial).await?)?;
+    }
     let kept = draft::find(&surveys.db, &open.sheet.to_string()).await?;
     let answers = kept.and_then(|sealed| surveys.vault.open(&sealed, &draft_of(open.sheet))).map(|text| text.expose_secret().to_owned());
-    show(surveys, open, answers).await
+    Ok(Sheet { submitted_at: submitted_at.map(time::wire), ..show(surveys, open, answers).await? })
 }
 
 /// Keeps answers for a reload.
@@ -90,6 +98,9 @@ pub(crate) async fn save_draft(surveys: &Surveys, _: &Context, request: SaveDraf
     let open = read(surveys, &request.serial, &request.token)?;
     model::read_answers(&request.answers)?;
     demand_open(&find(surveys, &request.serial).await?)?;
+    if recording::submitted_at(&surveys.db, &open.sheet.to_string()).await?.is_some() {
+        return Ok(SaveDraftResponse {}); // it was on its way when the sheet was submitted
+    }
     let sealed = surveys.vault.seal(&request.answers, &draft_of(open.sheet))?;
     let until = surveys.clock.now() + TimeDelta::days(DRAFT_DAYS);
     draft::put(&surveys.db, &open.sheet.to_string(), &open.survey, sealed, until).await?;
@@ -165,6 +176,7 @@ async fn show(surveys: &Surveys, open: Open, answers: Option<String>) -> Result<
         parameters: open.parameters.into_iter().map(wire).collect(),
         answers,
         started_at: DateTime::from_timestamp(open.started, 0).map(time::wire),
+        submitted_at: None,
     })
 }
 

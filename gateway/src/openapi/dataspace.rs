@@ -227,6 +227,24 @@ fn guarding() -> Vec<Operation> {
     ]
 }
 
+/// What respondents see.
+fn pages() -> Vec<Operation> {
+    let file = |path: &str, kind: &str, summary| {
+        Operation::new("Dataspace respondents", "get", path, summary).open().gives_types(&[(kind, text())])
+    };
+    vec![
+        Operation::page("get", "/r/{serial}", "A survey to fill in, as a page"),
+        Operation::page("post", "/r/{serial}", "Keep a sheet, go a step on or back, or submit it, as a form does")
+            .body(&[("application/x-www-form-urlencoded", map())])
+            .also(204, "Kept.")
+            .also(303, "Submitted; the way to the thanks.")
+            .also(422, "The same page, with what has to be looked at again."),
+        Operation::page("get", "/r/{serial}/thanks", "What is said in the end"),
+        file("/r/page/style.css", "text/css", "The stylesheet of the pages"),
+        file("/r/page/script.js", "text/javascript", "The script of the pages"),
+    ]
+}
+
 /// The body of every refusal.
 pub(super) fn schemas() -> Vec<(String, Value)> {
     vec![("DataspaceRefusal".to_owned(), object(&[("code", text()), ("message", text()), ("field", nullable(&text()))]))]

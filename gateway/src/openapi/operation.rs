@@ -89,6 +89,19 @@ const DATASPACE_REFUSALS: [(u16, &str); 13] = [
     (503, "A part that is needed is away; try later."),
 ];
 
+/// The same for respondents, to whom each is a page.
+const PAGE_REFUSALS: [(u16, &str); 9] = [
+    (400, "The sheet can't be opened: it is too old, or of another link."),
+    (403, "The link was changed, or the survey is paused."),
+    (404, "There is no survey behind the link, or it has not started."),
+    (408, "The form took too long to arrive."),
+    (409, "This uid has answered already."),
+    (410, "The survey takes no answers any more."),
+    (413, "The form is larger than it may be."),
+    (429, "Too many requests; try later."),
+    (503, "A part that is needed is away; try later."),
+];
+
 /// An operation in the making.
 pub(super) struct Operation {
     pub(super) method: &'static str,
@@ -174,6 +187,16 @@ impl Operation {
             refusals.extend([408, 409, 413, 415]);
         }
         Self { refusals, family: 'D', ..Self::new(group, method, path, summary) }
+    }
+
+    /// A page for respondents.
+    pub(super) fn page(method: &'static str, path: &str, summary: &'static str) -> Self {
+        let mut refusals = vec![400, 403, 404, 410, 429, 503];
+        if method != "get" {
+            refusals.extend([408, 409, 413]);
+        }
+        let page = Self { refusals, family: 'P', ..Self::new("Dataspace respondents", method, path, summary) };
+        page.open().gives_types(&[("text/html", schema::text())])
     }
 
     /// A space's key opens it in place of a token.
@@ -330,10 +353,12 @@ impl Operation {
         let space =
             |about: &str| json!({"description": about, "content": {"application/json": {"schema": schema::named("DataspaceRefusal")}}});
         let space = DATASPACE_REFUSALS.iter().map(|(status, about)| (format!("D{status}"), space(about)));
+        let page = |about: &str| json!({"description": about, "content": contents(&[("text/html", schema::text())])});
+        let pages = PAGE_REFUSALS.iter().map(|(status, about)| (format!("P{status}"), page(about)));
         let ckan = CKAN_REFUSALS.iter().map(|(status, about)| (format!("K{status}"), ckan(about)));
         let ours = REFUSALS.iter().map(|(status, about)| (format!("R{status}"), shape(about)));
         let flow = FLOW_REFUSALS.iter().map(|(status, about)| (format!("F{status}"), flow(about)));
-        ours.chain(flow).chain(ckan).chain(spec).chain(space).collect()
+        ours.chain(flow).chain(ckan).chain(spec).chain(space).chain(pages).collect()
     }
 }
 

@@ -14,7 +14,7 @@ pub const TEXT_CHARS: usize = 5_000;
 const MAX_ANSWERS: usize = 500;
 
 /// The answer to one question. What its kind does not have is absent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Answer {
     /// Which question.
@@ -65,7 +65,7 @@ pub struct RowPick {
 
 impl Answer {
     /// Whether it says nothing: as if it were not there.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         let blank = |text: &str| text.trim().is_empty();
         self.options.as_ref().is_none_or(Vec::is_empty)
             && self.rows.as_ref().is_none_or(|rows| rows.iter().all(|row| row.options.is_empty()))

@@ -45,24 +45,36 @@ pub fn fill(definition: &Definition, parameters: &[(String, String)], answers: V
     let mut picked = HashSet::new();
     for question in &definition.questions {
         let shown = is_shown(question, parameters, &picked);
-        let answer = given.remove(&question.rank).filter(|(_, answer)| !answer.is_empty());
-        match answer {
-            Some((at, _)) if !shown => return Err(wrong(&at, "questionRank", "hidden", "the question is not shown to this respondent")),
-            Some((at, mut answer)) => {
-                judge(&at, question, &mut answer)?;
-                answer.kind = Some(question.kind);
-                picked.extend(answer.options.iter().flatten().map(|option| (question.rank, option.rank)));
-                if question.kind == Kind::PersonalInfo { filled.personal.push(answer) } else { filled.plain.push(answer) }
+        let (at, answer) = given.remove(&question.rank).filter(|(_, answer)| !answer.is_empty()).unzip();
+        let at = at.unwrap_or_default();
+        if !shown {
+            match answer {
+                Some(_) => return Err(wrong(&at, "questionRank", "hidden", "the question is not shown to this respondent")),
+                None => continue,
             }
-            None if shown && question.required => {
-                let rank = question.rank;
-                let problem = format!("question {rank} must be answered");
-                return Err(Error::invalid(format!("answers.questionRank={rank}"), "required", problem));
-            }
-            None => {}
+        }
+        if let Some(answer) = judge_one(&at, question, answer)? {
+            picked.extend(answer.options.iter().flatten().map(|option| (question.rank, option.rank)));
+            if question.kind == Kind::PersonalInfo { filled.personal.push(answer) } else { filled.plain.push(answer) }
         }
     }
     Ok(filled)
+}
+
+/// Checks the answer to a question that is shown and completes it; one that says nothing counts as skipped. `at` is where problems are
+/// said to be.
+///
+/// # Errors
+/// [`crate::Code::Invalid`] that names the answer, or the question that lacks one.
+pub fn judge_one(at: &str, question: &Question, answer: Option<Answer>) -> Result<Option<Answer>> {
+    let Some(mut answer) = answer.filter(|answer| !answer.is_empty()) else {
+        let rank = question.rank;
+        let missing = || Error::invalid(format!("answers.questionRank={rank}"), "required", format!("question {rank} must be answered"));
+        return if question.required { Err(missing()) } else { Ok(None) };
+    };
+    judge(at, question, &mut answer)?;
+    answer.kind = Some(question.kind);
+    Ok(Some(answer))
 }
 
 /// Whether a question is shown, given the link's parameters and the (question, option) ranks that were picked before it.

@@ -15,6 +15,6 @@ pub use self::{
     answer::{Answer, MAX_ANSWER_BYTES, Picked, RowPick, TEXT_CHARS, read as read_answers},
     check::RESERVED_KEY,
     definition::{Choice, Definition, Kind, Language, Parameter, PersonalField, Question, Row, ShowIf},
-    judge::{Filled, fill, is_shown},
+    judge::{Filled, fill, is_shown, judge_one},
     words::plain_text,
 };

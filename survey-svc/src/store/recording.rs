@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Result, Tx, db::Query};
+use madang_kit::{Db, Result, Tx, db::Query};
 
 use super::{placeholders, rows_of};
 
@@ -83,6 +83,13 @@ pub(crate) async fn submitted(tx: &mut Tx, ids: Vec<String>) -> Result<HashMap<S
     let query = tx.query(sqlx::AssertSqlSafe(text));
     let rows: Vec<(String, DateTime<Utc>)> = ids.into_iter().fold(query, Query::bind).all().await?;
     Ok(rows.into_iter().collect())
+}
+
+/// When a sheet was submitted, if it was.
+pub(crate) async fn submitted_at(db: &Db, id: &str) -> Result<Option<DateTime<Utc>>> {
+    let query = db.query("SELECT submitted_at FROM answer_sheet WHERE id = $1").bind(id.to_owned());
+    let row: Option<(DateTime<Utc>,)> = query.opt().await?;
+    Ok(row.map(|(at,)| at))
 }
 
 /// Which of these uids have answered a survey.

@@ -140,6 +140,16 @@ const PROOFS: &[Proof] = &[
         },
     },
     Proof {
+        name: "pages",
+        title: "Respondents' pages in Chromium, on a phone and a desk, with script and without: answered, read back exactly, accessible",
+        check: Check::Program {
+            text: include_str!("prove/pages.py"),
+            packages: &["playwright==1.65.2", "requests==2.34.2"],
+            programs: &[("chromium", "chromium"), ("npm", "npm")],
+            more: More::DataFolder,
+        },
+    },
+    Proof {
         name: "lake",
         title: "Killed at 200 random moments of concurrent uploads: no acknowledged row missing, none doubled, no half version",
         check: Check::Tests { tests: &[("command", "crash::")], variables: &[("CRASH_ROUNDS", "100")], databases: "SQLite and PostgreSQL" },
@@ -256,6 +266,7 @@ fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &s
         .args(databases.map(|databases| databases.logins()))
         .env("MADANG_BIN", &madang)
         .env("MADANG_SAMPLES", process::root()?.join("docs/samples"))
+        .env("PROOF_PICTURES", process::root()?.join("target/pictures"))
         .output()?;
     let findings = String::from_utf8_lossy(&output.stdout).into_owned();
     print!("{findings}");

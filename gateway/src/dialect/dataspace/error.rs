@@ -82,6 +82,18 @@ fn named(error: &Error) -> (StatusCode, &'static str, &'static str) {
     }
 }
 
+impl DataspaceError {
+    /// What it is called in `code`.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Of(error) => named(error).1,
+            Self::PlanRequired => "PLAN_REQUIRED",
+            Self::NotJson => "UNSUPPORTED_MEDIA_TYPE",
+            Self::Limited(_) => "TOO_MANY_REQUESTS",
+        }
+    }
+}
+
 impl IntoResponse for DataspaceError {
     fn into_response(self) -> Response {
         match self {

@@ -7,6 +7,7 @@ mod identifier;
 mod link;
 mod moment;
 mod object;
+mod page;
 mod page_token;
 mod panel;
 mod privacy;

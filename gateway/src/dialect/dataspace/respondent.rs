@@ -28,7 +28,7 @@ use crate::{Gateway, dialect::request, edge::Client, identity::Space};
 const FAILURES: u32 = 20;
 const FAILURES_WITHIN: Duration = Duration::from_mins(10);
 /// What a body has beside its answers: the token.
-const BODY_BYTES: usize = MAX_ANSWER_BYTES + (32 << 10);
+pub(super) const BODY_BYTES: usize = MAX_ANSWER_BYTES + (32 << 10);
 
 /// A respondent who follows a link: nobody in particular, from somewhere.
 pub(super) struct Visit {
@@ -79,9 +79,14 @@ async fn verify(gateway: &Gateway, visit: &Visit, space: &Space) -> Result<(), R
 /// Opens a sheet for who follows a link.
 pub(super) async fn open(gateway: &Gateway, visit: &Visit) -> Result<(Sheet, std::sync::Arc<Space>), Refusal> {
     let (_, space) = follow(gateway, visit).await?;
+    Ok((open_sheet(gateway, visit).await?, space))
+}
+
+/// The same for a link that was followed.
+pub(super) async fn open_sheet(gateway: &Gateway, visit: &Visit) -> Result<Sheet, Refusal> {
     let parameters = link::parameters(&visit.raw_query).into_iter().map(|(key, value)| Parameter { key, value }).collect();
     let request = rpc::request(&visit.context, OpenSheetRequest { serial: visit.serial.clone(), parameters });
-    Ok((gateway.respondents.clone().open_sheet(request).await?.into_inner(), space))
+    Ok(gateway.respondents.clone().open_sheet(request).await?.into_inner())
 }
 
 /// `GET /r/{serial}/form`

@@ -6,7 +6,7 @@ use axum::{
     routing::{get, post, put},
 };
 
-use super::{author, panel, privacy, profile, respondent, response, space, survey, transfer, webhook};
+use super::{author, page, panel, privacy, profile, respondent, response, space, survey, transfer, webhook};
 use crate::Gateway;
 
 pub(crate) fn routes() -> Router<Gateway> {
@@ -72,5 +72,11 @@ fn authoring() -> Router<Gateway> {
 
 /// Respondents, who need no credential.
 fn respondents() -> Router<Gateway> {
-    Router::new().route("/r/{serial}/form", get(respondent::form)).route("/r/{serial}/answers", post(respondent::answers))
+    Router::new()
+        .route("/r/{serial}", get(page::show).post(page::post))
+        .route("/r/{serial}/thanks", get(page::thanks))
+        .route("/r/{serial}/form", get(respondent::form))
+        .route("/r/{serial}/answers", post(respondent::answers))
+        .route("/r/page/style.css", get(page::style))
+        .route("/r/page/script.js", get(page::script))
 }

@@ -80,7 +80,15 @@ pub(crate) const PEOPLE: [(&str, &str); 37] = [
 ];
 
 /// Routes for respondents.
-pub(crate) const OPEN: [(&str, &str); 2] = [("GET", "/r/{serial}/form"), ("POST", "/r/{serial}/answers")];
+pub(crate) const OPEN: [(&str, &str); 7] = [
+    ("GET", "/r/{serial}"),
+    ("POST", "/r/{serial}"),
+    ("GET", "/r/{serial}/thanks"),
+    ("GET", "/r/{serial}/form"),
+    ("POST", "/r/{serial}/answers"),
+    ("GET", "/r/page/style.css"),
+    ("GET", "/r/page/script.js"),
+];
 
 #[test]
 fn the_matrix_has_every_route() {

@@ -2,6 +2,7 @@
 
 mod authoring;
 mod matrix;
+mod pages;
 mod panels;
 mod privacy;
 mod responses;
