@@ -16,6 +16,7 @@ pub(super) fn operations() -> Vec<Operation> {
         .chain(spaces())
         .chain(authoring())
         .chain(guarding())
+        .chain(pages())
         .collect()
 }
 
