@@ -1,6 +1,9 @@
 //! Whether the answers of a sheet fit its survey.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    hash::BuildHasher,
+};
 
 use chrono::NaiveDate;
 use serde_json::Value;
@@ -78,7 +81,7 @@ pub fn judge_one(at: &str, question: &Question, answer: Option<Answer>) -> Resul
 }
 
 /// Whether a question is shown, given the link's parameters and the (question, option) ranks that were picked before it.
-pub fn is_shown(question: &Question, parameters: &[(String, String)], picked: &HashSet<(u32, u32)>) -> bool {
+pub fn is_shown<S: BuildHasher>(question: &Question, parameters: &[(String, String)], picked: &HashSet<(u32, u32), S>) -> bool {
     match &question.show_if {
         None => true,
         Some(ShowIf::Parameter { parameter, equals }) => parameters.iter().any(|(key, value)| key == parameter && value == equals),
