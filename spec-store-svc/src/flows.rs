@@ -89,11 +89,10 @@ async fn carry_out(store: &SpecStore, command: Command) -> Result<()> {
             ("cancel", Code::NotFound) => Some(vec!["Cancelled".to_owned()]),
             _ => None,
         };
-        match reason {
-            Some(reason) => {
-                report::fail(&mut tx, &command.subject, false, &reason, store.clock.now()).await?;
-            }
-            None => tracing::warn!(kind = command.kind, subject = command.subject, error = %chain(&error), "command refused"),
+        if let Some(reason) = reason {
+            report::fail(&mut tx, &command.subject, false, &reason, store.clock.now()).await?;
+        } else {
+            tracing::warn!(kind = command.kind, subject = command.subject, error = %chain(&error), "command refused");
         }
     }
     tx.commit().await?;
@@ -183,7 +182,7 @@ async fn keep_one(store: &SpecStore, tx: &mut Tx, event: &FlowEvent) -> Result<(
     };
     let heard = Event {
         pipeline_id: &event.pipeline_id,
-        event: word,
+        kind: word,
         success: event.success,
         errors: &event.errors,
         stats: &event.stats,

@@ -26,7 +26,7 @@ const STATS_BYTES: usize = 64 * 1024;
 pub(crate) struct Event<'a> {
     pub(crate) pipeline_id: &'a str,
     /// `queue`, `start`, `progress`, `finish`.
-    pub(crate) event: &'a str,
+    pub(crate) kind: &'a str,
     pub(crate) success: bool,
     pub(crate) errors: &'a [String],
     /// A JSON object; empty = none.
@@ -43,7 +43,7 @@ pub(crate) async fn report(store: &SpecStore, _: &Context, request: ReportReques
     }
     let event = Event {
         pipeline_id: request.pipeline_id.strip_prefix("./").unwrap_or(&request.pipeline_id),
-        event: &request.event,
+        kind: &request.event,
         success: request.success,
         errors: &request.errors,
         stats: &request.stats,
@@ -62,7 +62,7 @@ pub(crate) async fn hear(tx: &mut Tx, event: Event<'_>, now: DateTime<Utc>) -> R
     let Some(flow_id) = flow_of(event.pipeline_id) else { return Ok(None) };
     let Some(mut revision) = revision::lock_open(tx, flow_id, event.external, now).await? else { return Ok(None) };
     let Some(before) = pipeline::state(tx, event.pipeline_id).await? else { return Ok(None) };
-    let next = state::of_event(event.event, event.success);
+    let next = state::of_event(event.kind, event.success);
     if !before.takes(next) {
         return Ok(Some(revision)); // late or repeated
     }

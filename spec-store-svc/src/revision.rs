@@ -128,8 +128,8 @@ fn shown(pipelines: Vec<Shown>) -> Result<String> {
     let read = |text: &str| serde_json::from_str::<Value>(text).map_err(Error::internal);
     let one = |pipeline: Shown| {
         let status = State::parse(&pipeline.state).shown();
-        let (stats, errors) = (read(&pipeline.stats)?, read(&pipeline.errors)?);
-        Ok((pipeline.id, json!({"title": pipeline.title, "status": status, "stats": stats, "error_log": errors})))
+        let (told, errors) = (read(&pipeline.stats)?, read(&pipeline.errors)?);
+        Ok((pipeline.id, json!({"title": pipeline.title, "status": status, "stats": told, "error_log": errors})))
     };
     Ok(Value::Object(pipelines.into_iter().map(one).collect::<Result<Map<_, _>>>()?).to_string())
 }

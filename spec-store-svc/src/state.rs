@@ -211,7 +211,9 @@ mod tests {
         use State::{Failed, Pending, Running, Success};
         let of = |states: &[State]| {
             let mut counts = BTreeMap::new();
-            states.iter().for_each(|state| *counts.entry(*state).or_insert(0) += 1);
+            for state in states {
+                *counts.entry(*state).or_insert(0) += 1;
+            }
             of_flow(&counts)
         };
         for (states, sum) in [

@@ -126,7 +126,7 @@ pub(super) struct Descriptor {
 
 impl Descriptor {
     /// The descriptor of a package of these resources.
-    pub(super) fn of(request: &StartFlowRequest, name: &str, resources: &[Value], previews: &[(String, String)]) -> Result<Self> {
+    pub(super) fn of(request: &StartFlowRequest, name: &str, resources: &[Value], previews: &[(String, String)]) -> Self {
         let mut package = package(request);
         let bytes: u64 = resources.iter().filter_map(|resource| resource.get("bytes")?.as_u64()).sum();
         let csv = resources.iter().filter(|resource| resource.pointer("/datahub/type").and_then(Value::as_str) == Some("derived/csv"));
@@ -153,7 +153,7 @@ impl Descriptor {
         if let Some(about) = whole.get_mut("datahub").and_then(Value::as_object_mut) {
             about.insert("hash".to_owned(), hash.clone().into());
         }
-        Ok(Self { text: python::indented(&whole), hash, bytes })
+        Self { text: python::indented(&whole), hash, bytes }
     }
 
     /// What a FINISH says (spec-store.md 2.4).

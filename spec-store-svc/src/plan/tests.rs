@@ -18,6 +18,7 @@ fn plan(spec: Value) -> Vec<FlowArtifact> {
 }
 
 /// A spec over these resources.
+#[expect(clippy::needless_pass_by_value, reason = "what is written down here is not used again")]
 fn spec(resources: Value) -> Value {
     json!({"inputs": [{"kind": "datapackage", "url": "https://x.org/ab/datapackage.json", "parameters": {
         "descriptor": {"name": "waters", "title": "Waters", "resources": resources}}}]})

@@ -43,9 +43,8 @@ fn knows_secret(secret: &str, headers: &HeaderMap) -> bool {
 
 async fn take(gateway: &Gateway, caller: &Caller, body: Body) -> Result<Json<Value>> {
     let body = request::body(body, gateway.config.body_bytes).await?;
-    let fields = match serde_json::from_slice(without_mark(&body)) {
-        Ok(Value::Object(fields)) => fields,
-        _ => return Err(Error::invalid("body", "json", "the body must be a JSON object")),
+    let Ok(Value::Object(fields)) = serde_json::from_slice(without_mark(&body)) else {
+        return Err(Error::invalid("body", "json", "the body must be a JSON object"));
     };
     let given = fields.get("errors").cloned().unwrap_or_default();
     let request = read(&fields)?;

@@ -120,9 +120,9 @@ impl Running<'_> {
         for pipeline in store::pipelines(&self.flows.db, &self.claim.request.flow_id).await? {
             let state = State::parse(&pipeline.state);
             if let Some(made) = &pipeline.made {
-                self.made.insert(pipeline.pipeline_id.clone(), serde_json::from_str(made).map_err(Error::internal)?);
+                self.made.insert(pipeline.id.clone(), serde_json::from_str(made).map_err(Error::internal)?);
             }
-            self.states.insert(pipeline.pipeline_id, state);
+            self.states.insert(pipeline.id, state);
         }
         let claim = self.claim;
         for artifact in &claim.request.artifacts {
@@ -206,7 +206,7 @@ impl Running<'_> {
                 };
                 let name = descriptor::package_name(request, kind);
                 let previews = if kind == ArtifactKind::Package { self.previews() } else { Vec::new() };
-                let descriptor = Descriptor::of(request, &name, &resources, &previews)?;
+                let descriptor = Descriptor::of(request, &name, &resources, &previews);
                 let base = format!("{}/{}/{}", request.owner_id, request.dataset, request.revision);
                 let key = match kind {
                     ArtifactKind::Package => format!("{base}/datapackage.json"),

@@ -71,7 +71,8 @@ pub(crate) async fn lock(tx: &mut Tx, flow: &str) -> Result<Option<(String, i64)
 /// A pipeline that an attempt finds.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct Pipeline {
-    pub(crate) pipeline_id: String,
+    #[sqlx(rename = "pipeline_id")]
+    pub(crate) id: String,
     pub(crate) state: String,
     pub(crate) made: Option<String>,
 }

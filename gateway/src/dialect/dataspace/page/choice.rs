@@ -19,7 +19,7 @@ pub(super) fn list(look: &Look<'_>) -> Markup {
                 li {
                     label.choice {
                         input type=(kind) id=(values::id(&name, option.rank)) name=(name) value=(option.rank)
-                            checked[look.values.has(&name, option.rank)] data-exclusive[option.is_exclusive];
+                            checked[look.values.has(&name, &option.rank)] data-exclusive[option.is_exclusive];
                         span.text { (PreEscaped(&option.text)) }
                     }
                     @if option.is_other { (other(look, option)) }
@@ -48,7 +48,7 @@ pub(super) fn dropdown(look: &Look<'_>) -> Markup {
         select id=(name) name=(name) required[question.required] aria-describedby=[look.described_by()] aria-invalid=[invalid] {
             option value="" { (look.words.pick("선택해 주세요", "Please choose")) }
             @for option in &question.options {
-                option value=(option.rank) selected[look.values.has(&name, option.rank)] { (plain_text(&option.text)) }
+                option value=(option.rank) selected[look.values.has(&name, &option.rank)] { (plain_text(&option.text)) }
             }
         }
         @for option in question.options.iter().filter(|option| option.is_other) { (other(look, option)) }
@@ -68,7 +68,7 @@ pub(super) fn ranking(look: &Look<'_>) -> Markup {
                     label for=(name) { (PreEscaped(&option.text)) }
                     select id=(name) name=(name) aria-describedby=[look.described_by()] {
                         option value="" { "–" }
-                        @for place in 1..=most { option value=(place) selected[look.values.has(&name, place)] { (look.words.place(place)) } }
+                        @for place in 1..=most { option value=(place) selected[look.values.has(&name, &place)] { (look.words.place(place)) } }
                     }
                     @if option.is_other { (other(look, option)) }
                 }
@@ -91,7 +91,7 @@ pub(super) fn scale(look: &Look<'_>) -> Markup {
         div.scale {
             @for number in numbers(question) {
                 label.grade {
-                    input type="radio" id=(values::id(&name, number)) name=(name) value=(number) checked[look.values.has(&name, number)]
+                    input type="radio" id=(values::id(&name, number)) name=(name) value=(number) checked[look.values.has(&name, &number)]
                         aria-label=[end(question, number)];
                     span { (number) }
                 }
@@ -142,7 +142,7 @@ pub(super) fn matrix(look: &Look<'_>) -> Markup {
                             td {
                                 label.cell {
                                     input type=(kind) id=(values::id(&name, option.rank)) name=(name) value=(option.rank)
-                                        checked[look.values.has(&name, option.rank)]
+                                        checked[look.values.has(&name, &option.rank)]
                                         aria-labelledby={ "row-" (rank) "-" (row.rank) " column-" (rank) "-" (option.rank) };
                                     span aria-hidden="true" { (PreEscaped(&option.text)) }
                                 }

@@ -159,7 +159,7 @@ fn personal(look: &Look<'_>) -> Markup {
         @for field in &question.fields { (personal_field(look, *field)) }
         @if let Some(text) = &question.consent {
             label.choice.consent {
-                input type="checkbox" id=(consent) name=(consent) value="1" checked[look.values.has(&consent, 1)];
+                input type="checkbox" id=(consent) name=(consent) value="1" checked[look.values.has(&consent, &1)];
                 span.text { (PreEscaped(text)) }
             }
         }

@@ -79,7 +79,7 @@ impl Values {
     }
 
     /// Whether a control of this name has this value.
-    pub(super) fn has(&self, name: &str, value: impl ToString) -> bool {
+    pub(super) fn has(&self, name: &str, value: &impl ToString) -> bool {
         let value = value.to_string();
         self.0.get(name).is_some_and(|values| values.contains(&value))
     }
@@ -115,7 +115,7 @@ impl Values {
                     (field.name().to_owned(), Value::String(text))
                 };
                 answer.fields = Some(question.fields.iter().map(field).collect::<Map<_, _>>());
-                answer.consent = Some(self.has(&consent_name(rank), 1));
+                answer.consent = Some(self.has(&consent_name(rank), &1));
             }
             Kind::Description => {}
         }
