@@ -2,10 +2,7 @@
 
 mod dialect;
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, path::Path};
 
 use futures::stream::BoxStream;
 use madang_lake::{Error, Limits, RecordFormat, RecordOptions, Records, Result};
@@ -26,7 +23,7 @@ pub(crate) fn read(path: &Path, options: &RecordOptions, limits: Limits, scratch
     spawned(move |give| read_all(&path, &options, limits, &scratch, give))
 }
 
-fn read_all(path: &PathBuf, options: &RecordOptions, limits: Limits, scratch: &Path, give: Give<'_>) -> Result<()> {
+fn read_all(path: &Path, options: &RecordOptions, limits: Limits, scratch: &Path, give: Give<'_>) -> Result<()> {
     let unstopped = CancellationToken::new();
     match options.format {
         RecordFormat::Json => json::records(text(path, options, scratch)?, &options.keys, limits, give),

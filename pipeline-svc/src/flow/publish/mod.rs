@@ -1,5 +1,6 @@
 //! Publication: a flow that succeeded becomes, or changes, a package of the catalogue (spec-store.md 6). It is a durable follow-up, tried
-//! until it is done, and never changes how its flow stands. Whatever it does can be done twice: a package's id is written down first, the catalogue publishes the tables of a run once, and a later revision that was published goes before an earlier one.
+//! until it is done, and never changes how its flow stands. Whatever it does can be done twice: a package's id is written down first, the
+//! catalogue publishes the tables of a run once, and a later revision that was published goes before an earlier one.
 
 mod package;
 mod tables;
