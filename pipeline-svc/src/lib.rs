@@ -107,7 +107,9 @@ pub fn allow_list() -> AllowList {
     let services = ["Pipelines", "Codes", "Jobs", "Executions", "Workflows", "Triggers", "Buckets", "Connections"];
     let calls = services.map(|service| format!("/madang.pipeline.v1.{service}/*"));
     let flows = vec!["/madang.pipeline.v1.Flows/*".to_owned()];
-    AllowList::from([("gateway".to_owned(), calls.to_vec()), ("spec-store".to_owned(), flows)])
+    let files = ["PutSourceFile", "FindSourceFiles", "OpenFlowFile"].map(|call| format!("/madang.pipeline.v1.Flows/{call}"));
+    let of_gateway = calls.into_iter().chain(files).collect();
+    AllowList::from([("gateway".to_owned(), of_gateway), ("spec-store".to_owned(), flows)])
 }
 
 /// Brings the database up to date, starts the engine and the schedules, and gives the service.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use madang_kit::{
-    Code, Context, Drain, Error, Principal, Result,
+    Code, Context, Drain, Error, Principal, Result, Tx,
+    ckan::hex,
     error::chain,
     rpc::{self, Channel},
 };
@@ -89,7 +90,9 @@ async fn carry_out(store: &SpecStore, command: Command) -> Result<()> {
             _ => None,
         };
         match reason {
-            Some(reason) => drop(report::fail(&mut tx, &command.subject, false, &reason, store.clock.now()).await?),
+            Some(reason) => {
+                report::fail(&mut tx, &command.subject, false, &reason, store.clock.now()).await?;
+            }
             None => tracing::warn!(kind = command.kind, subject = command.subject, error = %chain(&error), "command refused"),
         }
     }
@@ -168,11 +171,10 @@ async fn keep(store: &SpecStore, events: &[FlowEvent]) -> Result<()> {
     Ok(())
 }
 
-async fn keep_one(store: &SpecStore, tx: &mut madang_kit::Tx, event: &FlowEvent) -> Result<()> {
+async fn keep_one(store: &SpecStore, tx: &mut Tx, event: &FlowEvent) -> Result<()> {
     let word = match event.kind() {
         FlowEventKind::Published => {
-            let hex: String = event.dataset_id.iter().map(|byte| format!("{byte:02x}")).collect();
-            return revision::published(tx, &event.flow_id, &hex).await;
+            return revision::published(tx, &event.flow_id, &hex(&event.dataset_id)).await;
         }
         FlowEventKind::Queue => "queue",
         FlowEventKind::Start => "start",

@@ -208,12 +208,12 @@ mod tests {
 
     #[test]
     fn states_add_up() {
+        use State::{Failed, Pending, Running, Success};
         let of = |states: &[State]| {
             let mut counts = BTreeMap::new();
             states.iter().for_each(|state| *counts.entry(*state).or_insert(0) += 1);
             of_flow(&counts)
         };
-        use State::{Failed, Pending, Running, Success};
         for (states, sum) in [
             (&[Pending, Pending][..], Pending),
             (&[Pending, Running], Running),

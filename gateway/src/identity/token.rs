@@ -15,7 +15,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use madang_kit::{Clock, Error, Id, Result, secrets::pem};
+use madang_kit::{Clock, Error, Id, Result, ckan::hex, secrets::pem};
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -144,7 +144,7 @@ impl Tokens {
     pub(crate) fn sign_file(&self, text: &str) -> Result<String> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.files).map_err(Error::internal)?;
         mac.update(text.as_bytes());
-        Ok(mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(&mac.finalize().into_bytes()))
     }
 
     /// Whether such a proof is genuine.

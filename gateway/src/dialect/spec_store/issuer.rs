@@ -10,7 +10,7 @@ use axum::{
     response::IntoResponse,
 };
 use chrono::TimeDelta;
-use madang_kit::{Code, Error, Result, principal::Scheme};
+use madang_kit::{Code, Error, Result, ckan::hex, principal::Scheme};
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
@@ -154,5 +154,5 @@ fn shown_name(user: &User) -> &str {
 }
 
 fn hex_md5(text: &str) -> String {
-    Md5::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Md5::digest(text.as_bytes()))
 }

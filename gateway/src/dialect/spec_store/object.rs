@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::StreamExt;
-use madang_kit::{Code, Context, Error, Principal, Result, rpc};
+use madang_kit::{Code, Context, Error, Principal, Result, ckan::hex, rpc};
 use madang_proto::pipeline::v1::{FlowFile, OpenFlowFileRequest, OpenFlowFileResponse};
 use tonic::Streaming;
 
@@ -97,8 +97,7 @@ async fn open(gateway: &Gateway, context: &Context, wanted: OpenFlowFileRequest)
 }
 
 fn etag(file: &FlowFile) -> String {
-    let digest: String = file.md5.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{digest}\"")
+    format!("\"{}\"", hex(&file.md5))
 }
 
 fn answer(asked: &HeaderMap, file: &FlowFile, range: Option<(u64, u64)>, parts: Streaming<OpenFlowFileResponse>) -> Response {

@@ -4,7 +4,7 @@
 use axum::{Json, body::Body, extract::State};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::TimeDelta;
-use madang_kit::{Code, Error, Result, rpc};
+use madang_kit::{Code, Error, Result, ckan::hex, rpc};
 use madang_proto::pipeline::v1::FindSourceFilesRequest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -134,8 +134,7 @@ fn key(folder: &str, path: &str, md5: &[u8]) -> Option<String> {
     if path.len() > MAX_PATH || segments.iter().any(|segment| segment.bytes().all(|byte| byte == b'.')) {
         return None;
     }
-    let digest: String = md5.iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(format!("{folder}/{}/{digest}/{file}", segments.join("/")))
+    Some(format!("{folder}/{}/{}/{file}", segments.join("/"), hex(md5)))
 }
 
 /// The limits of the owner's storage. A token of another service permits none.

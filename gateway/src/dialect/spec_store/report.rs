@@ -50,8 +50,8 @@ async fn take(gateway: &Gateway, caller: &Caller, body: Body) -> Result<Json<Val
     let given = fields.get("errors").cloned().unwrap_or_default();
     let request = read(&fields)?;
     let answer = gateway.spec_store.clone().report(rpc::request(&caller.context, request)).await.map_err(Error::from)?.into_inner();
-    let Some(state) = answer.state else { return Ok(shape(None, None, json!(["pipeline not found"]))) };
-    Ok(shape(Some(&state), answer.flow_id, given))
+    let Some(state) = answer.state else { return Ok(shape(None, None, &json!(["pipeline not found"]))) };
+    Ok(shape(Some(&state), answer.flow_id.as_deref(), &given))
 }
 
 fn read(fields: &Map<String, Value>) -> Result<ReportRequest> {
@@ -90,7 +90,7 @@ fn read(fields: &Map<String, Value>) -> Result<ReportRequest> {
 }
 
 /// Both shapes at once: `status` as it was implemented, `success` as it was documented.
-fn shape(state: Option<&str>, flow_id: Option<String>, errors: Value) -> Json<Value> {
+fn shape(state: Option<&str>, flow_id: Option<&str>, errors: &Value) -> Json<Value> {
     let success = state.map(|state| match state {
         "success" => "success",
         "failed" => "fail",
@@ -100,5 +100,5 @@ fn shape(state: Option<&str>, flow_id: Option<String>, errors: Value) -> Json<Va
 }
 
 fn refused(status: StatusCode, message: &str) -> Response {
-    (status, shape(None, None, json!([message]))).into_response()
+    (status, shape(None, None, &json!([message]))).into_response()
 }

@@ -33,10 +33,7 @@ const NOT_AUTHORISED: &str = "No token or token not authorised for owner";
 /// Keeps a spec.
 pub(crate) async fn upload(State(gateway): State<Gateway>, caller: Caller, parts: Parts, body: Body) -> Result<Json<Value>, SpecError> {
     let body = request::body(body, SPEC_BYTES).await?;
-    let spec = match read(&parts.headers, &body)? {
-        None => return Ok(wire::not_uploaded(EMPTY)),
-        Some(spec) => spec,
-    };
+    let Some(spec) = read(&parts.headers, &body)? else { return Ok(wire::not_uploaded(EMPTY)) };
     let owner = match spec.get("meta").and_then(|meta| meta.get("ownerid")) {
         None | Some(Value::Null) => return Ok(wire::not_uploaded(NO_OWNER)),
         Some(owner) => owner,

@@ -91,7 +91,7 @@ async fn an_open_hub_shows_what_the_original_showed() {
 async fn no_owner_has_more_datasets_than_his_token_permits() {
     on_both(&[], async |hub| {
         let owner = Owner::of(hub);
-        let keys = madang_tests_keys(hub);
+        let keys = keys_of(hub);
         let claims = |number: Value| json!({"userid": owner.id, "service": "source", "permissions": {"max_dataset_num": number}});
         let upload = async |token: &str, dataset: &str| {
             json_of(hub.post("/source/upload").header("auth-token", token).json(&owner.spec(dataset))).await
@@ -114,7 +114,7 @@ async fn no_owner_has_more_datasets_than_his_token_permits() {
     .await;
 }
 
-fn madang_tests_keys(hub: &crate::hub::Hub) -> super::issuer::Rsa {
+fn keys_of(hub: &crate::hub::Hub) -> super::issuer::Rsa {
     super::issuer::Rsa::of_hub(&hub.read("secrets.toml"))
 }
 

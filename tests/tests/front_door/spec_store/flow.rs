@@ -1,7 +1,7 @@
 //! Flows that the hub works on: a stored file becomes a package; what can't be fetched fails with its reason.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use madang_tests::{FilePart, on_every_hub};
+use madang_tests::{Answer, FilePart, Hub, on_every_hub};
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
@@ -33,14 +33,18 @@ async fn a_stored_file_becomes_a_package() {
         assert_eq!(read["pipelines"].as_object().map(serde_json::Map::len), Some(7), "{read}");
         assert_eq!(read["stats"]["count_of_rows"], 2, "{read}");
         let address = read["pipelines"][&flow]["stats"][".dpp"]["out-datapackage-url"].as_str().expect("an address").to_owned();
-        let get = async |url: &str| hub.visitor().get(url.strip_prefix(&hub.http).expect("an address of the hub")).send().await.is(200);
-        let package: Value = get(&address).await.json();
+        let package: Value = get(&hub, &address).await.json();
         let csv =
             package["resources"].as_array().expect("resources").iter().find(|resource| resource["name"] == "rivers_csv").expect("a CSV");
-        let csv = get(csv["path"].as_str().expect("a path")).await;
+        let csv = get(&hub, csv["path"].as_str().expect("a path")).await;
         assert_eq!(csv.text.replace("\r\n", "\n").lines().count(), 3, "{csv}");
     })
     .await;
+}
+
+/// What everybody reads at an address of the hub.
+async fn get(hub: &Hub, url: &str) -> Answer {
+    hub.visitor().get(url.strip_prefix(&hub.http).expect("an address of the hub")).send().await.is(200)
 }
 
 #[tokio::test]
