@@ -184,8 +184,10 @@ impl Parts {
         let get = async |url: &str| {
             let target = url.strip_prefix(&self.gateway.http).expect("an address of the hub");
             let answer = self.gateway.get(target).headers(token.clone()).send().await.expect("an answer");
-            assert!(answer.status().is_success(), "{url}: {}", answer.status());
-            answer.bytes().await.expect("all of it")
+            let status = answer.status();
+            let bytes = answer.bytes().await.expect("all of it");
+            assert!(status.is_success(), "{url}: {status} {}", String::from_utf8_lossy(&bytes));
+            bytes
         };
         let package: Value = serde_json::from_slice(&get(url).await).expect("a package");
         let mut all = 0;

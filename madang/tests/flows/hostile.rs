@@ -111,7 +111,7 @@ print(base64.b64encode(book if sys.argv[1:] and open(sys.argv[1]).read() == "boo
     let (book, archive) = (made("book"), made("archive"));
     assert!(book.len() < 1 << 20, "{} bytes that unpack to forty million", book.len());
     let cases = [
-        (house.server.file("/book.xlsx", book), "xlsx", "which is the limit"),
+        (house.server.file("/book.xlsx", book), "xlsx", "more than the limit"),
         (house.server.file("/archive.xlsx", archive.clone()), "xlsx", "workbook"),
         (house.server.file("/archive.csv", archive), "csv", ""),
         (house.server.file("/line.csv", "x".repeat(900_000)), "csv", "not in the header"),

@@ -54,6 +54,7 @@ async fn live(house: House) {
     }
     assert!(story.events.windows(2).all(|pair| pair[0].number < pair[1].number));
     check_package(&house, &story.ends[&id].stats).await;
+    house.open(&format!("{id}/datapackage.json"), "", (0, 0)).await.expect("everybody reads what is published");
 
     let dataset = story.published.expect("published");
     let shown = house.act(false, "package_show", &json!({"id": dataset})).await.expect("everybody sees it");

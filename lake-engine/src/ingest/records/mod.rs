@@ -2,10 +2,7 @@
 
 mod dialect;
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, path::Path};
 
 use futures::stream::BoxStream;
 use madang_lake::{Error, Limits, RecordFormat, RecordOptions, Records, Result};

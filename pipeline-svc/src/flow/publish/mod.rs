@@ -1,6 +1,6 @@
 //! Publication: a flow that succeeded becomes, or changes, a package of the catalogue (spec-store.md 6). It is a durable follow-up, tried
-//! until it is done, and never changes how its flow stands. Whatever it does can be done twice: things have ids that follow from their
-//! names, the catalogue publishes the tables of a run once, and a later revision that was published goes before an earlier one.
+//! until it is done, and never changes how its flow stands. Whatever it does can be done twice: a package's id is written down first, the
+//! catalogue publishes the tables of a run once, and a later revision that was published goes before an earlier one.
 
 mod package;
 mod tables;
@@ -112,7 +112,8 @@ async fn publish(flows: &Flows, held: &Publication) -> Result<()> {
         }
     }
     let published = flows.catalog.fence(&context, held.run, held.fence).await?;
-    let package = package::write(flows, &context, &held.request, &made).await?;
+    let Some(id) = publication::assign(&flows.db, held).await? else { return Ok(()) };
+    let package = package::write(flows, &context, &held.request, id, &made).await?;
     if !published.contains(STEP) {
         tables::publish(flows, &context, held, &package).await?;
     }
@@ -135,8 +136,9 @@ async fn end(flows: &Flows, held: &Publication, state: &str, dataset: Option<Id>
 
 /// Takes a dataset's package out of the catalogue.
 pub(super) async fn withdraw(flows: &Flows, owner: &str, dataset: &str) -> Result<()> {
+    let Some(id) = publication::dataset(&flows.db, owner, dataset).await? else { return Ok(()) };
     let context = Context::new(publisher(&Principal::service("spec-store")));
-    let id = serde_json::json!({"id": package::id(owner, dataset)});
+    let id = serde_json::json!({"id": id});
     for action in ["package_delete", "dataset_purge"] {
         match flows.catalog.act(&context, action, &id).await {
             Err(error) if error.code == Code::NotFound => return Ok(()),

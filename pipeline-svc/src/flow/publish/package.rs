@@ -35,15 +35,9 @@ pub(super) struct Table {
     pub(super) schema: Value,
 }
 
-/// A package's id follows from its names, so that a repetition finds what it wrote, and nobody else can have taken it before.
-pub(super) fn id(owner: &str, dataset: &str) -> Id {
-    Id::named(&["spec-store-dataset", owner, dataset])
-}
-
 /// Writes the package as a flow made it.
-pub(super) async fn write(flows: &Flows, context: &Context, request: &StartFlowRequest, made: &[Made]) -> Result<Package> {
+pub(super) async fn write(flows: &Flows, context: &Context, request: &StartFlowRequest, id: Id, made: &[Made]) -> Result<Package> {
     let organization = organization(flows, context, request).await?;
-    let id = id(&request.owner_id, &request.dataset);
     let there = shown(flows, context, "package_show", id).await?;
     let known: HashMap<String, (String, bool)> = there.iter().flat_map(resources).collect();
     let mut dict = about(request);

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use madang_kit::{Error, Result, error::chain};
+use madang_kit::{Error, Result, Tx, error::chain};
 use madang_lake::Relation;
 use madang_proto::pipeline::v1::{ArtifactKind, Findability, FlowArtifact, FlowEvent, FlowEventKind};
 use serde::{Deserialize, Serialize};
@@ -130,32 +130,40 @@ impl Running<'_> {
                 return Ok(()); // the flow is somebody else's
             }
         }
-        self.end().await
+        self.end_empty().await
     }
 
     fn state(&self, pipeline: &str) -> State {
         self.states.get(pipeline.trim_start_matches("./")).copied().unwrap_or(State::Open)
     }
 
-    /// Ends the flow.
-    async fn end(&self) -> Result<()> {
-        let success = self.states.values().all(|state| *state == State::Succeeded);
+    /// Ends the flow, in the transaction that ends its last pipeline: whoever hears of that end finds the files as they are to be.
+    async fn end(&self, tx: &mut Tx, success: bool) -> Result<()> {
         let (request, now) = (&self.claim.request, self.flows.clock.now());
-        let mut tx = self.flows.db.begin().await?;
-        if !claim::hold(&mut tx, self.claim).await? {
-            return Ok(());
-        }
-        claim::finish(&mut tx, self.claim, success, now).await?;
+        claim::finish(tx, self.claim, success, now).await?;
         if success {
             let private = request.findability() == Findability::Private;
-            files::set_private(&mut tx, &request.owner_id, &request.dataset, private).await?;
-            publication::insert(&mut tx, request, now).await?;
-        }
-        tx.commit().await?;
-        if success {
-            self.flows.publications.ring();
+            files::set_private(tx, &request.owner_id, &request.dataset, private).await?;
+            publication::insert(tx, request, now).await?;
         }
         Ok(())
+    }
+
+    /// Ends a flow that has no pipelines.
+    async fn end_empty(&self) -> Result<()> {
+        let mut tx = self.flows.db.begin().await?;
+        if self.states.is_empty() && claim::hold(&mut tx, self.claim).await? {
+            self.end(&mut tx, false).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// How the flow ends with this pipeline's end; none if others are open.
+    fn outcome(&self, pipeline: &str, success: bool) -> Option<bool> {
+        let mut others = self.states.iter().filter(|(id, _)| *id != pipeline).map(|(_, state)| *state);
+        let all = others.clone().all(|state| state != State::Open);
+        all.then(|| success && others.all(|state| state == State::Succeeded))
     }
 
     /// Makes one artifact; false if the flow is somebody else's.
@@ -243,7 +251,14 @@ impl Running<'_> {
             files::note_seen(&mut tx, &request.owner_id, &request.dataset, &url, &tag, &key).await?;
         }
         store::end_pipeline(&mut tx, &request.flow_id, id, self.claim.attempt, end, now).await?;
+        let outcome = self.outcome(id, success);
+        if let Some(success) = outcome {
+            self.end(&mut tx, success).await?;
+        }
         tx.commit().await?;
+        if outcome == Some(true) {
+            self.flows.publications.ring();
+        }
         self.states.insert(id.to_owned(), State::ended(success));
         self.flows.events.ring();
         Ok(true)

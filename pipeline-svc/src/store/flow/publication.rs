@@ -64,9 +64,21 @@ pub(crate) async fn renew(db: &Db, held: &Publication, lease_until: DateTime<Utc
 
 /// Ends it; false if it is somebody else's.
 pub(crate) async fn end(tx: &mut Tx, held: &Publication, state: &str, dataset: Option<Id>) -> Result<bool> {
-    let text = "UPDATE flow_publication SET state = $3, dataset_id = $4, lease_until = NULL WHERE flow_id = $1 AND fence = $2 AND state = 'waiting'";
+    let text = "UPDATE flow_publication SET state = $3, dataset_id = COALESCE($4, dataset_id), lease_until = NULL WHERE flow_id = $1 AND fence = $2 AND state = 'waiting'";
     let query = tx.query(text).bind(held.request.flow_id.clone()).bind(held.fence).bind(state.to_owned());
     Ok(query.bind(dataset.map(|id| id.to_string())).run().await? == 1)
+}
+
+/// The id of the dataset's package: the one that it has, or a new one, written down before anything is made with it. None if the
+/// publication is somebody else's.
+pub(crate) async fn assign(db: &Db, held: &Publication) -> Result<Option<Id>> {
+    let request = &held.request;
+    let id = dataset(db, &request.owner_id, &request.dataset).await?.unwrap_or_else(Id::generate);
+    let mut tx = db.begin().await?;
+    let text = "UPDATE flow_publication SET dataset_id = $3 WHERE flow_id = $1 AND fence = $2 AND state = 'waiting'";
+    let kept = tx.query(text).bind(request.flow_id.clone()).bind(held.fence).bind(id.to_string()).run().await? == 1;
+    tx.commit().await?;
+    Ok(kept.then_some(id))
 }
 
 /// Puts it off.
