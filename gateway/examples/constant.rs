@@ -64,7 +64,8 @@ async fn gateway(process: &Process, catalog: Channel, pipeline: Channel) -> Outc
     let (secrets, clock) = (process.secrets.clone(), process.clock.clone());
     let database = process.database(process.config.gateway.database_url.as_ref(), "gateway").await?;
     let metrics = telemetry::start_metrics(&process.drain).map(|handle| Arc::new(move || handle.render()) as Arc<_>);
-    let options = Options { database, secrets, catalog, pipeline, spec_store: None, clock, site: SiteOptions::default(), metrics };
+    let options =
+        Options { database, secrets, catalog, pipeline, spec_store: None, survey: None, clock, site: SiteOptions::default(), metrics };
     madang_gateway::start(options, process.config.clone(), listeners, &process.drain).await?;
     let http = addresses.http.ok_or("no address")?;
     process.announce(&format!("http=http://{http}"))?;
