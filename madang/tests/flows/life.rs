@@ -209,7 +209,7 @@ async fn uploads_are_sources() {
     ] {
         assert!(put(key, bytes, sum, length).await.is_err(), "{key}");
     }
-    let ask_for = FindSourceFilesRequest { keys: vec![key.clone(), "no/such/file".to_owned()] };
+    let ask_for = FindSourceFilesRequest { keys: vec![key.clone(), "no/such/file".to_owned()], owner_id: String::new() };
     let kept =
         async || house.flows.clone().find_source_files(rpc::request(&House::service(), ask_for.clone())).await.unwrap().into_inner().keys;
     assert!(kept().await.is_empty(), "what was refused is not kept");
