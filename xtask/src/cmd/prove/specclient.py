@@ -112,8 +112,6 @@ def main():
     assert ended["state"] == "FAILED", ended
     print(f"a value of another type: {ended['state']}, {ended['error_log']}")
 
-    refused = push(home, home / "open", "a.b.c")
-    print(f"a token that is none: {refused!r}")
     package(home / "named", "Rivers of Korea")
     print(f"a name that is none: {push(home, home / 'named', token)!r}")
 
