@@ -1,7 +1,7 @@
 //! Descriptors of what was made (spec-store.md 4.4).
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Result, ckan::hex};
+use madang_kit::ckan::hex;
 use madang_proto::pipeline::v1::{ArtifactKind, Findability, FlowArtifact, FlowSource, SourceKind, StartFlowRequest};
 use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
@@ -126,7 +126,7 @@ pub(super) struct Descriptor {
 
 impl Descriptor {
     /// The descriptor of a package of these resources.
-    pub(super) fn of(request: &StartFlowRequest, name: &str, resources: &[Value], previews: &[(String, String)]) -> Result<Self> {
+    pub(super) fn of(request: &StartFlowRequest, name: &str, resources: &[Value], previews: &[(String, String)]) -> Self {
         let mut package = package(request);
         let bytes: u64 = resources.iter().filter_map(|resource| resource.get("bytes")?.as_u64()).sum();
         let csv = resources.iter().filter(|resource| resource.pointer("/datahub/type").and_then(Value::as_str) == Some("derived/csv"));
@@ -153,7 +153,7 @@ impl Descriptor {
         if let Some(about) = whole.get_mut("datahub").and_then(Value::as_object_mut) {
             about.insert("hash".to_owned(), hash.clone().into());
         }
-        Ok(Self { text: python::indented(&whole), hash, bytes })
+        Self { text: python::indented(&whole), hash, bytes }
     }
 
     /// What a FINISH says (spec-store.md 2.4).

@@ -80,9 +80,9 @@ fn check(request: &StartFlowRequest) -> Result<()> {
     if !serde_json::from_str::<Value>(&request.descriptor).is_ok_and(|value| value.is_object()) {
         return wrong("descriptor".to_owned(), "json", "descriptor is no JSON object");
     }
-    let mut names = HashSet::new();
+    let mut sources = HashSet::new();
     for (at, source) in request.sources.iter().enumerate() {
-        if check_key(&source.name).is_err() || source.name.contains('/') || !names.insert(source.name.as_str()) {
+        if check_key(&source.name).is_err() || source.name.contains('/') || !sources.insert(source.name.as_str()) {
             return wrong(format!("sources.{at}.name"), "pattern", "a source has a plain name of its own");
         }
         if check_key(&source.path).is_err() {
@@ -107,7 +107,7 @@ fn check(request: &StartFlowRequest) -> Result<()> {
             return Err(Error::invalid(format!("artifacts.{at}.depends_on"), "order", why));
         }
         let of_all = matches!(artifact.kind(), ArtifactKind::Report | ArtifactKind::Zip | ArtifactKind::Sqlite | ArtifactKind::Package);
-        let is_known = names.contains(artifact.source.as_str()) || (of_all && artifact.source.is_empty());
+        let is_known = sources.contains(artifact.source.as_str()) || (of_all && artifact.source.is_empty());
         if artifact.kind() == ArtifactKind::Unspecified || !is_known {
             return wrong(format!("artifacts.{at}.source"), "unknown", "an artifact has a kind, and a source that the flow reads");
         }

@@ -96,7 +96,7 @@ impl Flows {
         let bell = |name| Bell::new(name, &db, drain);
         let (waiting, events) = (bell("madang_flows"), bell("madang_flow_events"));
         let publications = bell("madang_flow_publications");
-        let flows = Self { lake, flow, reader, objects, files, allow, catalog, clock, scratch, bounds, waiting, events, publications, db };
+        let flows = Self { db, lake, flow, reader, objects, files, allow, catalog, clock, scratch, bounds, waiting, events, publications };
         worker::spawn(&flows, drain);
         publish::spawn(&flows, drain);
         file::spawn_sweep(&flows, drain);

@@ -142,7 +142,7 @@ impl Running<'_> {
         let (name, count) = (descriptor::name(&self.claim.request.flow_id, &artifact.pipeline_id).to_owned(), relation.rows());
         if artifact.kind() == ArtifactKind::Preview && count <= PREVIEW_ROWS {
             let log = vec![format!("{count} rows need no preview")];
-            return Ok(Ok(Work { log, same_as, ..Work::default() }));
+            return Ok(Ok(Work { same_as, log, ..Work::default() }));
         }
         let rows = self.rows_of(relation)?;
         let scratch = &self.flows.scratch;

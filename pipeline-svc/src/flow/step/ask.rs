@@ -254,7 +254,7 @@ impl Asked {
 
     fn unpivoted(&mut self, schema: &TableSchema, unpivot: &Unpivot) -> std::result::Result<(String, Vec<Field>), Wrong> {
         let mut turned: Vec<(String, &Map<String, Value>, Regex)> = Vec::new();
-        for entry in &unpivot.unpivot {
+        for entry in &unpivot.fields {
             let regex =
                 Regex::new(&format!("^(?:{})$", entry.name)).map_err(|_| format!("the pattern \"{}\" can't be read", entry.name))?;
             for field in schema.fields.iter().filter(|field| field.name == entry.name || regex.is_match(&field.name)) {

@@ -78,7 +78,8 @@ pub(super) enum Operation {
 pub(super) struct Unpivot {
     pub(super) extra_key_fields: Vec<Extra>,
     pub(super) extra_value_field: Extra,
-    pub(super) unpivot: Vec<Unpivoted>,
+    #[serde(rename = "unpivot")]
+    pub(super) fields: Vec<Unpivoted>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -123,10 +124,10 @@ pub(super) fn steps(text: &str) -> Result<Vec<Step>, String> {
     if steps.len() > MAX_STEPS {
         return Err(format!("there are {} steps; at most {MAX_STEPS} are possible", steps.len()));
     }
-    steps.into_iter().map(step).collect()
+    steps.iter().map(step).collect()
 }
 
-fn step(step: Value) -> Result<Step, String> {
+fn step(step: &Value) -> Result<Step, String> {
     let run = step.get("run").and_then(Value::as_str).ok_or("a step has no name")?;
     let none = Value::Object(Map::new());
     let given = step.get("parameters").filter(|given| !given.is_null()).unwrap_or(&none);

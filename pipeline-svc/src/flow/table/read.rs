@@ -94,13 +94,13 @@ async fn pass(
     let columns = schema.fields.iter().map(|field| ArrowField::new(&field.name, data_type(&field.kind), true)).collect::<Vec<_>>();
     let arrow: SchemaRef = Arc::new(ArrowSchema::new(columns));
     let casting = Arc::new(Mutex::new(Casting::new(schema, options.clone(), arrow.clone(), limits.rows)));
-    let (shared, counted) = (casting.clone(), counter.clone());
+    let (shared, progress) = (casting.clone(), counter.clone());
     let batches = reader.records(path, &options.records, limits).filter_map(move |records| {
         let batch = match records {
             Ok(records) => {
                 let mut casting = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 let batch = casting.take(&records);
-                counted.store(casting.rows, Ordering::Relaxed);
+                progress.store(casting.rows, Ordering::Relaxed);
                 batch.map_err(LakeError::storage).transpose()
             }
             Err(error) => Some(Err(error)),

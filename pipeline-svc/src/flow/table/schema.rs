@@ -91,7 +91,7 @@ impl TableSchema {
             fields.iter().position(|field| field.name == *name).ok_or_else(|| format!("primaryKey names \"{name}\", which is no field"))
         };
         let primary_key = key.iter().map(place).collect::<Result<_, _>>()?;
-        Ok(Self { primary_key, fields, missing, rest })
+        Ok(Self { fields, missing, primary_key, rest })
     }
 
     /// A schema of other fields, which come from steps.
@@ -151,11 +151,7 @@ impl Field {
             Kind::Date(_) => drop(field.insert("format".to_owned(), "%Y-%m-%d".into())),
             Kind::Time(_) => drop(field.insert("format".to_owned(), "%H:%M:%S".into())),
             Kind::DateTime(_) => drop(field.insert("format".to_owned(), "%Y-%m-%d %H:%M:%S".into())),
-            Kind::String => {
-                if self.format != "default" {
-                    field.insert("format".to_owned(), self.format.clone().into());
-                }
-            }
+            Kind::String if self.format != "default" => drop(field.insert("format".to_owned(), self.format.clone().into())),
             _ => {}
         }
         field.into()

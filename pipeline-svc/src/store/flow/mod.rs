@@ -71,14 +71,14 @@ pub(crate) async fn lock(tx: &mut Tx, flow: &str) -> Result<Option<(String, i64)
 /// A pipeline that an attempt finds.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct Pipeline {
-    pub(crate) pipeline_id: String,
+    pub(crate) id: String,
     pub(crate) state: String,
     pub(crate) made: Option<String>,
 }
 
 /// The pipelines of a flow, in the order of planning.
 pub(crate) async fn pipelines(db: &Db, flow: &str) -> Result<Vec<Pipeline>> {
-    let text = "SELECT pipeline_id, state, made FROM flow_pipeline WHERE flow_id = $1 ORDER BY position";
+    let text = "SELECT pipeline_id AS id, state, made FROM flow_pipeline WHERE flow_id = $1 ORDER BY position";
     Ok(db.query(text).bind(flow.to_owned()).all().await?)
 }
 
