@@ -178,18 +178,14 @@ impl Running<'_> {
             return Ok(false);
         }
         let (flows, claim, rows) = (self.flows, self.claim, self.rows.clone());
-        let begun = format!("{id}: begun");
         let worked = {
-            let mut making = Box::pin(self.make(artifact));
-            loop {
-                tokio::select! {
-                    worked = &mut making => break worked?,
-                    () = tokio::time::sleep(PROGRESS_EVERY) => {
-                        let log = vec![begun.clone(), format!("{id}: {} rows read", rows.load(Ordering::Relaxed))];
-                        if !tell(flows, claim, id, FlowEventKind::Progress, log).await? {
-                            return Ok(false);
-                        }
-                    }
+            let making = Box::pin(self.make(artifact));
+            // Beside it, not between: whoever makes may wait for the one connection that writes, or have it.
+            tokio::select! {
+                worked = making => worked?,
+                lost = progress(flows, claim, id, &rows) => {
+                    lost?;
+                    return Ok(false);
                 }
             }
         };
@@ -298,6 +294,17 @@ impl Running<'_> {
     fn rows_of_csv(&self) -> u64 {
         let artifacts = self.claim.request.artifacts.iter().filter(|artifact| artifact.kind() == ArtifactKind::Csv);
         artifacts.filter_map(|artifact| self.made.get(&artifact.pipeline_id)?.rows).sum()
+    }
+}
+
+/// Tells now and then how far a pipeline is; ends when the flow is somebody else's.
+async fn progress(flows: &Flows, claim: &Claim, pipeline: &str, rows: &AtomicU64) -> Result<()> {
+    loop {
+        tokio::time::sleep(PROGRESS_EVERY).await;
+        let log = vec![format!("{pipeline}: begun"), format!("{pipeline}: {} rows read", rows.load(Ordering::Relaxed))];
+        if !tell(flows, claim, pipeline, FlowEventKind::Progress, log).await? {
+            return Ok(());
+        }
     }
 }
 

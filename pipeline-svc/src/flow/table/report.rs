@@ -35,7 +35,9 @@ impl Report {
             return;
         }
         let cells = record.map(|record| record.cells().map(|cell| cell.map(shown)).collect::<Vec<_>>());
-        self.errors.push(json!({"code": code, "message": message, "row-number": row, "column-number": column, "row": cells}));
+        let mut error = json!({"code": code, "message": null, "row-number": row, "column-number": column, "row": cells});
+        error["message"] = message.into();
+        self.errors.push(error);
     }
 
     /// Whether no further error is listed.

@@ -71,7 +71,6 @@ pub(crate) async fn lock(tx: &mut Tx, flow: &str) -> Result<Option<(String, i64)
 /// A pipeline that an attempt finds.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct Pipeline {
-    #[sqlx(rename = "pipeline_id")]
     pub(crate) id: String,
     pub(crate) state: String,
     pub(crate) made: Option<String>,
@@ -79,7 +78,7 @@ pub(crate) struct Pipeline {
 
 /// The pipelines of a flow, in the order of planning.
 pub(crate) async fn pipelines(db: &Db, flow: &str) -> Result<Vec<Pipeline>> {
-    let text = "SELECT pipeline_id, state, made FROM flow_pipeline WHERE flow_id = $1 ORDER BY position";
+    let text = "SELECT pipeline_id AS id, state, made FROM flow_pipeline WHERE flow_id = $1 ORDER BY position";
     Ok(db.query(text).bind(flow.to_owned()).all().await?)
 }
 
