@@ -196,7 +196,7 @@ pub(crate) async fn add(store: &SpecStore, tx: &mut Tx, context: &Context, wante
     revision::insert(tx, &new).await?;
     pipeline::insert(tx, &flow_id, &artifacts, now).await?;
     if trigger != "schedule" {
-        keep_timer(store, tx, &id, &spec, now).await?;
+        keep_timer(tx, &id, &spec, now).await?;
     }
     if !external {
         let request = StartFlowRequest {
@@ -223,8 +223,8 @@ pub(crate) async fn add(store: &SpecStore, tx: &mut Tx, context: &Context, wante
 }
 
 /// Sets when the dataset runs by itself next, or that it does not.
-async fn keep_timer(store: &SpecStore, tx: &mut Tx, id: &str, spec: &Spec, now: DateTime<Utc>) -> Result<()> {
-    let due = timer::next_of(&store.db, id).await?;
+async fn keep_timer(tx: &mut Tx, id: &str, spec: &Spec, now: DateTime<Utc>) -> Result<()> {
+    let due = dataset::due_at(tx, id).await?;
     match spec.schedule.as_ref().and_then(|schedule| schedule.next(due, now)) {
         Some(next) => timer::set(tx, id, next).await,
         None => timer::clear(tx, id).await,

@@ -78,6 +78,12 @@ pub(crate) async fn put(tx: &mut Tx, dataset: &Dataset) -> Result<(i64, DateTime
     Ok(query.bind(dataset.origin.clone()).bind(dataset.created_at).bind(dataset.updated_at).one().await?)
 }
 
+/// When a dataset runs by itself next, read on the connection that holds its owner: with one more each, a crowd would wait for ever.
+pub(crate) async fn due_at(tx: &mut Tx, id: &str) -> Result<Option<DateTime<Utc>>> {
+    let row: Option<(DateTime<Utc>,)> = tx.query("SELECT due_at FROM timer WHERE owner = $1").bind(id.to_owned()).opt().await?;
+    Ok(row.map(|(due_at,)| due_at))
+}
+
 /// Hides a dataset.
 pub(crate) async fn delete(tx: &mut Tx, id: &str, now: DateTime<Utc>) -> Result<()> {
     tx.query("UPDATE dataset SET deleted_at = $2, spec = '{}' WHERE id = $1").bind(id.to_owned()).bind(now).run().await?;
