@@ -291,7 +291,7 @@ mod tests {
             (r#"[{"questionRank": 1, "value": 3}]"#.to_owned(), "answers.0.value"),
             (format!(r#"[{first}, {{"questionRank": 2, "value": 3}}]"#), "answers.1.questionRank"),
             (format!(r#"[{first}, {{"questionRank": 4, "value": "2023-13-05"}}]"#), "answers.1.value"),
-            (format!(r#"[{first}, {first}]"#), "answers.1.questionRank"),
+            (format!("[{first}, {first}]"), "answers.1.questionRank"),
             (format!(r#"[{first}, {{"questionRank": 3, "rows": [{{"rank": 3, "options": [{{"rank": 1}}]}}]}}]"#), "answers.1.rows.0.rank"),
             (format!(r#"[{first}, {{"questionRank": 5, "fields": {{"name": "x"}}}}]"#), "answers.1.consent"),
             (format!(r#"[{first}, {{"questionRank": 5, "fields": {{"address": "x"}}, "consent": true}}]"#), "answers.1.fields"),

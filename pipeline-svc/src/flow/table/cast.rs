@@ -234,7 +234,7 @@ mod tests {
 
     use super::*;
 
-    fn text_of(field: serde_json::Value, text: &str) -> Option<String> {
+    fn text_of(field: &serde_json::Value, text: &str) -> Option<String> {
         let map = field.as_object().expect("an object");
         let word = |name: &str, or: &str| map.get(name).and_then(Json::as_str).unwrap_or(or).to_owned();
         let format = word("format", "default");
@@ -285,7 +285,7 @@ mod tests {
             (json!({"type": "string", "format": "uri"}), "https://example.org", Some("https://example.org")),
         ];
         for (field, text, wanted) in cases {
-            assert_eq!(text_of(field.clone(), text).as_deref(), wanted, "{field} {text}");
+            assert_eq!(text_of(&field, text).as_deref(), wanted, "{field} {text}");
         }
     }
 }

@@ -29,7 +29,6 @@ impl Report {
     }
 
     /// Adds an error, while there is room.
-    #[expect(clippy::needless_pass_by_value, reason = "messages are made for it and for nothing else")]
     pub(crate) fn add(&mut self, code: &str, message: String, row: Option<u64>, column: Option<usize>, record: Option<&Record<'_>>) {
         if self.is_full() {
             return;
