@@ -85,8 +85,8 @@ impl Parts {
         let mut started = Vec::new();
         let mut kills = 0;
         for number in 0..flows {
-            let rows: String = (0..ROWS).map(|row| format!("{row},river {number}-{row}\n")).collect();
-            let url = self.server.file(&format!("/{number}.csv"), format!("n,name\n{rows}"));
+            let rows = (0..ROWS).map(|row| format!("{row},river {number}-{row}")).collect::<Vec<_>>().join("\n");
+            let url = self.server.file(&format!("/{number}.csv"), format!("n,name\n{rows}\n"));
             started.push(self.upload(&owner, &token, &format!("kills-{number}"), &url).await);
             if kills < KILLS {
                 tokio::time::sleep(self.dice.time_below(KILL_WITHIN)).await;
@@ -193,7 +193,7 @@ impl Parts {
         let mut all = 0;
         for resource in package["resources"].as_array().expect("resources") {
             let bytes = get(resource["path"].as_str().expect("an address")).await;
-            let md5: String = Md5::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            let md5 = madang_kit::ckan::hex(&Md5::digest(&bytes));
             assert_eq!((json!(bytes.len()), json!(md5)), (resource["bytes"].clone(), resource["hash"].clone()), "{resource}");
             all += bytes.len();
         }

@@ -101,9 +101,9 @@ impl House {
             clock: clock.clone(),
             site: SiteOptions::default(),
         };
-        let served = madang_catalog::service(options, &drain).await.unwrap();
+        let catalogue = madang_catalog::service(options, &drain).await.unwrap();
         let verifier = secrets.verifier(madang_catalog::allow_list(), clock.clone()).unwrap();
-        let guarded = served.guarded(verifier, &drain).await;
+        let guarded = catalogue.guarded(verifier, &drain).await;
         let catalog = rpc::local(guarded.clone(), signer("gateway"));
         let options = madang_pipeline::Options {
             database: database("pipeline").await,
@@ -120,9 +120,9 @@ impl House {
             config,
             data_dir: folder.path().to_owned(),
         };
-        let served = madang_pipeline::service(options, &drain).await.unwrap();
+        let pipelines = madang_pipeline::service(options, &drain).await.unwrap();
         let verifier = secrets.verifier(madang_pipeline::allow_list(), clock.clone()).unwrap();
-        let pipelines = rpc::local(served.guarded(verifier, &drain).await, signer("spec-store"));
+        let pipelines = rpc::local(pipelines.guarded(verifier, &drain).await, signer("spec-store"));
         let owner = user(&catalog, "mina").await;
         let flows = FlowsClient::new(pipelines).max_decoding_message_size(32 << 20);
         Self { server, flows, clock_file, catalog, owner, databases, _lights: Lights(drain, folder) }
@@ -229,7 +229,7 @@ impl House {
 pub(crate) const OWNER: &str = "0e9b59";
 
 fn id(bytes: &[u8]) -> Id {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = madang_kit::ckan::hex(bytes);
     let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
     parts.join("-").parse().unwrap()
 }

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 
 use madang_kit::rpc;
 use madang_proto::pipeline::v1::{
-    CancelFlowRequest, FindSourceFilesRequest, Findability, FlowEventKind, PutSourceFileRequest, RemoveDatasetRequest, SourceFile,
+    CancelFlowRequest, FindSourceFilesRequest, Findability, FlowEvent, FlowEventKind, PutSourceFileRequest, RemoveDatasetRequest,
+    SourceFile,
 };
 use serde_json::{Value, json};
 
@@ -46,7 +47,7 @@ async fn live(house: House) {
         assert!(end.success, "{pipeline}: {:?}", end.errors);
     }
     let kinds = |pipeline: &str| -> Vec<FlowEventKind> {
-        story.events.iter().filter(|event| event.pipeline_id == pipeline).map(|event| event.kind()).collect()
+        story.events.iter().filter(|event| event.pipeline_id == pipeline).map(FlowEvent::kind).collect()
     };
     let id = format!("{OWNER}/waters/1");
     for pipeline in story.ends.keys() {

@@ -36,8 +36,8 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("an address");
+        let address = listener.local_addr().expect("it has one").to_string();
         let server = Self { address, answers: Arc::default(), sent: Arc::default() };
         let own = server.clone();
         tokio::spawn(async move {
@@ -50,7 +50,7 @@ impl Server {
     }
 
     pub(crate) fn set(&self, path: &str, answer: Answer) -> String {
-        self.answers.lock().unwrap().insert(path.to_owned(), answer);
+        self.answers.lock().expect("nobody panics").insert(path.to_owned(), answer);
         format!("http://{}{path}", self.address)
     }
 
@@ -69,11 +69,11 @@ impl Server {
                 break;
             }
             if let Some(tag) = line.to_lowercase().strip_prefix("if-none-match:") {
-                known = tag.trim().to_owned();
+                tag.trim().clone_into(&mut known);
             }
         }
         let path = first.split(' ').nth(1)?.split('?').next()?.to_owned();
-        let answer = self.answers.lock().unwrap().get(&path).cloned().unwrap_or(Answer::Status(404));
+        let answer = self.answers.lock().expect("nobody panics").get(&path).cloned().unwrap_or(Answer::Status(404));
         let stream = stream.get_mut();
         let head = |status: &str, more: &str| format!("HTTP/1.1 {status}\r\nconnection: close\r\n{more}\r\n");
         match answer {

@@ -181,8 +181,8 @@ async fn what_is_wrong_is_reported_with_its_place() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_preview_has_two_thousand_rows() {
     let house = House::new().await;
-    let rows: String = (0..5_000).map(|n| format!("{n},x{n}\n")).collect();
-    let url = house.server.file("/t.csv", format!("a,b\n{rows}"));
+    let rows = (0..5_000).map(|n| format!("{n},x{n}")).collect::<Vec<_>>().join("\n");
+    let url = house.server.file("/t.csv", format!("a,b\n{rows}\n"));
     let source = table("t", &url, "csv", &fields(&[("a", "integer"), ("b", "string")]));
     let story = house.run(flow("long", 1, Findability::Private, vec![source])).await;
     assert!(story.ends.values().all(|end| end.success), "{:?}", story.ends);
