@@ -1,7 +1,7 @@
 //! Flows: what a source spec becomes (spec-store.md 4 and 6).
 //!
 //! The Spec Store plans; here sources are fetched ([`fetch`]), read by their Table Schema ([`table`]), files made of them ([`make`]) and
-//! kept by key ([`file`]), and what succeeded is published in the catalogue ([`publish`]). A flow is a row that a worker holds under a
+//! kept by key ([`mod@file`]), and what succeeded is published in the catalogue ([`publish`]). A flow is a row that a worker holds under a
 //! lease ([`worker`]); every pipeline of its plan ends in one transaction with its files and its event ([`event`]), so whoever takes the
 //! flow up again goes on behind the last one that ended ([`run`]).
 
