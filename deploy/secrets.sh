@@ -17,8 +17,8 @@ trap 'rm -rf "$work"' EXIT
 if [ -n "${MADANG_BIN:-}" ]; then
     MADANG_ENVIRONMENT=development "$MADANG_BIN" init --data-dir "$work/first"
 else
-    docker run --rm --network none --user "$(id -u):$(id -g)" --volume "$work:/work" --env MADANG_ENVIRONMENT=development \
-        "${MADANG_IMAGE:-madang-hub:dev}" init --data-dir /work/first
+    docker run --rm --network none --user "$(id -u):$(id -g)" --volume "$work:/secrets" --env MADANG_ENVIRONMENT=development \
+        "${MADANG_IMAGE:-madang-hub:dev}" init --data-dir /secrets/first
 fi
 
 # random: 32 characters that need no quoting in a URL.
