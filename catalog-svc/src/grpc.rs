@@ -1,7 +1,7 @@
 //! The contract's face: each method reads its context, calls one function and shapes the answer.
 
 use futures::{StreamExt, stream::BoxStream};
-use madang_kit::rpc;
+use madang_kit::rpc::{self, Answer, answer};
 use madang_proto::catalog::v1::{
     ActRequest, ActResponse, ActWithFilesRequest, CommitTablesRequest, CommitTablesResponse, CreateDatasetRequest,
     CreateOrganizationRequest, Dataset, DeleteRequest, DeleteResponse, DeleteRowsRequest, DeleteRowsResponse, DemandOrganizationRequest,
@@ -24,66 +24,53 @@ pub(crate) const COMMIT_BYTES: usize = 32 << 20;
 /// The largest dictionary of an action: a package with some thousand resources.
 pub(crate) const ACTION_BYTES: usize = 16 << 20;
 
-type Answer<M> = std::result::Result<Response<M>, Status>;
-
 #[tonic::async_trait]
 impl catalog_server::Catalog for Catalog {
     type ReadTableStream = Rows;
     type QueryTableStream = Rows;
 
     async fn create_organization(&self, request: Request<CreateOrganizationRequest>) -> Answer<Organization> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(organization::create(self, &context, request.into_inner()).await?))
+        answer!(self, request, organization::create)
     }
 
     async fn create_dataset(&self, request: Request<CreateDatasetRequest>) -> Answer<Dataset> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(dataset::create(self, &context, request.into_inner()).await?))
+        answer!(self, request, dataset::create)
     }
 
     async fn get_organization(&self, request: Request<GetRequest>) -> Answer<Organization> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(organization::get(self, &context, request.into_inner()).await?))
+        answer!(self, request, organization::get)
     }
 
     async fn update_organization(&self, request: Request<UpdateOrganizationRequest>) -> Answer<Organization> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(organization::update(self, &context, request.into_inner()).await?))
+        answer!(self, request, organization::update)
     }
 
     async fn delete_organization(&self, request: Request<DeleteRequest>) -> Answer<DeleteResponse> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(organization::delete(self, &context, request.into_inner()).await?))
+        answer!(self, request, organization::delete)
     }
 
     async fn list_organizations(&self, request: Request<ListRequest>) -> Answer<ListOrganizationsResponse> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(organization::list(self, &context, request.into_inner()).await?))
+        answer!(self, request, organization::list)
     }
 
     async fn get_dataset(&self, request: Request<GetRequest>) -> Answer<Dataset> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(dataset::get(self, &context, request.into_inner()).await?))
+        answer!(self, request, dataset::get)
     }
 
     async fn update_dataset(&self, request: Request<UpdateDatasetRequest>) -> Answer<Dataset> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(dataset::update(self, &context, request.into_inner()).await?))
+        answer!(self, request, dataset::update)
     }
 
     async fn delete_dataset(&self, request: Request<DeleteRequest>) -> Answer<DeleteResponse> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(dataset::delete(self, &context, request.into_inner()).await?))
+        answer!(self, request, dataset::delete)
     }
 
     async fn list_datasets(&self, request: Request<ListRequest>) -> Answer<ListDatasetsResponse> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(dataset::list(self, &context, request.into_inner()).await?))
+        answer!(self, request, dataset::list)
     }
 
     async fn search(&self, request: Request<SearchRequest>) -> Answer<SearchResponse> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(finding::search(self, &context, request.into_inner()).await?))
+        answer!(self, request, finding::search)
     }
 
     async fn rebuild_search(&self, request: Request<RebuildSearchRequest>) -> Answer<RebuildSearchResponse> {
@@ -92,13 +79,11 @@ impl catalog_server::Catalog for Catalog {
     }
 
     async fn list_object_versions(&self, request: Request<ListObjectVersionsRequest>) -> Answer<ListObjectVersionsResponse> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(thing::versions(self, &context, request.into_inner()).await?))
+        answer!(self, request, thing::versions)
     }
 
     async fn upload_table(&self, request: Request<Streaming<UploadTableRequest>>) -> Answer<UploadTableResponse> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(upload::upload(self, &context, request.into_inner()).await?))
+        answer!(self, request, upload::upload)
     }
 
     async fn inspect_files(&self, request: Request<Streaming<UploadTableRequest>>) -> Answer<InspectFilesResponse> {
@@ -117,13 +102,11 @@ impl catalog_server::Catalog for Catalog {
     }
 
     async fn delete_rows(&self, request: Request<DeleteRowsRequest>) -> Answer<DeleteRowsResponse> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(delete::delete(self, &context, request.into_inner()).await?))
+        answer!(self, request, delete::delete)
     }
 
     async fn list_table_versions(&self, request: Request<ListTableVersionsRequest>) -> Answer<ListTableVersionsResponse> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(table::versions(self, &context, request.into_inner()).await?))
+        answer!(self, request, table::versions)
     }
 }
 
@@ -139,8 +122,7 @@ fn stream(reading: table::Reading) -> Response<Rows> {
 #[tonic::async_trait]
 impl table_commits_server::TableCommits for Catalog {
     async fn open_table(&self, request: Request<OpenTableRequest>) -> Answer<OpenTableResponse> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(table::open(self, &context, request.into_inner()).await?))
+        answer!(self, request, table::open)
     }
 
     async fn reserve_row_ids(&self, request: Request<ReserveRowIdsRequest>) -> Answer<ReserveRowIdsResponse> {
@@ -148,8 +130,7 @@ impl table_commits_server::TableCommits for Catalog {
     }
 
     async fn commit_tables(&self, request: Request<CommitTablesRequest>) -> Answer<CommitTablesResponse> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(table::commit(self, &context, request.into_inner()).await?))
+        answer!(self, request, table::commit)
     }
 
     async fn fence_run(&self, request: Request<FenceRunRequest>) -> Answer<FenceRunResponse> {
@@ -157,21 +138,18 @@ impl table_commits_server::TableCommits for Catalog {
     }
 
     async fn find_table(&self, request: Request<FindTableRequest>) -> Answer<FindTableResponse> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(find::find(self, &context, request.into_inner()).await?))
+        answer!(self, request, find::find)
     }
 }
 
 #[tonic::async_trait]
 impl permissions_server::Permissions for Catalog {
     async fn demand_organization(&self, request: Request<DemandOrganizationRequest>) -> Answer<DemandOrganizationResponse> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(organization::check_access(self, &context, request.into_inner()).await?))
+        answer!(self, request, organization::check_access)
     }
 
     async fn describe_reader(&self, request: Request<DescribeReaderRequest>) -> Answer<DescribeReaderResponse> {
-        let context = rpc::context(&request)?;
-        Ok(Response::new(reader::describe(self, &context, request.into_inner()).await?))
+        answer!(self, request, reader::describe)
     }
 }
 

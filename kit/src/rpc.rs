@@ -95,6 +95,19 @@ pub fn context<M>(request: &tonic::Request<M>) -> Result<Context> {
     request.extensions().get().cloned().ok_or_else(|| Error::new(Code::Unauthenticated, "no assertion"))
 }
 
+/// What a method of a contract gives.
+pub type Answer<M> = std::result::Result<tonic::Response<M>, Status>;
+
+/// A method of a contract that is one function of the service, the caller's context and the message.
+#[macro_export]
+macro_rules! answer {
+    ($service:ident, $request:ident, $function:path) => {{
+        let context = $crate::rpc::context(&$request)?;
+        Ok(::tonic::Response::new($function($service, &context, $request.into_inner()).await?))
+    }};
+}
+pub use answer;
+
 fn stamp(request: &mut http::Request<Body>, signer: &Signer) {
     let Some(context) = request.extensions_mut().remove::<Context>() else { return };
     let assertion = signer.assertion(&context.principal, request.uri().path());

@@ -1,6 +1,6 @@
 //! The contract's face: each method reads its context, calls one function and shapes the answer.
 
-use madang_kit::rpc;
+use madang_kit::rpc::{self, Answer, answer};
 use madang_proto::pipeline::v1::{
     CancelRunRequest, Code, CreateCodeRequest, CreatePipelineRequest, DeleteRequest, DeleteResponse, EmptyOrganizationRequest,
     EmptyOrganizationResponse, GetRegistrationRequest, GetRequest, GetRunRequest, GetScheduleRequest, GetScheduleResponse,
@@ -9,20 +9,9 @@ use madang_proto::pipeline::v1::{
     SendMessageRequest, SendMessageResponse, StartRunRequest, UnregisterRequest, UpdateCodeRequest, UpdatePipelineRequest, codes_server,
     pipelines_server,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
 use crate::{Pipelines, code, event, organization, pipeline, run, schedule, store::thing::Kind, thing};
-
-type Answer<M> = Result<Response<M>, Status>;
-
-/// A method that is one function of the request.
-macro_rules! answer {
-    ($self:ident, $request:ident, $function:path) => {{
-        let context = rpc::context(&$request)?;
-        Ok(Response::new($function($self, &context, $request.into_inner()).await?))
-    }};
-}
-pub(crate) use answer;
 
 #[tonic::async_trait]
 impl pipelines_server::Pipelines for Pipelines {

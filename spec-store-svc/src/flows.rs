@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use madang_kit::{
     Code, Context, Drain, Error, Principal, Result, Tx,
-    ckan::hex,
     error::chain,
+    hex,
     rpc::{self, Channel},
 };
 use madang_proto::pipeline::v1::{

@@ -1,24 +1,14 @@
 //! The contract's face: each method reads its context, calls one function and shapes the answer.
 
-use madang_kit::rpc;
+use madang_kit::rpc::{Answer, answer};
 use madang_proto::spec_store::v1::{
     CancelRevisionRequest, CancelRevisionResponse, DeleteDatasetRequest, DeleteDatasetResponse, GetRevisionRequest, ListDatasetsRequest,
     ListDatasetsResponse, ListRevisionsRequest, ListRevisionsResponse, ReportRequest, ReportResponse, RerunRequest, Revision,
     UploadRequest, UploadResponse, spec_store_server,
 };
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
 use crate::{SpecStore, end, report, revision, upload};
-
-type Answer<M> = Result<Response<M>, Status>;
-
-/// A method that is one function of the request.
-macro_rules! answer {
-    ($self:ident, $request:ident, $function:path) => {{
-        let context = rpc::context(&$request)?;
-        Ok(Response::new($function($self, &context, $request.into_inner()).await?))
-    }};
-}
 
 #[tonic::async_trait]
 impl spec_store_server::SpecStore for SpecStore {

@@ -1,6 +1,6 @@
 //! The contract's face: each method reads its context, calls one function and shapes the answer.
 
-use madang_kit::rpc;
+use madang_kit::rpc::{Answer, answer};
 use madang_proto::survey::v1::{
     CollectGroup, CreateCollectGroupRequest, CreatePanelRequest, CreateProfileOptionRequest, CreateProfileVariableRequest,
     CreateSurveyRequest, DeletePanelRequest, DeletePanelResponse, DeleteProfileOptionRequest, DeleteProfileOptionResponse,
@@ -16,19 +16,9 @@ use madang_proto::survey::v1::{
     panels_server, privacy_server, respondents_server, responses_server, surveys_server, webhooks_server,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
 use crate::{Surveys, export, group, import, panel, panel_import, privacy, profile, response, sheet, survey, webhook_admin};
-
-type Answer<M> = Result<Response<M>, Status>;
-
-/// A method that is one function of the request.
-macro_rules! answer {
-    ($self:ident, $request:ident, $function:path) => {{
-        let context = rpc::context(&$request)?;
-        Ok(Response::new($function($self, &context, $request.into_inner()).await?))
-    }};
-}
 
 #[tonic::async_trait]
 impl surveys_server::Surveys for Surveys {

@@ -16,6 +16,9 @@ use crate::process::{self, CannotStart, Guard, POLL, Stop};
 
 const SERVER: &str = "mariadbd";
 const INSTALLER: &str = "mariadb-install-db";
+/// What the installer calls; in some versions of Debian's packages it comes with the client.
+const DEFAULTS: &str = "my_print_defaults";
+const PACKAGES: [&str; 2] = ["mariadb-server-core", "mariadb-client-core"];
 const READY_WITHIN: Duration = Duration::from_mins(1);
 /// What tests come in with; a password with signs that an address has to escape would show if it were not.
 const USER: &str = "madang";
@@ -34,14 +37,16 @@ impl Programs {
         }
         if !debian::may_install()? {
             return Err(CannotStart(format!(
-                "MariaDB's programs `{SERVER}` and `{INSTALLER}` were not found. Install the package `mariadb-server-core` of your system, or \
-                 run `cargo xtask test --sqlite-only`."
+                "MariaDB's programs `{SERVER}`, `{INSTALLER}` and `{DEFAULTS}` were not found. Install the packages {} of your system, or run \
+                 `cargo xtask test --sqlite-only`.",
+                PACKAGES.join(" and ")
             ))
             .into());
         }
-        debian::install(guard, &["mariadb-server-core"]).context("`--sqlite-only` does without MariaDB")?;
-        Self::find()
-            .ok_or_else(|| CannotStart("the package `mariadb-server-core` was installed, but its programs are not found".to_owned()).into())
+        debian::install(guard, &PACKAGES).context("`--sqlite-only` does without MariaDB")?;
+        Self::find().ok_or_else(|| {
+            CannotStart(format!("the packages {} were installed, but their programs are not found", PACKAGES.join(" and "))).into()
+        })
     }
 
     fn find() -> Option<Self> {
@@ -50,6 +55,7 @@ impl Programs {
                 process::find_in_path(&[name]).or_else(|| Some(PathBuf::from("/usr/sbin")).filter(|folder| folder.join(name).exists()));
             folder.map(|folder| folder.join(name))
         };
+        find(DEFAULTS)?;
         Some(Self { server: find(SERVER)?, installer: find(INSTALLER)? })
     }
 }

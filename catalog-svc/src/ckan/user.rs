@@ -132,7 +132,7 @@ fn dict(act: &Act, user: &User, made: &BTreeMap<String, i64>) -> Dict {
 
 fn email_hash(email: &str) -> String {
     use md5::{Digest, Md5};
-    madang_kit::ckan::hex(&Md5::digest(email.trim().to_lowercase()))
+    madang_kit::hex(&Md5::digest(email.trim().to_lowercase()))
 }
 
 /// A picture's absolute address: a name alone is that of an uploaded file.

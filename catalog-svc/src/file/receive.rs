@@ -5,7 +5,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use madang_kit::{
     Error,
-    ckan::{Dict, Outcome, Refusal, hex},
+    ckan::{Dict, Outcome, Refusal},
+    hex,
 };
 use madang_proto::catalog::v1::{ActFile, ActRequest, ActWithFilesRequest, act_with_files_request::Part};
 use tempfile::TempPath;

@@ -2,10 +2,7 @@
 
 use aws_lc_rs::digest::{Context as Hasher, SHA256};
 use futures::StreamExt;
-use madang_kit::{
-    Code, Error, Result,
-    ckan::{hex, text},
-};
+use madang_kit::{Code, Error, Result, ckan::text, hex};
 use tempfile::TempPath;
 
 use super::fetch::fetch;

@@ -4,12 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{Context as Hasher, SHA256};
 use chrono::TimeDelta;
-use madang_kit::{
-    Code, Context, Db, Drain, Error, Id, Principal, Result,
-    ckan::{date, hex},
-    db::Source,
-    error::chain,
-};
+use madang_kit::{Code, Context, Db, Drain, Error, Id, Principal, Result, ckan::date, db::Source, error::chain, hex};
 use madang_lake::{BadRows, Input, Load as LakeLoad, Loaded, TableId, WriteMode};
 use serde_json::{Value, json};
 use tokio::{io::AsyncReadExt, sync::Semaphore};

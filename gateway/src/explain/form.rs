@@ -5,6 +5,7 @@ use base64::{
     alphabet::{STANDARD, URL_SAFE},
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use madang_kit::unhex;
 
 use super::{
     captured::{Captured, Field},
@@ -42,14 +43,14 @@ pub(super) fn of_signature(request: &Captured) -> Option<Mistake> {
 /// The digests that a text may stand for, each with the mistake in how it is written.
 pub(super) fn digests(text: &str) -> Vec<(Option<Mistake>, Digest)> {
     let mut found = Vec::new();
-    if let Some(digest) = hex(text) {
+    if let Some(digest) = of_hex(text) {
         found.push((Some(Mistake::HexDigest), digest));
     }
     let bytes = STANDARD_LENIENT.decode(text).unwrap_or_default();
     if let Ok(digest) = Digest::try_from(bytes.as_slice()) {
         let padded = text.len() == UNPADDED + 1 && text.ends_with('=');
         found.push(((!padded).then_some(Mistake::PaddingLost), digest));
-    } else if let Some(digest) = std::str::from_utf8(&bytes).ok().and_then(hex) {
+    } else if let Some(digest) = std::str::from_utf8(&bytes).ok().and_then(of_hex) {
         found.push((Some(Mistake::HexDigest), digest));
     } else if let Ok(digest) = Digest::try_from(URL_LENIENT.decode(text).unwrap_or_default().as_slice()) {
         found.push((Some(Mistake::UrlSafeBase64), digest));
@@ -57,21 +58,8 @@ pub(super) fn digests(text: &str) -> Vec<(Option<Mistake>, Digest)> {
     found
 }
 
-fn hex(text: &str) -> Option<Digest> {
-    let mut digest = Digest::default();
-    if text.len() != 2 * digest.len() || !text.is_ascii() {
-        return None;
-    }
-    for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(digest)
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn to_hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+fn of_hex(text: &str) -> Option<Digest> {
+    unhex(text)?.try_into().ok()
 }
 
 /// A secret as if it were base64, in the ways in which common decoders read what is none.

@@ -4,6 +4,7 @@ use aws_lc_rs::{
     digest::{SHA256, digest as sha256},
     hmac::{Context, HMAC_SHA256, Key},
 };
+use madang_kit::hex;
 
 use super::{
     KeyHalves,
@@ -135,7 +136,7 @@ impl Search {
     /// Digests with the body where people put it: at the end, hashed or not, or alone.
     fn bodies(&self, key: &Key, text: &str) -> Vec<Digest> {
         let hash = sha256(&SHA256, &self.body);
-        let hex = form::to_hex(hash.as_ref());
+        let hex = hex(hash.as_ref());
         let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, hash);
         let body = self.body.as_slice();
         let (head, name) = text.rsplit_once('\n').unwrap_or((text, ""));

@@ -1,6 +1,8 @@
 //! What people sign in place of the target that travels.
 
-use super::{captured::Captured, form::to_hex, mistake::Mistake};
+use madang_kit::hex;
+
+use super::{captured::Captured, mistake::Mistake};
 
 /// Parameters of which every order is tried; of more, only the sorted ones and those with two exchanged.
 const PERMUTED: usize = 5;
@@ -214,7 +216,7 @@ fn encode(text: &str, kept: &[u8]) -> String {
             encoded.push(char::from(byte));
         } else {
             encoded.push('%');
-            encoded.push_str(&to_hex(&[byte]).to_uppercase());
+            encoded.push_str(&hex(&[byte]).to_uppercase());
         }
     }
     encoded

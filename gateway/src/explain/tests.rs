@@ -191,7 +191,7 @@ fn wrong_keys() {
 fn wrong_spellings() {
     let case = Case::default();
     let digest = hmac(&case.key, case.text.as_bytes());
-    let hex = form::to_hex(&digest);
+    let hex = madang_kit::hex(&digest);
     verdicts(&case.with(&hex), &["hex_digest"]);
     verdicts(&case.with(&hex.to_uppercase()), &["hex_digest"]);
     verdicts(&case.with(&STANDARD.encode(&hex)), &["hex_digest"]);
@@ -219,7 +219,7 @@ fn mistakes_made_together_are_all_told() {
 
 #[test]
 fn a_secret_in_the_target_is_hidden_however_it_is_spelt() {
-    let encoded: String = SECRET.bytes().flat_map(|byte| ["%".to_owned(), form::to_hex(&[byte]).to_uppercase()]).collect();
+    let encoded: String = SECRET.bytes().flat_map(|byte| ["%".to_owned(), madang_kit::hex(&[byte]).to_uppercase()]).collect();
     for target in [format!("/x?secret={SECRET}&a=1"), format!("/x?secret={encoded}"), format!("/{}", SECRET.to_lowercase())] {
         let request = Captured::new("GET", &target, &[("x-ncp-iam-access-key", NAME)], |_| true, NOW);
         let halves = KeyHalves { access_key: NAME, secret: SECRET, standing: Standing::Good };

@@ -25,13 +25,3 @@ pub type Outcome<T = Value> = std::result::Result<T, Refusal>;
 pub fn date(time: chrono::DateTime<chrono::Utc>) -> String {
     time.format("%Y-%m-%dT%H:%M:%S%.6f").to_string()
 }
-
-/// MD5 of an e-mail in lower case, by which pictures are found (ckan.md 4.5); the caller's digest, printed.
-pub fn hex(bytes: &[u8]) -> String {
-    let digits = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.extend([byte >> 4, byte & 15].map(|digit| char::from(digits[usize::from(digit)])));
-    }
-    text
-}

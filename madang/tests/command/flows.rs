@@ -25,6 +25,8 @@ use crate::{
 const KILL_WITHIN: Duration = Duration::from_secs(5);
 /// How long the last flow may take after the last kill: three leases, and the flows before it.
 const PATIENCE: Duration = Duration::from_mins(8);
+/// How long a part may take to stop while nothing is at work; its clients' calls are cut after 25 s.
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
 /// Rows of each table.
 const ROWS: u64 = 2_500;
 /// Kills, at most: after them all is quiet.
@@ -40,6 +42,24 @@ async fn revisions_survive_kills_on_postgres() {
     let Some(databases) = Databases::new().await else { return };
     Parts::start("PostgreSQL", databases.variables()).await.run().await;
     databases.remove().await;
+}
+
+/// The Spec Store hears of flows by one call that lasts; it holds nobody who has to stop.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_listened_to_may_stop() {
+    let mut parts = Parts::start("stop", Vec::new()).await;
+    let (owner, token, _) = parts.owner().await;
+    let url = parts.server.file("/one.csv", "n,name\n1,han\n");
+    let flow = parts.upload(&owner, &token, "stops", &url).await;
+    assert_eq!(parts.ended(&token, &flow).await["state"], "SUCCEEDED", "it is listened to");
+    for (part, process) in &mut parts.killed {
+        let began = Instant::now();
+        process.signal("TERM").await;
+        process.ended().await;
+        assert!(began.elapsed() < STOPS_WITHIN, "{part}: {:?}", began.elapsed());
+    }
+    parts.catalog.kill().await;
+    parts.gateway.kill().await;
 }
 
 /// The processes of a hub.
@@ -193,7 +213,7 @@ impl Parts {
         let mut all = 0;
         for resource in package["resources"].as_array().expect("resources") {
             let bytes = get(resource["path"].as_str().expect("an address")).await;
-            let md5 = madang_kit::ckan::hex(&Md5::digest(&bytes));
+            let md5 = madang_kit::hex(&Md5::digest(&bytes));
             assert_eq!((json!(bytes.len()), json!(md5)), (resource["bytes"].clone(), resource["hash"].clone()), "{resource}");
             all += bytes.len();
         }

@@ -229,7 +229,7 @@ impl House {
 pub(crate) const OWNER: &str = "0e9b59";
 
 fn id(bytes: &[u8]) -> Id {
-    let hex = madang_kit::ckan::hex(bytes);
+    let hex = madang_kit::hex(bytes);
     let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
     parts.join("-").parse().unwrap()
 }

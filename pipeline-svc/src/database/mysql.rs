@@ -5,7 +5,7 @@ use arrow::{
     datatypes::{DataType, SchemaRef},
 };
 use futures::{StreamExt, stream::BoxStream};
-use madang_kit::{Error, Result};
+use madang_kit::{Error, Result, hex};
 use secrecy::ExposeSecret;
 use sqlx::{
     AssertSqlSafe, Connection, Executor, MySqlConnection, Row,
@@ -176,7 +176,7 @@ impl Load {
     }
 
     pub(super) async fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        let columns = text::cells(batch, &DataType::Int8, text::hex)?;
+        let columns = text::cells(batch, &DataType::Int8, hex)?;
         let most = (MAX_VALUES / self.columns.max(1)).max(1);
         let (mut start, mut bytes) = (0, 0);
         for row in 0..batch.num_rows() {

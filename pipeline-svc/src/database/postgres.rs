@@ -5,7 +5,7 @@ use arrow::{
     datatypes::{DataType, SchemaRef},
 };
 use futures::{StreamExt, stream::BoxStream};
-use madang_kit::{Code, Error, Result};
+use madang_kit::{Code, Error, Result, hex};
 use secrecy::ExposeSecret;
 use sqlx::{
     AssertSqlSafe, Connection, Executor, PgConnection, Row,
@@ -180,7 +180,7 @@ impl Load {
     }
 
     pub(super) async fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        let columns = text::cells(batch, &DataType::Utf8, |bytes| format!("\\x{}", text::hex(bytes)))?;
+        let columns = text::cells(batch, &DataType::Utf8, |bytes| format!("\\x{}", hex(bytes)))?;
         let mut piece = Vec::new();
         for row in 0..batch.num_rows() {
             for (at, column) in columns.iter().enumerate() {

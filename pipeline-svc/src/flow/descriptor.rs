@@ -1,7 +1,7 @@
 //! Descriptors of what was made (spec-store.md 4.4).
 
 use chrono::{DateTime, Utc};
-use madang_kit::ckan::hex;
+use madang_kit::hex;
 use madang_proto::pipeline::v1::{ArtifactKind, Findability, FlowArtifact, FlowSource, SourceKind, StartFlowRequest};
 use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};

@@ -14,7 +14,7 @@ const AT_ONCE: i64 = 500;
 /// How often somebody who watches looks around unasked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Events after a number, and then those that come, until the watcher leaves. Those up to the number are forgotten: he has kept them.
+/// Events after a number, and then those that come, until the watcher leaves or the process ends. Those up to the number are forgotten: he has kept them.
 pub(super) async fn watch(flows: &Flows, request: WatchFlowsRequest) -> Result<BoxStream<'static, Result<FlowEvent>>> {
     let after = i64::try_from(request.after).map_err(|_| Error::invalid("after", "range", "no event has such a number"))?;
     store::forget(&flows.db, after).await?;
@@ -32,5 +32,5 @@ pub(super) async fn watch(flows: &Flows, request: WatchFlowsRequest) -> Result<B
         Ok(events) => stream::iter(events.into_iter().map(Ok).collect::<Vec<_>>()),
         Err(error) => stream::iter(vec![Err(error)]),
     });
-    Ok(events.boxed())
+    Ok(events.take_until(flows.stop.clone().cancelled_owned()).boxed())
 }

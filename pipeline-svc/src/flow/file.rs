@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::TimeDelta;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
-use madang_kit::{Code, Context, Drain, Error, Id, Result, ckan::hex, error::chain, housekeeping};
+use madang_kit::{Code, Context, Drain, Error, Id, Result, error::chain, hex, housekeeping, unhex};
 use madang_lake::{Error as LakeError, check_key};
 use madang_proto::pipeline::v1::{
     FindSourceFilesRequest, FindSourceFilesResponse, FlowFile, OpenFlowFileRequest, OpenFlowFileResponse, PutSourceFileRequest,
@@ -153,16 +153,12 @@ pub(super) async fn open(flows: &Flows, request: OpenFlowFileRequest) -> Result<
         return Err(Error::invalid("offset", "range", "the file ends before that byte"));
     }
     let end = if request.bytes == 0 { bytes } else { bytes.min(request.offset.saturating_add(request.bytes)) };
-    let told = FlowFile { bytes, content_type: file.content_type, md5: unhex(&file.md5).into(), private: file.private != 0 };
+    let told =
+        FlowFile { bytes, content_type: file.content_type, md5: unhex(&file.md5).unwrap_or_default().into(), private: file.private != 0 };
     let head = OpenFlowFileResponse { file: Some(told), chunk: Bytes::new() };
     let pieces = flows.files.get(&file.stored, request.offset..end).await.map_err(lake_error)?;
     let chunks = pieces.map_err(lake_error).map_ok(|piece| OpenFlowFileResponse { file: None, chunk: piece });
     Ok(futures::stream::once(async { Ok(head) }).chain(chunks).boxed())
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let byte = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-    (0..text.len()).step_by(2).filter_map(byte).collect()
 }
 
 /// Removes what went, now and then until the process drains.

@@ -1,7 +1,7 @@
 //! The contract's face.
 
 use futures::{StreamExt, stream::BoxStream};
-use madang_kit::rpc;
+use madang_kit::rpc::{self, Answer, answer};
 use madang_proto::pipeline::v1::{
     CancelFlowRequest, CancelFlowResponse, FindSourceFilesRequest, FindSourceFilesResponse, FlowEvent, OpenFlowFileRequest,
     OpenFlowFileResponse, PutSourceFileRequest, PutSourceFileResponse, RemoveDatasetRequest, RemoveDatasetResponse, StartFlowRequest,
@@ -10,9 +10,6 @@ use madang_proto::pipeline::v1::{
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Flows, event, file, intake};
-use crate::grpc::answer;
-
-type Answer<M> = Result<Response<M>, Status>;
 
 #[tonic::async_trait]
 impl flows_server::Flows for Flows {

@@ -28,6 +28,7 @@ use std::{
 use madang_kit::{Clock, Code, Db, Drain, Error, Result, bell::Bell, outbound::FetchAllow};
 use madang_lake::{Files, Flow, Lake, Limits, Objects, Reader};
 use madang_proto::pipeline::v1::StartFlowRequest;
+use tokio_util::sync::CancellationToken;
 
 use crate::{catalogue::Catalogue, store::flow::claim};
 
@@ -47,6 +48,8 @@ pub(crate) struct Flows {
     /// For files that live only as long as one call; nobody else's.
     pub(crate) scratch: PathBuf,
     pub(crate) bounds: Bounds,
+    /// The process ends: whoever watches is let go.
+    pub(crate) stop: CancellationToken,
     /// Rung when a flow waits.
     waiting: Bell,
     /// Rung when there are events.
@@ -96,7 +99,9 @@ impl Flows {
         let bell = |name| Bell::new(name, &db, drain);
         let (waiting, events) = (bell("madang_flows"), bell("madang_flow_events"));
         let publications = bell("madang_flow_publications");
-        let flows = Self { db, lake, flow, reader, objects, files, allow, catalog, clock, scratch, bounds, waiting, events, publications };
+        let stop = drain.token();
+        let flows =
+            Self { db, lake, flow, reader, objects, files, allow, catalog, clock, scratch, bounds, stop, waiting, events, publications };
         worker::spawn(&flows, drain);
         publish::spawn(&flows, drain);
         file::spawn_sweep(&flows, drain);

@@ -2,7 +2,7 @@
 //! name is kept, it is taken.
 
 use aws_lc_rs::digest::{Context as Hasher, SHA256};
-use madang_kit::ckan::hex;
+use madang_kit::hex;
 use madang_proto::pipeline::v1::{FlowArtifact, FlowSource};
 
 /// Another one when the same sources would give other files.

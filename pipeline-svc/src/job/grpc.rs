@@ -1,6 +1,6 @@
 //! The face of jobs, executions, workflows and triggers, like that of pipelines in [`crate::grpc`].
 
-use madang_kit::rpc;
+use madang_kit::rpc::{Answer, answer};
 use madang_proto::pipeline::v1::{
     CancelExecutionRequest, CancelExecutionResponse, CountExecutionsRequest, CountExecutionsResponse, CreateJobRequest,
     CreateTriggerRequest, CreateWorkflowRequest, DeleteJobRequest, DeleteJobResponse, DeleteTriggerRequest, DeleteTriggerResponse,
@@ -10,12 +10,10 @@ use madang_proto::pipeline::v1::{
     SumExecutionsResponse, Trigger, UpdateJobRequest, UpdateWorkflowRequest, VerifyJobRequest, VerifyJobResponse, Workflow,
     executions_server, jobs_server, triggers_server, workflows_server,
 };
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
 use super::{dashboard, execution, firing, trigger, workflow};
-use crate::{Pipelines, grpc::answer, job};
-
-type Answer<M> = Result<Response<M>, Status>;
+use crate::{Pipelines, job};
 
 #[tonic::async_trait]
 impl jobs_server::Jobs for Pipelines {

@@ -1,7 +1,7 @@
 //! The contract's face of Object Storage and connections.
 
 use futures::{StreamExt, stream::BoxStream};
-use madang_kit::rpc;
+use madang_kit::rpc::{self, Answer, answer};
 use madang_proto::pipeline::v1::{
     Bucket, Connection, CreateBucketRequest, CreateConnectionRequest, DeleteBucketRequest, DeleteBucketResponse, DeleteConnectionRequest,
     DeleteConnectionResponse, DeleteObjectRequest, DeleteObjectResponse, GetConnectionRequest, GetObjectRequest, GetObjectResponse,
@@ -13,16 +13,6 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{bucket, object};
 use crate::{Pipelines, connection};
-
-type Answer<M> = Result<Response<M>, Status>;
-
-/// A method that is one function of the request.
-macro_rules! answer {
-    ($self:ident, $request:ident, $function:path) => {{
-        let context = rpc::context(&$request)?;
-        Ok(Response::new($function($self, &context, $request.into_inner()).await?))
-    }};
-}
 
 #[tonic::async_trait]
 impl buckets_server::Buckets for Pipelines {

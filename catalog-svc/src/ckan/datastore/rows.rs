@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use madang_kit::ckan::hex;
+use madang_kit::hex;
 use serde_json::Value;
 
 use crate::store::tail::{Cells, Kept, Written};

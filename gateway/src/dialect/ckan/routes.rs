@@ -8,7 +8,7 @@ use axum::{
 };
 
 use super::{call, cors, download, dump, feed, util};
-use crate::Gateway;
+use crate::{Gateway, dialect::unknown};
 
 pub(crate) fn routes(gateway: &Gateway) -> Router<Gateway> {
     let mut router = Router::new()
@@ -48,6 +48,8 @@ pub(crate) fn routes(gateway: &Gateway) -> Router<Gateway> {
         .route("/feeds/tag/{name}", get(feed::tag))
         .route("/feeds/group/{name}", get(feed::group))
         .route("/feeds/organization/{name}", get(feed::organization))
+        // here, so that the layers below see browsers ask for methods
+        .method_not_allowed_fallback(unknown::wrong_method)
         .layer(middleware::from_fn_with_state(gateway.clone(), cors::answer))
         // bodies are bounded where they are read
         .layer(DefaultBodyLimit::disable())

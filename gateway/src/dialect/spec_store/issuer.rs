@@ -10,7 +10,7 @@ use axum::{
     response::IntoResponse,
 };
 use chrono::TimeDelta;
-use madang_kit::{Code, Error, Result, ckan::hex, principal::Scheme};
+use madang_kit::{Code, Error, Result, hex, principal::Scheme};
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 

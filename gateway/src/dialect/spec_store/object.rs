@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::StreamExt;
-use madang_kit::{Code, Context, Error, Principal, Result, ckan::hex, rpc};
+use madang_kit::{Code, Context, Error, Principal, Result, hex, rpc};
 use madang_proto::pipeline::v1::{FlowFile, OpenFlowFileRequest, OpenFlowFileResponse};
 use tonic::Streaming;
 

@@ -4,7 +4,7 @@
 use axum::{Json, body::Body, extract::State};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::TimeDelta;
-use madang_kit::{Code, Error, Result, ckan::hex, rpc};
+use madang_kit::{Code, Error, Result, hex, rpc};
 use madang_proto::pipeline::v1::FindSourceFilesRequest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

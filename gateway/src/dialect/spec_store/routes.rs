@@ -8,7 +8,7 @@ use axum::{
 };
 
 use super::{call, cors, form, issuer, jsonp, object, rawstore, report, revision, upload};
-use crate::Gateway;
+use crate::{Gateway, dialect::unknown};
 
 pub(crate) fn routes() -> Router<Gateway> {
     Router::new()
@@ -31,6 +31,8 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route("/rawstore/objects", post(form::receive))
         .route("/rawstore/objects/{*key}", get(object::show))
         .route_layer(middleware::from_fn(call::signed_or_not))
+        // here, so that the layers below see browsers ask for methods
+        .method_not_allowed_fallback(unknown::wrong_method)
         .layer(middleware::from_fn(jsonp::wrap))
         .layer(middleware::from_fn(cors::answer))
         // bodies are bounded where they are read

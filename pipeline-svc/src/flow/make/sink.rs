@@ -7,7 +7,7 @@ use std::{
 };
 
 use aws_lc_rs::digest::{Context as Sha, SHA256};
-use madang_kit::{Error, Result, ckan::hex};
+use madang_kit::{Error, Result, hex};
 use md5::{Digest, Md5};
 use tempfile::{NamedTempFile, TempPath};
 

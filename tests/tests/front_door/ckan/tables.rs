@@ -44,7 +44,7 @@ impl Package {
     }
 
     async fn records(&self, at: usize) -> Value {
-        let dict = json!({"resource_id": self.resources[at], "records_format": "lists", "fields": "k,v", "sort": "_id"});
+        let dict = json!({"resource_id": self.resources[at], "records_format": "lists", "fields": "k,v", "sort": "k"});
         result(&self.client, "datastore_search", &dict).await["records"].clone()
     }
 }
