@@ -4,11 +4,12 @@ use madang_kit::rpc::{Answer, answer};
 use madang_proto::spec_store::v1::{
     CancelRevisionRequest, CancelRevisionResponse, DeleteDatasetRequest, DeleteDatasetResponse, GetRevisionRequest, ListDatasetsRequest,
     ListDatasetsResponse, ListRevisionsRequest, ListRevisionsResponse, ReportRequest, ReportResponse, RerunRequest, Revision,
-    UploadRequest, UploadResponse, spec_store_server,
+    SearchDatasetsResponse, SearchEventsResponse, SearchRequest, SumBytesRequest, SumBytesResponse, UploadRequest, UploadResponse,
+    spec_store_server,
 };
 use tonic::Request;
 
-use crate::{SpecStore, end, report, revision, upload};
+use crate::{SpecStore, end, report, revision, search, upload};
 
 #[tonic::async_trait]
 impl spec_store_server::SpecStore for SpecStore {
@@ -42,5 +43,17 @@ impl spec_store_server::SpecStore for SpecStore {
 
     async fn delete_dataset(&self, request: Request<DeleteDatasetRequest>) -> Answer<DeleteDatasetResponse> {
         answer!(self, request, end::delete)
+    }
+
+    async fn search_datasets(&self, request: Request<SearchRequest>) -> Answer<SearchDatasetsResponse> {
+        answer!(self, request, search::datasets)
+    }
+
+    async fn search_events(&self, request: Request<SearchRequest>) -> Answer<SearchEventsResponse> {
+        answer!(self, request, search::events)
+    }
+
+    async fn sum_bytes(&self, request: Request<SumBytesRequest>) -> Answer<SumBytesResponse> {
+        answer!(self, request, search::sum_bytes)
     }
 }

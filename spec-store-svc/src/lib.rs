@@ -12,6 +12,7 @@ mod plan;
 mod report;
 mod revision;
 mod scheduler;
+mod search;
 mod spec;
 mod state;
 mod store;

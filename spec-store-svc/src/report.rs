@@ -6,9 +6,10 @@ use madang_proto::spec_store::v1::{ReportRequest, ReportResponse};
 use serde_json::Value;
 
 use crate::{
-    SpecStore,
+    SpecStore, search,
     state::{self, State},
     store::{
+        listing,
         pipeline::{self, Heard},
         revision::{self, Revision},
     },
@@ -113,7 +114,8 @@ async fn close(tx: &mut Tx, revision: &mut Revision, now: DateTime<Utc>) -> Resu
     state.name().clone_into(&mut revision.state);
     revision.updated_at = now;
     revision.finished_at = state.is_final().then_some(now);
-    revision::update(tx, revision).await
+    revision::update(tx, revision).await?;
+    if state == State::Success { listing::put(tx, &revision.id, revision.number, search::entry(revision)?).await } else { Ok(()) }
 }
 
 /// `ownerid/dataset/N` of `ownerid/dataset/N/artifact`.

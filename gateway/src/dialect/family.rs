@@ -29,7 +29,7 @@ impl Family {
             (Some("api"), Some("v1"), Some(third)) if DATA_FLOW.contains(&third) => Self::DataFlow,
             (Some("api"), Some("v1"), _) => Self::Dhub,
             (Some("api" | "datastore" | "dataset" | "feeds" | "uploads"), ..) => Self::Ckan,
-            (Some("source" | "auth" | "rawstore" | "resolver"), ..) => Self::SpecStore,
+            (Some("source" | "auth" | "rawstore" | "resolver" | "metastore" | "storage"), ..) => Self::SpecStore,
             (Some("v1" | "r" | "dataspace"), ..) => Self::Dataspace,
             _ => Self::Madang,
         }

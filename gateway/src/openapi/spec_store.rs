@@ -8,7 +8,7 @@ use super::{
 };
 
 pub(super) fn operations() -> Vec<Operation> {
-    specs().into_iter().chain(issuer()).chain(files()).collect()
+    specs().into_iter().chain(issuer()).chain(files()).chain(metastore()).collect()
 }
 
 fn specs() -> Vec<Operation> {
@@ -109,6 +109,29 @@ fn files() -> Vec<Operation> {
             .also(206, "The bytes that Range asked for.")
             .also(304, "The caller has them.")
             .also(416, "There are no such bytes."),
+    ]
+}
+
+fn metastore() -> Vec<Operation> {
+    let new = |path: &str, summary| Operation::spec_store("What there is", "get", path, summary).open();
+    let found = || object(&[("results", list(&map())), ("summary", object(&[("total", count()), ("totalBytes", count())]))]);
+    let search = |path, summary| {
+        new(path, summary)
+            .query("q", text(), "Words that all have to be there, at most ten")
+            .query("datahub.ownerid", text(), "Of this owner alone")
+            .query("size", whole(0, 100), "")
+            .query("from", whole(0, 10_000), "How many are passed over")
+            .gives(found())
+    };
+    let sum = |path, summary| {
+        new(path, summary).query("findability", one_of(&["published", "unlisted", "private"]), "").gives(object(&[("totalBytes", count())]))
+    };
+    vec![
+        search("/metastore/search", "Datasets by their last revision that succeeded, the latest first"),
+        search("/metastore/search/events", "How flows ended, the latest first"),
+        sum("/storage/owner/{owner}", "The bytes that an owner's revisions made"),
+        sum("/storage/dataset_id/{owner}/{dataset}", "The bytes that a dataset's revisions made"),
+        sum("/storage/flow_id/{owner}/{dataset}/{revision}", "The bytes that a revision made"),
     ]
 }
 

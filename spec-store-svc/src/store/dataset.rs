@@ -86,7 +86,8 @@ pub(crate) async fn due_at(tx: &mut Tx, id: &str) -> Result<Option<DateTime<Utc>
 
 /// Hides a dataset.
 pub(crate) async fn delete(tx: &mut Tx, id: &str, now: DateTime<Utc>) -> Result<()> {
-    tx.query("UPDATE dataset SET deleted_at = $2, spec = '{}' WHERE id = $1").bind(id.to_owned()).bind(now).run().await?;
+    let text = "UPDATE dataset SET deleted_at = $2, spec = '{}', listed = NULL, owner = '', title = '', description = '', words = '' WHERE id = $1";
+    tx.query(text).bind(id.to_owned()).bind(now).run().await?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod command;
 pub(crate) mod dataset;
+pub(crate) mod listing;
 pub(crate) mod pipeline;
 pub(crate) mod revision;
 

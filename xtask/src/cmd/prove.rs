@@ -35,6 +35,8 @@ enum More {
     Table(&'static str),
     /// The hub's data folder.
     DataFolder,
+    /// A free port of this machine that the hub may fetch from.
+    Port,
     /// A table, and the logins of a PostgreSQL and a MariaDB as JSON.
     TableAndDatabases(&'static str),
 }
@@ -108,6 +110,16 @@ const PROOFS: &[Proof] = &[
             packages: &["requests==2.34.2"],
             programs: &[("npm", "npm")],
             more: More::DataFolder,
+        },
+    },
+    Proof {
+        name: "derived",
+        title: "A source spec over HTTP, 100 MB of CSV among its sources: every file that is made of it opened by a foreign program",
+        check: Check::Program {
+            text: include_str!("prove/derived.py"),
+            packages: &["duckdb==2.0.1", "odfpy==1.4.1", "openpyxl==3.1.5", "pandas==3.1.1", "pytz==2026.6", "requests==2.34.2"],
+            programs: &[("sqlite3", "sqlite3"), ("unzip", "unzip")],
+            more: More::Port,
         },
     },
     Proof {
@@ -249,15 +261,17 @@ fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &s
     let plan = PLANS.first().context("there is no plan for a hub")?;
     let databases = match more {
         More::TableAndDatabases(_) => Some(Databases::start(guard, folder, logs)?),
-        More::Table(_) | More::DataFolder => None,
+        More::Table(_) | More::DataFolder | More::Port => None,
     };
-    let fetch_allow = databases.as_ref().map_or_else(String::new, Databases::hosts);
+    let port = process::free_port()?;
+    let fetch_allow = databases.as_ref().map_or_else(|| format!("127.0.0.1:{port}"), Databases::hosts);
     let place = Place { guard, madang: &madang, folder, logs, postgres: None, fetch_allow: &fetch_allow };
     let hub = hub::start(plan, &place)?;
     let value = |key: &str| hub[key].as_str().unwrap_or_default().to_owned();
     let more = match more {
         More::Table(name) | More::TableAndDatabases(name) => data::folder(&process::root()?).join(name),
         More::DataFolder => value("data_dir").into(),
+        More::Port => port.to_string().into(),
     };
     let output = Command::new(python)
         .arg(file)

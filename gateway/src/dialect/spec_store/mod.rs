@@ -1,5 +1,5 @@
-//! The Spec Store (spec-store.md): specs and their revisions below `/source`, the token issuer below `/auth`, and the store of source
-//! files below `/rawstore`.
+//! The Spec Store (spec-store.md): specs and their revisions below `/source`, the token issuer below `/auth`, the store of source files below
+//! `/rawstore`, and what is found of all below `/metastore` and `/storage`.
 
 mod call;
 mod cors;
@@ -7,6 +7,7 @@ mod error;
 mod form;
 mod issuer;
 mod jsonp;
+mod metastore;
 mod object;
 mod permissions;
 mod rawstore;

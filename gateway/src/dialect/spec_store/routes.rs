@@ -7,7 +7,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{call, cors, form, issuer, jsonp, object, rawstore, report, revision, upload};
+use super::{call, cors, form, issuer, jsonp, metastore, object, rawstore, report, revision, upload};
 use crate::{Gateway, dialect::unknown};
 
 pub(crate) fn routes() -> Router<Gateway> {
@@ -30,6 +30,12 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route("/rawstore/presign", get(rawstore::presign))
         .route("/rawstore/objects", post(form::receive))
         .route("/rawstore/objects/{*key}", get(object::show))
+        // what there is
+        .route("/metastore/search", get(metastore::search))
+        .route("/metastore/search/events", get(metastore::events))
+        .route("/storage/owner/{owner}", get(metastore::of_owner))
+        .route("/storage/dataset_id/{owner}/{dataset}", get(metastore::of_dataset))
+        .route("/storage/flow_id/{owner}/{dataset}/{revision}", get(metastore::of_flow))
         .route_layer(middleware::from_fn(call::signed_or_not))
         // here, so that the layers below see browsers ask for methods
         .method_not_allowed_fallback(unknown::wrong_method)

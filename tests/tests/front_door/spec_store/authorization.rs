@@ -12,7 +12,7 @@ use crate::authorization::routes;
 const WRITTEN: &str = include_str!("../../../../gateway/src/dialect/spec_store/routes.rs");
 
 /// Every route.
-pub(crate) const ROUTES: [(&str, &str); 18] = [
+pub(crate) const ROUTES: [(&str, &str); 23] = [
     ("POST", "/source/upload"),
     ("POST", "/source/update"),
     ("GET", "/source/{owner}"),
@@ -31,6 +31,11 @@ pub(crate) const ROUTES: [(&str, &str); 18] = [
     ("GET", "/rawstore/presign"),
     ("POST", "/rawstore/objects"),
     ("GET", "/rawstore/objects/{*key}"),
+    ("GET", "/metastore/search"),
+    ("GET", "/metastore/search/events"),
+    ("GET", "/storage/owner/{owner}"),
+    ("GET", "/storage/dataset_id/{owner}/{dataset}"),
+    ("GET", "/storage/flow_id/{owner}/{dataset}/{revision}"),
 ];
 
 #[test]
@@ -95,7 +100,7 @@ async fn only_the_owner_changes_his_datasets() {
 async fn every_origin_may_read() {
     on_every_hub(|hub| async move {
         let origin = "https://page.example.org";
-        for path in ["/source/nobody-at-all", "/source/a/b/1", "/auth/check", "/rawstore/objects/a/b"] {
+        for path in ["/source/nobody-at-all", "/source/a/b/1", "/auth/check", "/rawstore/objects/a/b", "/metastore/search"] {
             let answer = hub.visitor().get(path).header("origin", origin).send().await;
             assert_eq!(answer.header("access-control-allow-origin"), Some(origin), "{answer}");
             assert_eq!(answer.header("access-control-allow-credentials"), Some("true"), "{answer}");

@@ -1,27 +1,10 @@
 //! What a revision that succeeded is in the other dialects: a package that CKAN finds, a table that D.Hub pages; a second revision is a new
 //! version of the same table, one that fails changes nothing.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use madang_tests::{Client, FilePart, Hub, on_every_hub};
-use md5::{Digest, Md5};
+use madang_tests::{Hub, on_every_hub};
 use serde_json::{Value, json};
 
-use super::{ended, name, owner, spec};
-
-/// Stores rows as a file and gives its address.
-async fn stored(hub: &Hub, own: &Client, owner: &str, dataset: &str, rows: &str) -> String {
-    let wanted = json!({
-        "metadata": {"owner": owner, "dataset": dataset, "findability": "published"},
-        "filedata": {"data/rivers.csv": {"length": rows.len(), "md5": STANDARD.encode(Md5::digest(rows))}},
-    });
-    let offered = own.post("/rawstore/authorize").json(&wanted).send().await.is(200).json()["filedata"]["data/rivers.csv"].clone();
-    let text = |name: &str| offered["upload_query"][name].as_str().expect("a text").as_bytes();
-    let field = |part, bytes| FilePart { part, file: "", media: "text/plain", bytes };
-    let file = FilePart { part: "file", file: "rivers.csv", media: "text/csv", bytes: rows.as_bytes() };
-    let parts = [field("policy", text("policy")), field("x-madang-signature", text("x-madang-signature")), file];
-    hub.visitor().post("/rawstore/objects").form(&parts).send().await.is(204);
-    format!("{}/{}", offered["upload_url"].as_str().expect("an address"), offered["upload_query"]["key"].as_str().expect("a key"))
-}
+use super::{ended, name, owner, spec, stored};
 
 /// Waits until a package's table has so many rows; gives the package.
 async fn published(hub: &Hub, package: &str, rows: u64) -> Value {

@@ -1,11 +1,9 @@
 //! Flows that the hub works on: a stored file becomes a package; what can't be fetched fails with its reason.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use madang_tests::{Answer, FilePart, Hub, on_every_hub};
-use md5::{Digest, Md5};
+use madang_tests::{Answer, Hub, on_every_hub};
 use serde_json::{Value, json};
 
-use super::{ended, name, owner, spec};
+use super::{ended, name, owner, spec, stored};
 
 const ROWS: &str = "name,length_km\nHan,494\nNakdong,510.36\n";
 
@@ -14,19 +12,7 @@ async fn a_stored_file_becomes_a_package() {
     on_every_hub(|hub| async move {
         let (id, own) = owner(&hub);
         let dataset = name("waters");
-        let wanted = json!({
-            "metadata": {"owner": id, "dataset": dataset, "findability": "published"},
-            "filedata": {"data/rivers.csv": {"length": ROWS.len(), "md5": STANDARD.encode(Md5::digest(ROWS))}},
-        });
-        let offered = own.post("/rawstore/authorize").json(&wanted).send().await.is(200).json()["filedata"]["data/rivers.csv"].clone();
-        let text = |name: &str| offered["upload_query"][name].as_str().expect("a text").as_bytes();
-        let field = |part, bytes| FilePart { part, file: "", media: "text/plain", bytes };
-        let file = FilePart { part: "file", file: "rivers.csv", media: "text/csv", bytes: ROWS.as_bytes() };
-        let parts = [field("policy", text("policy")), field("x-madang-signature", text("x-madang-signature")), file];
-        hub.visitor().post("/rawstore/objects").form(&parts).send().await.is(204);
-
-        let url =
-            format!("{}/{}", offered["upload_url"].as_str().expect("an address"), offered["upload_query"]["key"].as_str().expect("a key"));
+        let url = stored(&hub, &own, &id, &dataset, ROWS).await;
         let flow = own.post("/source/upload").json(&spec(&id, &dataset, &url)).send().await.is(200).text_of("flow_id");
         let read = ended(&own, &flow).await;
         assert_eq!((&read["state"], &read["error_log"]), (&json!("SUCCEEDED"), &json!([])), "{read}");

@@ -5,10 +5,13 @@ mod authorization;
 mod dataset;
 mod files;
 mod flow;
+mod metastore;
 
 pub(crate) use authorization::ROUTES;
 
-use madang_tests::{Client, Hub, work};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use madang_tests::{Client, FilePart, Hub, work};
+use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
 /// The administrator with his service token.
@@ -50,4 +53,19 @@ async fn ended(client: &Client, flow: &str) -> Value {
         }
     }
     unreachable!("{flow} does not end")
+}
+
+/// Stores rows as a file and gives its address.
+async fn stored(hub: &Hub, own: &Client, owner: &str, dataset: &str, rows: &str) -> String {
+    let wanted = json!({
+        "metadata": {"owner": owner, "dataset": dataset, "findability": "published"},
+        "filedata": {"data/rivers.csv": {"length": rows.len(), "md5": STANDARD.encode(Md5::digest(rows))}},
+    });
+    let offered = own.post("/rawstore/authorize").json(&wanted).send().await.is(200).json()["filedata"]["data/rivers.csv"].clone();
+    let text = |name: &str| offered["upload_query"][name].as_str().expect("a text").as_bytes();
+    let field = |part, bytes| FilePart { part, file: "", media: "text/plain", bytes };
+    let file = FilePart { part: "file", file: "rivers.csv", media: "text/csv", bytes: rows.as_bytes() };
+    let parts = [field("policy", text("policy")), field("x-madang-signature", text("x-madang-signature")), file];
+    hub.visitor().post("/rawstore/objects").form(&parts).send().await.is(204);
+    format!("{}/{}", offered["upload_url"].as_str().expect("an address"), offered["upload_query"]["key"].as_str().expect("a key"))
 }
