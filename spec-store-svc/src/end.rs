@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use madang_kit::{
     Context, Drain, Error, Principal, Result,
     audit::{self, Record},
-    housekeeping, timer,
+    housekeeping, time, timer,
 };
 use madang_proto::{
     pipeline::v1::{CancelFlowRequest, RemoveDatasetRequest},
@@ -60,8 +60,9 @@ pub(crate) async fn delete(store: &SpecStore, context: &Context, request: Delete
     dataset::lock(&mut tx, &id, now).await?.ok_or_else(|| Error::not_found("dataset", &id))?;
     timer::clear(&mut tx, &id).await?;
     revision::delete_all(&mut tx, &id).await?;
-    dataset::delete(&mut tx, &id, now).await?;
-    let request = RemoveDatasetRequest { owner_id: request.owner_id, dataset: request.dataset };
+    let through_revision = u32::try_from(dataset::delete(&mut tx, &id, now).await?).map_err(Error::internal)?;
+    let before = Some(time::wire(now));
+    let request = RemoveDatasetRequest { owner_id: request.owner_id, dataset: request.dataset, through_revision, before };
     command::add(&mut tx, "remove", &id, &request, &context.principal).await?;
     let record = Record { action: "spec.delete", thing: id, detail: json!({}) };
     audit::write(&mut tx, &store.clock, context, record).await?;

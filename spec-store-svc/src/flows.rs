@@ -1,9 +1,10 @@
-//! The way to pipeline-svc: commands go from the outbox, oldest first, until they were heard; events come as one lasting stream, each
-//! kept with its number, so that none is missed and none counts twice.
+//! The way to pipeline-svc: commands go from the outbox until they were heard, those of one dataset in their order; events come as one
+//! lasting stream, each kept with its number, so that none is missed and none counts twice.
 
 use std::time::Duration;
 
-use futures::StreamExt;
+use chrono::TimeDelta;
+use futures::{StreamExt, future::try_join_all};
 use madang_kit::{
     Code, Context, Drain, Error, Principal, Result, Tx,
     error::chain,
@@ -27,10 +28,15 @@ use crate::{
 
 /// The largest message: a flow with its sources and pipelines.
 const MESSAGE_BYTES: usize = 32 << 20;
-/// Commands that are read at once.
-const AT_ONCE: i64 = 50;
+/// Commands that are claimed, and carried out, at once.
+const AT_ONCE: i64 = 16;
 /// How often the outbox is looked at without being told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long one command may take, and how long it is claimed for: nobody else takes it while it may still have its effect.
+const CALL_WITHIN: Duration = Duration::from_secs(45);
+const CLAIMED_FOR: TimeDelta = TimeDelta::seconds(60);
+/// The longest that a command waits for another try, in seconds.
+const MAX_DELAY: i64 = 60;
 /// Events that are kept in one transaction.
 const EVENTS_AT_ONCE: usize = 64;
 /// How long to wait before the stream is asked for again.
@@ -63,25 +69,31 @@ pub(crate) fn send(store: &SpecStore, drain: &Drain) {
 
 async fn send_all(store: &SpecStore) -> Result<()> {
     loop {
-        let commands = command::oldest(&store.db, AT_ONCE).await?;
+        let now = store.clock.now();
+        let commands = command::claim(&store.db, now, now + CLAIMED_FOR, AT_ONCE).await?;
         if commands.is_empty() {
             return Ok(());
         }
-        for one in commands {
-            carry_out(store, one).await?;
-        }
+        try_join_all(commands.into_iter().map(|one| carry_out(store, one))).await?;
     }
 }
 
-/// Carries one command out and removes it; an error that may pass is given back.
+/// Carries one command out and removes it, or puts it off if its error may pass.
 async fn carry_out(store: &SpecStore, command: Command) -> Result<()> {
     let principal: Principal = serde_json::from_str(&command.principal).map_err(Error::internal)?;
-    let refused = match call(store, &command, &Context::new(principal)).await {
+    let called = tokio::time::timeout(CALL_WITHIN, call(store, &command, &Context::new(principal))).await;
+    let called = called.unwrap_or_else(|_| Err(Error::new(Code::Unavailable, "pipeline-svc does not answer")));
+    let mut tx = store.db.begin().await?;
+    let refused = match called {
         Ok(()) => None,
         Err(error) if error.is_refusal() && error.code != Code::RateLimited => Some(error),
-        Err(error) => return Err(error),
+        Err(error) => {
+            tracing::warn!(kind = command.kind, subject = command.subject, error = %chain(&error), "not handed over yet");
+            let delay = (1 << command.attempt.clamp(0, 6)).min(MAX_DELAY);
+            command::put_off(&mut tx, &command.id, store.clock.now() + TimeDelta::seconds(delay)).await?;
+            return Ok(tx.commit().await?);
+        }
     };
-    let mut tx = store.db.begin().await?;
     command::remove(&mut tx, &command.id).await?;
     if let Some(error) = refused {
         let reason = match (command.kind.as_str(), error.code) {

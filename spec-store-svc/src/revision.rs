@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use madang_kit::{Code, Context, Error, Result, time};
+use madang_kit::{Context, Error, Result, time};
 use madang_proto::{
     pipeline::v1::Findability,
     spec_store::v1::{
@@ -67,21 +67,15 @@ fn which(text: &str) -> Option<Which> {
 }
 
 async fn find(store: &SpecStore, id: &str, which: Which, is_owner: bool) -> Result<(Dataset, Revision)> {
-    let dataset = dataset::find(&store.db, id).await?.ok_or_else(|| Error::not_found("dataset", id))?;
-    let found = revision::find(&store.db, id, which).await?.ok_or_else(|| Error::not_found("revision", id))?;
-    if is_owner || store.config.open_info || !(is_private(&dataset.findability) || is_private(&findability_of(&found.spec))) {
-        return Ok((dataset, found));
-    }
-    Err(Error::new(Code::NotVisible, "dataset not found"))
+    let may_see = |findability: &str| is_owner || store.config.open_info || !is_private(findability);
+    let dataset = dataset::find(&store.db, id).await?.filter(|dataset| may_see(&dataset.findability));
+    let dataset = dataset.ok_or_else(|| Error::not_found("dataset", id))?;
+    let found = revision::find(&store.db, id, which).await?.filter(|found| may_see(&found.findability));
+    Ok((dataset, found.ok_or_else(|| Error::not_found("revision", id))?))
 }
 
 fn is_private(findability: &str) -> bool {
     spec::named(findability) == Some(Findability::Private)
-}
-
-fn findability_of(contents: &str) -> String {
-    let spec: Value = serde_json::from_str(contents).unwrap_or_default();
-    spec.get("meta").and_then(|meta| meta.get("findability")).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// Waits until a revision has ended, at most so long.
@@ -153,7 +147,7 @@ pub(crate) async fn list_revisions(store: &SpecStore, _: &Context, request: List
     let found = dataset::line(&store.db, &id).await?.ok_or_else(|| Error::not_found("dataset", &id))?;
     let is_owner = request.caller_owner_id.as_ref() == Some(&request.owner_id);
     if !is_owner && !store.config.open_info && is_private(&found.findability) {
-        return Err(Error::new(Code::NotVisible, "dataset not found"));
+        return Err(Error::not_found("dataset", &id)); // as if it were not there
     }
     let before = if request.before == 0 { i64::MAX } else { request.before.into() };
     let mut lines = revision::list(&store.db, &id, before, i64::from(limit) + 1).await?;

@@ -57,6 +57,7 @@ pub(crate) async fn events(store: &SpecStore, _: &Context, request: SearchReques
             flow_id: end.id,
             owner_id: end.owner_id,
             dataset: end.name,
+            owner: end.owner,
             findability: end.findability,
             success: State::parse(&end.state) == State::Success,
             errors: if is_own { serde_json::from_str(&end.errors).map_err(Error::internal)? } else { Vec::new() },

@@ -111,23 +111,25 @@ pub(crate) async fn rerun(store: &SpecStore, context: &Context, request: RerunRe
     demand_owner(&request.owner_id, &request.caller_owner_id)?;
     let id = format!("{}/{}", request.owner_id, request.dataset);
     let unknown = || Error::not_found("dataset", &id);
-    let mut contents = dataset::find(&store.db, &id).await?.ok_or_else(unknown)?.spec;
-    if let Some(number) = request.from {
-        let found = revision::find(&store.db, &id, Which::Number(number.into())).await?;
-        contents = found.ok_or_else(|| Error::not_found("revision", format!("{id}/{number}")))?.spec;
-    }
-    let origin = Origin::new(context, &request.limits.unwrap_or_default(), request.files_url);
-    let wanted = match Wanted::again(&contents, origin, request.forced, "rerun")? {
-        Ok(wanted) => wanted,
-        Err(refused) => return Ok(refusal(Some(id), &refused)),
+    let older = match request.from {
+        Some(number) => {
+            let found = revision::find(&store.db, &id, Which::Number(number.into())).await?;
+            Some(found.ok_or_else(|| Error::not_found("revision", format!("{id}/{number}")))?.spec)
+        }
+        None => None,
     };
+    let origin = Origin::new(context, &request.limits.unwrap_or_default(), request.files_url);
     let mut tx = store.db.begin().await?;
     let ticket = match idempotency::claim(&mut tx, &store.clock, context, "Rerun").await? {
         Claim::Done(answer) => return Ok(answer),
         Claim::New(ticket) => ticket,
     };
     let now = store.clock.now();
-    dataset::lock(&mut tx, &id, now).await?.ok_or_else(unknown)?; // it may have been deleted just now
+    let newest = dataset::lock(&mut tx, &id, now).await?.ok_or_else(unknown)?.spec;
+    let wanted = match Wanted::again(&older.unwrap_or(newest), origin, request.forced, "rerun")? {
+        Ok(wanted) => wanted,
+        Err(refused) => return Ok(refusal(Some(id), &refused)),
+    };
     let answer = add(store, &mut tx, context, wanted, now).await?;
     ticket.record(&mut tx, &answer).await?;
     tx.commit().await?;
@@ -185,6 +187,7 @@ pub(crate) async fn add(store: &SpecStore, tx: &mut Tx, context: &Context, wante
         state: State::Pending.name().to_owned(),
         trigger_kind: trigger.to_owned(),
         external,
+        findability: row.findability,
         spec: contents,
         errors: "[]".to_owned(),
         stats: None,

@@ -15,6 +15,9 @@ use crate::{
     identity::{Account, token::SpecStoreClaims},
 };
 
+/// The service that source files are sent to.
+pub(crate) const FILES: &str = "rawstore";
+
 /// The claims of a good token, for the Spec Store: the owner need not be a user of the hub.
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceToken(pub(crate) Arc<SpecStoreClaims>);
@@ -31,14 +34,19 @@ pub(crate) fn given(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     pairs.find(|(name, _)| name == "jwt").map(|(_, token)| token.trim().to_owned())
 }
 
-/// Checks a service token. One of another server says who the owner is; it makes nobody an administrator here.
-pub(super) async fn check(authenticator: &Authenticator, extensions: &mut Extensions, token: &str) -> Result<Checked> {
+/// Checks a service token. One of another server says who the owner is: it opens the Spec Store alone, and makes nobody an administrator. Nor
+/// does one that was got for the store of source files open anything else.
+pub(super) async fn check(authenticator: &Authenticator, extensions: &mut Extensions, token: &str, family: Family) -> Result<Checked> {
     let (tokens, issuer) = (&authenticator.tokens, authenticator.issuer.as_ref());
+    let is_elsewhere = family != Family::SpecStore;
     let claims = match issuer {
         None => tokens.read_spec_store(token),
         Some(issuer) => issuer.read(token).await.filter(|claims| tokens.is_timely(claims)),
     };
     let Some(claims) = claims else { return Ok(Err(Refusal::WrongProof)) };
+    if is_elsewhere && (issuer.is_some() || claims.service == FILES) {
+        return Ok(Err(Refusal::WrongProof));
+    }
     let known = authenticator.identity.known(Account::OwnerId(claims.userid.clone())).await?;
     if known.is_some() || issuer.is_some() {
         extensions.insert(ServiceToken(Arc::new(claims)));

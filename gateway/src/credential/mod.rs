@@ -19,6 +19,7 @@ use axum::{
 use madang_kit::{Id, Principal, Result, error::chain};
 
 use crate::{
+    dialect::family::Family,
     identity::{AccessKey, Identity, issuer::Issuer, token::Tokens},
     refusal::{Draft, Refusals},
 };
@@ -126,7 +127,8 @@ impl Authenticator {
             });
         }
         if let Some(token) = auth_token::given(request.headers(), request.uri()) {
-            return auth_token::check(self, request.extensions_mut(), &token).await.map(credential);
+            let family = Family::of(request.uri().path());
+            return auth_token::check(self, request.extensions_mut(), &token, family).await.map(credential);
         }
         self.check_unsigned(request.headers()).await
     }

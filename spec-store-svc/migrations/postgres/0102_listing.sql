@@ -6,7 +6,8 @@ ALTER TABLE dataset ADD COLUMN description TEXT NOT NULL DEFAULT '';
 -- What is searched, in small letters.
 ALTER TABLE dataset ADD COLUMN words TEXT NOT NULL DEFAULT '';
 
--- What a revision that succeeded made.
+-- Who may find a revision, and what it made if it succeeded.
+ALTER TABLE revision ADD COLUMN findability TEXT NOT NULL DEFAULT 'private';
 ALTER TABLE revision ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE revision ADD COLUMN row_count BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX revision_finished ON revision (finished_at) WHERE finished_at IS NOT NULL;

@@ -1,6 +1,7 @@
 //! Which resources there are, of what kind, and where they are read from (spec-store.md 3.2 and 4.1).
 
 use madang_proto::pipeline::v1::{FlowSource, SourceKind};
+use prost::Message;
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -12,6 +13,8 @@ const NAME_CHARS: usize = 100;
 const URL_CHARS: usize = 8_192;
 /// Characters of a format.
 const FORMAT_CHARS: usize = 20;
+/// Bytes of all sources as they are handed over: entries of `processing` repeat what a resource says.
+const SOURCES_BYTES: usize = 16 << 20;
 /// What the name of a source ends in that is kept for the archive alone.
 const ORIGINAL: &str = "_original";
 /// Steps that a spec may name (spec-store.md 3.2).
@@ -136,10 +139,18 @@ pub(super) fn process(mut sources: Vec<FlowSource>, entries: Vec<&Map<String, Va
         }
     }
     sources.retain(|source| source.kind() != SourceKind::Unspecified);
+    let mut bytes: usize = sources.iter().map(Message::encoded_len).sum();
     for entry in entries {
         let input = text(entry, "input")?;
         let source = read.iter().find(|source| source.name == input && source.kind() != SourceKind::Original).ok_or(Refused::Value)?;
-        sources.push(processed(source, entry)?);
+        let made = processed(source, entry)?;
+        bytes += made.encoded_len();
+        if bytes > SOURCES_BYTES {
+            return Err(Refused::Other(format!(
+                "At most {SOURCES_BYTES} bytes of resources are supported, those of `processing` included"
+            )));
+        }
+        sources.push(made);
     }
     Ok(sources)
 }

@@ -206,3 +206,14 @@ fn what_does_not_hold_is_refused() {
     }
     assert!(read(step("sort")).is_ok());
 }
+
+/// Each entry of `processing` repeats its resource: a long description must not become gigabytes.
+#[test]
+fn processing_does_not_multiply_what_a_resource_says() {
+    let mut long = table("a");
+    long["description"] = "x".repeat(3_000_000).into();
+    let entries: Vec<_> = (0..1_000).map(|at| json!({"input": "a", "output": format!("b{at}")})).collect();
+    let refused = read(with(spec(json!([long])), "processing", entries.clone().into())).expect_err("too much");
+    assert!(matches!(&refused, Refused::Other(text) if text.contains("processing")), "{refused:?}");
+    assert!(read(with(spec(json!([table("a")])), "processing", entries.into())).is_ok(), "many small ones are good");
+}

@@ -84,11 +84,13 @@ pub(crate) async fn due_at(tx: &mut Tx, id: &str) -> Result<Option<DateTime<Utc>
     Ok(row.map(|(due_at,)| due_at))
 }
 
-/// Hides a dataset.
-pub(crate) async fn delete(tx: &mut Tx, id: &str, now: DateTime<Utc>) -> Result<()> {
-    let text = "UPDATE dataset SET deleted_at = $2, spec = '{}', listed = NULL, owner = '', title = '', description = '', words = '' WHERE id = $1";
-    tx.query(text).bind(id.to_owned()).bind(now).run().await?;
-    Ok(())
+/// Hides a dataset; gives the number of its last revision.
+pub(crate) async fn delete(tx: &mut Tx, id: &str, now: DateTime<Utc>) -> Result<i64> {
+    let text =
+        "UPDATE dataset SET deleted_at = $2, spec = '{}', listed = NULL, owner = '', title = '', description = '', words = '' WHERE id = $1
+         RETURNING last_revision";
+    let (number,): (i64,) = tx.query(text).bind(id.to_owned()).bind(now).one().await?;
+    Ok(number)
 }
 
 /// A dataset with its newest revision.

@@ -44,7 +44,7 @@ impl Wanted {
     /// The condition, whose values [`Wanted::bind`] gives: `$1` and `$2`, then each word. `text` is the column with the words.
     fn rule(&self, text: &str) -> String {
         let words = (0..self.words.len()).map(|at| format!(" AND {text} LIKE ${} ESCAPE '!'", at + 3));
-        let visible = "d.deleted_at IS NULL AND (d.findability = 'published' OR d.owner_id = $1) AND ($2 = '' OR d.owner_id = $2)";
+        let visible = "d.deleted_at IS NULL AND (d.findability = 'published' AND r.findability = 'published' OR d.owner_id = $1) AND ($2 = '' OR d.owner_id = $2)";
         visible.to_owned() + &words.collect::<String>()
     }
 
@@ -110,6 +110,7 @@ pub(crate) struct End {
     pub(crate) id: String,
     pub(crate) owner_id: String,
     pub(crate) name: String,
+    pub(crate) owner: String,
     pub(crate) findability: String,
     pub(crate) state: String,
     pub(crate) errors: String,
@@ -121,7 +122,7 @@ const ENDS: &str = "FROM revision r JOIN dataset d ON d.id = r.dataset_id WHERE 
 /// Revisions that have ended, the latest first.
 pub(crate) async fn ends(db: &Db, wanted: &Wanted) -> Result<Vec<End>> {
     let text = format!(
-        "SELECT r.id, d.owner_id, d.name, d.findability, r.state, r.errors, r.finished_at {ENDS} AND {} ORDER BY r.finished_at DESC, r.id {}",
+        "SELECT r.id, d.owner_id, d.name, d.owner, r.findability, r.state, r.errors, r.finished_at {ENDS} AND {} ORDER BY r.finished_at DESC, r.id {}",
         wanted.rule("r.id"),
         wanted.page()
     );
@@ -150,7 +151,7 @@ pub(crate) async fn sum_bytes(db: &Db, caller: &str, of: Of<'_>, findability: &s
     };
     let text = format!(
         "SELECT CAST(COALESCE(SUM(r.bytes), 0) AS BIGINT) FROM revision r JOIN dataset d ON d.id = r.dataset_id
-         WHERE {column} = $1 AND d.deleted_at IS NULL AND (d.findability <> 'private' OR d.owner_id = $2) AND ($3 = '' OR d.findability = $3)"
+         WHERE {column} = $1 AND d.deleted_at IS NULL AND (d.findability <> 'private' AND r.findability <> 'private' OR d.owner_id = $2) AND ($3 = '' OR d.findability = $3)"
     );
     let query = db.query(sqlx::AssertSqlSafe(text)).bind(id.to_owned()).bind(caller.to_owned()).bind(findability.to_owned());
     let (bytes,): (i64,) = query.one().await?;

@@ -14,6 +14,7 @@ pub(crate) struct Revision {
     pub(crate) state: String,
     pub(crate) trigger_kind: String,
     pub(crate) external: bool,
+    pub(crate) findability: String,
     pub(crate) spec: String,
     /// JSON: an array of lines.
     pub(crate) errors: String,
@@ -33,16 +34,24 @@ impl Revision {
     }
 }
 
-const COLUMNS: &str = "r.id, r.dataset_id, r.number, r.state, r.trigger_kind, r.external, r.spec, r.errors, r.stats, r.logs, r.created_at,
+const COLUMNS: &str =
+    "r.id, r.dataset_id, r.number, r.state, r.trigger_kind, r.external, r.findability, r.spec, r.errors, r.stats, r.logs, r.created_at,
     r.updated_at, r.finished_at";
 
 /// Adds a revision, pending.
 pub(crate) async fn insert(tx: &mut Tx, revision: &Revision) -> Result<()> {
-    let text = "INSERT INTO revision (id, dataset_id, number, state, trigger_kind, external, spec, errors, attempt, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $9)";
+    let text = "INSERT INTO revision (id, dataset_id, number, state, trigger_kind, external, spec, errors, attempt, created_at, updated_at,
+            findability)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $9, $10)";
     let query = tx.query(text).bind(revision.id.clone()).bind(revision.dataset_id.clone()).bind(revision.number);
     let query = query.bind(revision.state.clone()).bind(revision.trigger_kind.clone()).bind(revision.external);
-    query.bind(revision.spec.clone()).bind(revision.errors.clone()).bind(revision.created_at).run().await?;
+    query
+        .bind(revision.spec.clone())
+        .bind(revision.errors.clone())
+        .bind(revision.created_at)
+        .bind(revision.findability.clone())
+        .run()
+        .await?;
     Ok(())
 }
 

@@ -217,20 +217,22 @@ struct Options {
     release: bool,
     /// Leaves the report as it is.
     check: bool,
+    /// With less of everything, for every change.
+    short: bool,
 }
 
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let names: Vec<_> = PROOFS.iter().map(|proof| proof.name).collect();
     let Some(proof) = PROOFS.iter().find(|proof| has(proof.name)) else { bail!("which proof? {}", names.join(", ")) };
-    prove(&Guard::start()?, proof, Options { release: has("--release"), check: has("--check") })?;
+    prove(&Guard::start()?, proof, Options { release: has("--release"), check: has("--check"), short: false })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The proofs that are quick enough for every change.
 pub(crate) fn short(guard: &Guard) -> Result<()> {
-    let mut quick = PROOFS.iter().filter(|proof| matches!(proof.name, "readers" | "snippets"));
-    quick.try_for_each(|proof| prove(guard, proof, Options { release: false, check: true }))
+    let mut quick = PROOFS.iter().filter(|proof| matches!(proof.name, "readers" | "snippets" | "derived"));
+    quick.try_for_each(|proof| prove(guard, proof, Options { release: false, check: true, short: true }))
 }
 
 fn prove(guard: &Guard, proof: &Proof, options: Options) -> Result<()> {
@@ -280,6 +282,7 @@ fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &s
         .args(databases.map(|databases| databases.logins()))
         .env("MADANG_BIN", &madang)
         .env("MADANG_SAMPLES", process::root()?.join("docs/samples"))
+        .envs(options.short.then_some(("PROOF_SHORT", "1")))
         .env("PROOF_PICTURES", process::root()?.join("target/pictures"))
         .output()?;
     let findings = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -10,11 +10,14 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use madang_kit::{Code, Error};
+
+use super::error::SpecError;
 
 /// Characters of a function's name.
 const MAX_NAME: usize = 100;
 /// Bytes of an answer that is wrapped.
-const MAX_BODY: usize = 64 << 20;
+const MAX_BODY: usize = 32 << 20;
 
 /// Wraps good JSON answers where a callback is wanted. A name that is no name of a function wraps nothing.
 pub(super) async fn wrap(request: Request, next: Next) -> Response {
@@ -25,7 +28,9 @@ pub(super) async fn wrap(request: Request, next: Next) -> Response {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    let Ok(json) = to_bytes(body, MAX_BODY).await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let Ok(json) = to_bytes(body, MAX_BODY).await else {
+        return SpecError::from(Error::new(Code::TooLarge, "the answer is too large for a callback")).into_response();
+    };
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/javascript"));
     parts.headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));

@@ -19,7 +19,7 @@ pub(crate) async fn search(State(gateway): State<Gateway>, caller: Caller, query
     Ok(listed(found.datasets.iter().map(dataset).collect(), found.total, found.total_bytes))
 }
 
-/// How flows ended, the latest first.
+/// How flows ended (spec-store.md 2.5), the latest first.
 pub(crate) async fn events(State(gateway): State<Gateway>, caller: Caller, query: Query) -> Result<Json<Value>, SpecError> {
     let request = rpc::request(&caller.context, wanted(&caller, &query)?);
     let found = gateway.spec_store.clone().search_events(request).await?.into_inner();
@@ -98,13 +98,16 @@ fn dataset(found: &FoundDataset) -> Value {
 fn event(end: &FlowEnd) -> Value {
     json!({
         "event_entity": "flow",
-        "event_action": "finished",
+        "event_action": "finish",
         "timestamp": wire::iso(end.finished_at),
-        "ownerid": end.owner_id,
+        "status": if end.success { "OK" } else { "FAIL" },
+        "findability": if end.success && end.findability == "published" { "published" } else { "private" },
+        "userid": end.owner_id,
         "dataset": end.dataset,
-        "findability": end.findability,
-        "status": if end.success { "OK" } else { "Not OK" },
-        "messages": end.errors,
-        "payload": {"flow-id": end.flow_id},
+        "owner": end.owner,
+        "ownerid": end.owner_id,
+        "flow": end.flow_id,
+        "pipeline": end.flow_id,
+        "payload": {"flow-id": end.flow_id, "errors": end.errors},
     })
 }

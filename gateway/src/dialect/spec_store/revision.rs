@@ -73,7 +73,8 @@ pub(crate) async fn cancel(
     query: Query,
 ) -> Result<Json<Value>, SpecError> {
     let caller_owner_id = caller.demand(&owner_id)?;
-    let number = revision.parse().map_err(|_| Error::new(Code::NotFound, format!("revision '{revision}' not found")))?;
+    let number = revision.parse().ok().filter(|_| revision.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = number.ok_or_else(|| Error::new(Code::NotFound, format!("revision '{revision}' not found")))?;
     let request = CancelRevisionRequest { caller_owner_id, owner_id: owner_id.clone(), dataset: dataset.clone(), revision: number };
     gateway.spec_store.clone().cancel_revision(rpc::request(&caller.context, request)).await?;
     get(&gateway, &caller, owner_id, dataset, revision, query.number("wait")?).await

@@ -29,17 +29,18 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route("/rawstore/authorize", post(rawstore::authorize))
         .route("/rawstore/presign", get(rawstore::presign))
         .route("/rawstore/objects", post(form::receive))
-        .route("/rawstore/objects/{*key}", get(object::show))
         // what there is
         .route("/metastore/search", get(metastore::search))
         .route("/metastore/search/events", get(metastore::events))
         .route("/storage/owner/{owner}", get(metastore::of_owner))
         .route("/storage/dataset_id/{owner}/{dataset}", get(metastore::of_dataset))
         .route("/storage/flow_id/{owner}/{dataset}/{revision}", get(metastore::of_flow))
+        .route_layer(middleware::from_fn(jsonp::wrap))
+        // files are never scripts
+        .route("/rawstore/objects/{*key}", get(object::show))
         .route_layer(middleware::from_fn(call::signed_or_not))
         // here, so that the layers below see browsers ask for methods
         .method_not_allowed_fallback(unknown::wrong_method)
-        .layer(middleware::from_fn(jsonp::wrap))
         .layer(middleware::from_fn(cors::answer))
         // bodies are bounded where they are read
         .layer(DefaultBodyLimit::disable())

@@ -111,3 +111,18 @@ async fn every_origin_may_read() {
     })
     .await;
 }
+
+/// A token for source files is good for them alone; no service token administers the hub.
+#[tokio::test]
+async fn a_token_of_one_service_opens_no_other() {
+    on_every_hub(|hub| async move {
+        let (_, own) = owner(&hub);
+        own.get("/madang/v1/admin/keys").send().await.is(403);
+        let files = own.get("/auth/authorize?service=rawstore").send().await.is(200).text_of("token");
+        let files = hub.visitor().with(Login::header("auth-token", files));
+        files.get("/auth/authorize?service=source").send().await.is_exactly(200, r#"{"permissions":{}}"#);
+        files.get("/auth/authorize?service=rawstore").send().await.is(200).text_of("token");
+        files.get("/madang/v1/whoami").send().await.is(401);
+    })
+    .await;
+}

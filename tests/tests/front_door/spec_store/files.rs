@@ -45,6 +45,8 @@ async fn files_come_and_are_read_in_parts() {
         let whole = visitor.get(&path).send().await.is(200);
         assert_eq!((whole.text.as_str(), whole.header("x-content-type-options")), (text.as_str(), Some("nosniff")));
         let etag = whole.header("etag").expect("an etag").to_owned();
+        let asked = visitor.get(&format!("{path}?callback=f")).send().await.is(200);
+        assert_eq!(asked.text, text, "files are never scripts");
         visitor.get(&path).header("if-none-match", &etag).send().await.is(304);
         for (range, wanted, of) in [("bytes=0-3", "name", "0-3"), ("bytes=-3", ",1\n", "")] {
             let part = visitor.get(&path).header("range", range).send().await.is(206);

@@ -54,10 +54,10 @@ async fn datasets_are_found_by_those_who_may() {
         assert_eq!(found["results"][0]["datahub"]["flowid"], format!("{id}/{dataset}/1"), "{found}");
         let events = async |client| read(client, &format!("/metastore/search/events?q={dataset}&size=1")).await;
         let (mine, nobodys) = (events(&own).await, events(&visitor).await);
-        assert_eq!((&mine["summary"]["total"], &mine["results"][0]["status"]), (&json!(2), &json!("Not OK")), "{mine}");
+        assert_eq!((&mine["summary"]["total"], &mine["results"][0]["status"]), (&json!(2), &json!("FAIL")), "{mine}");
         assert_eq!(mine["results"][0]["payload"]["flow-id"], format!("{id}/{dataset}/2"), "{mine}");
-        assert!(mine["results"][0]["messages"].as_array().is_some_and(|lines| !lines.is_empty()), "{mine}");
-        assert_eq!((&nobodys["summary"]["total"], &nobodys["results"][0]["messages"]), (&json!(2), &json!([])), "{nobodys}");
+        assert!(mine["results"][0]["payload"]["errors"].as_array().is_some_and(|lines| !lines.is_empty()), "{mine}");
+        assert_eq!((&nobodys["summary"]["total"], &nobodys["results"][0]["payload"]["errors"]), (&json!(2), &json!([])), "{nobodys}");
 
         own.call("DELETE", &format!("/source/{id}/{dataset}")).json(&json!({})).send().await.is(200);
         assert_eq!(read(&own, &format!("/metastore/search?q={dataset}")).await["summary"], json!({"total": 0, "totalBytes": 0}));
@@ -88,6 +88,34 @@ async fn searches_have_limits() {
         }
         let nobody = hub.visitor().get("/storage/owner/nobody-at-all").send().await.is(200).json();
         assert_eq!(nobody, json!({"totalBytes": 0}));
+    })
+    .await;
+}
+
+/// A later upload alone, published or not yet good, shows nothing of a revision that was private.
+#[tokio::test]
+async fn what_was_private_stays_hidden() {
+    on_every_hub(|hub| async move {
+        let ((id, own), visitor, dataset) = (owner(&hub), hub.visitor(), name("secret"));
+        let url = stored(&hub, &own, &id, &dataset, ROWS).await;
+        let upload = async |findability: &str, url: &str| {
+            let mut spec = spec(&id, &dataset, url);
+            spec["meta"]["findability"] = findability.into();
+            let flow = own.post("/source/upload").json(&spec).send().await.is(200).text_of("flow_id");
+            ended(&own, &flow).await["state"].clone()
+        };
+        let path = format!("/source/{id}/{dataset}");
+        let none = visitor.get(&format!("{path}/1")).send().await.is(404).text.replace(&dataset, "X");
+        assert_eq!(upload("private", &url).await, "SUCCEEDED");
+        let hidden = visitor.get(&format!("{path}/1")).send().await.is(404).text.replace(&dataset, "X");
+        assert_eq!(hidden, none, "nobody learns that it is there");
+        assert_eq!(visitor.get(&path).send().await.is(404).text, visitor.get(&format!("{path}/latest")).send().await.is(404).text);
+        assert_eq!(upload("published", "http://example.invalid/rivers.csv").await, "FAILED");
+        let seen = async |what: &str| read(&visitor, &format!("/metastore/search{what}?q={dataset}")).await["summary"]["total"].clone();
+        assert_eq!((seen("").await, seen("/events").await), (json!(0), json!(1)), "the failure alone is told");
+        assert_eq!(read(&visitor, &format!("/storage/dataset_id/{id}/{dataset}")).await, json!({"totalBytes": 0}));
+        assert_eq!(upload("published", &url).await, "SUCCEEDED");
+        assert_eq!((seen("").await, seen("/events").await), (json!(1), json!(2)));
     })
     .await;
 }

@@ -1,0 +1,6 @@
+-- Commands of one dataset are carried out one after another, by one process at a time.
+ALTER TABLE command ADD COLUMN dataset TEXT NOT NULL DEFAULT '';
+-- Not before; a claim moves it on.
+ALTER TABLE command ADD COLUMN due_at TEXT NOT NULL DEFAULT '1970-01-01T00:00:00+00:00';
+ALTER TABLE command ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX command_dataset ON command (dataset, id);
