@@ -3,11 +3,10 @@
 use chrono::{DateTime, Utc};
 use madang_kit::{Db, Result, db::Query};
 
-/// A sheet.
+/// A sheet; what was not asked for is empty.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct Sheet {
     pub(crate) id: String,
-    pub(crate) survey_id: String,
     pub(crate) collect_group_id: String,
     pub(crate) panel_id: Option<String>,
     pub(crate) uid: Option<String>,
@@ -16,6 +15,27 @@ pub(crate) struct Sheet {
     pub(crate) masked: Option<String>,
     pub(crate) started_at: DateTime<Utc>,
     pub(crate) submitted_at: DateTime<Utc>,
+}
+
+/// What is wanted of sheets, beside who they are and when they were submitted. The rest stays unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Who answered, with what the link carried.
+    Metadata,
+    /// The answers.
+    Answers,
+    /// The answers and what the link carried.
+    File,
+}
+
+impl Part {
+    fn columns(self) -> &'static str {
+        match self {
+            Self::Metadata => "panel_id, uid, parameters, '' AS answers, CAST(NULL AS TEXT) AS masked",
+            Self::Answers => "CAST(NULL AS TEXT) AS panel_id, CAST(NULL AS TEXT) AS uid, '[]' AS parameters, answers, masked",
+            Self::File => "CAST(NULL AS TEXT) AS panel_id, CAST(NULL AS TEXT) AS uid, parameters, answers, masked",
+        }
+    }
 }
 
 /// Which sheets.
@@ -29,9 +49,9 @@ pub(crate) struct Window {
     pub(crate) behind: Option<(DateTime<Utc>, String)>,
 }
 
-/// Sheets of a survey, newest submission first. Without answers those columns stay unread.
-pub(crate) async fn list(db: &Db, survey: &str, window: &Window, answers: bool, limit: usize) -> Result<Vec<Sheet>> {
-    let columns = if answers { "answers, masked" } else { "'' AS answers, CAST(NULL AS TEXT) AS masked" };
+/// Sheets of a survey, newest submission first.
+pub(crate) async fn list(db: &Db, survey: &str, window: &Window, part: Part, limit: usize) -> Result<Vec<Sheet>> {
+    let columns = part.columns();
     // An absent bound is left out, so that the index serves what remains.
     let mut number = 1;
     let mut next = |there: bool, before: &str| {
@@ -44,7 +64,7 @@ pub(crate) async fn list(db: &Db, survey: &str, window: &Window, answers: bool, 
     let behind_id = next(window.behind.is_some(), ",");
     let end = if window.behind.is_some() { ")" } else { "" };
     let text = format!(
-        "SELECT id, survey_id, collect_group_id, panel_id, uid, parameters, {columns}, started_at, submitted_at FROM answer_sheet
+        "SELECT id, collect_group_id, {columns}, started_at, submitted_at FROM answer_sheet
          WHERE survey_id = $1{after}{up_to}{behind}{behind_id}{end} ORDER BY submitted_at DESC, id DESC LIMIT {limit}"
     );
     let mut query = db.query(sqlx::AssertSqlSafe(text)).bind(survey.to_owned());
@@ -59,6 +79,7 @@ pub(crate) async fn list(db: &Db, survey: &str, window: &Window, answers: bool, 
 
 /// Sealed personal answers of sheets with their keys: (sheet, sealed, key).
 pub(crate) async fn originals(db: &Db, ids: Vec<String>) -> Result<Vec<(String, String, String)>> {
+    let ids = super::padded(ids);
     let text = format!(
         "SELECT a.id, a.personal, s.wrapped FROM answer_sheet a JOIN subject s ON s.id = a.id
          WHERE a.personal IS NOT NULL AND a.id IN ({})",

@@ -37,10 +37,8 @@ pub(super) fn page(sheet: &Sheet, serial: &str, filled: &Filled) -> Response {
     let status = if has_problems { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let shown_title = if has_problems { format!("{}: {title}", words.pick("오류", "Error")) } else { title.clone() };
     let content = html! {
-        header {
-            h1 { (title) }
-            (progress(words, filled.step, sheet.steps().len()))
-        }
+        h1 { (title) }
+        (progress(words, filled.step, sheet.steps().len()))
         (summary(sheet, filled))
         (form(sheet, serial, filled))
     };
@@ -103,7 +101,7 @@ fn questions(sheet: &Sheet, filled: &Filled, step: &[&Question], shown: &HashSet
             question,
             number: sheet.number(question.rank),
             values: &filled.values,
-            problem: problem.map(|problem| problem.text.as_str()),
+            problem,
             words: sheet.words,
             is_shown: shown.contains(&question.rank),
         })
