@@ -45,21 +45,23 @@ pub(crate) struct Window {
     pub(crate) after: Option<DateTime<Utc>>,
     /// Submitted up to and including it.
     pub(crate) up_to: Option<DateTime<Utc>>,
-    /// Behind this sheet in the order of the list.
+    /// Behind this sheet of the window in the order of the list.
     pub(crate) behind: Option<(DateTime<Utc>, String)>,
 }
 
 /// Sheets of a survey, newest submission first.
 pub(crate) async fn list(db: &Db, survey: &str, window: &Window, part: Part, limit: usize) -> Result<Vec<Sheet>> {
     let columns = part.columns();
-    // An absent bound is left out, so that the index serves what remains.
+    // An absent bound is left out, so that the index serves what remains; behind a sheet the newest bound says nothing more, and
+    // SQLite would go through the index from there.
+    let newest = window.up_to.filter(|_| window.behind.is_none());
     let mut number = 1;
     let mut next = |there: bool, before: &str| {
         number += i32::from(there);
         if there { format!("{before} ${number}") } else { String::new() }
     };
     let after = next(window.after.is_some(), " AND submitted_at >");
-    let up_to = next(window.up_to.is_some(), " AND submitted_at <=");
+    let up_to = next(newest.is_some(), " AND submitted_at <=");
     let behind = next(window.behind.is_some(), " AND (submitted_at, id) < (");
     let behind_id = next(window.behind.is_some(), ",");
     let end = if window.behind.is_some() { ")" } else { "" };
@@ -68,7 +70,7 @@ pub(crate) async fn list(db: &Db, survey: &str, window: &Window, part: Part, lim
          WHERE survey_id = $1{after}{up_to}{behind}{behind_id}{end} ORDER BY submitted_at DESC, id DESC LIMIT {limit}"
     );
     let mut query = db.query(sqlx::AssertSqlSafe(text)).bind(survey.to_owned());
-    for bound in [window.after, window.up_to].into_iter().flatten() {
+    for bound in [window.after, newest].into_iter().flatten() {
         query = query.bind(bound);
     }
     if let Some((at, id)) = &window.behind {

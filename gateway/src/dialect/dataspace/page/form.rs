@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use axum::{http::StatusCode, response::Response};
-use madang_kit::survey::Question;
+use madang_kit::survey::{Question, plain_text};
 use maud::{Markup, html};
 
 use super::{
@@ -63,7 +63,14 @@ fn summary(sheet: &Sheet, filled: &Filled) -> Markup {
     html! {
         section.summary #problems role="alert" tabindex="-1" autofocus {
             h2 { (sheet.words.problems(filled.problems.len())) }
-            ul { @for problem in &filled.problems { li { a href={ "#" (problem.control) } { (sheet.number(problem.rank)) ". " (problem.text) } } } }
+            ul {
+                @for problem in &filled.problems {
+                    li {
+                        a href={ "#" (problem.control) } { (sheet.number(problem.rank)) ". " (problem.text) }
+                        span.asked { (sheet.definition.question(problem.rank).map(|question| plain_text(&question.text)).unwrap_or_default()) }
+                    }
+                }
+            }
         }
     }
 }

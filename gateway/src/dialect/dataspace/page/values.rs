@@ -199,10 +199,11 @@ fn number(text: &str) -> Option<Value> {
 
 /// Whether commas stand before every three digits and nowhere else.
 fn is_grouped(text: &str) -> bool {
-    let whole = text.split('.').next().unwrap_or_default();
+    let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
     let mut groups = whole.strip_prefix('-').unwrap_or(whole).split(',');
     let is_digits = |group: &str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit());
-    groups.next().is_some_and(|first| first.len() <= 3 && is_digits(first)) && groups.all(|group| group.len() == 3 && is_digits(group))
+    let is_first = groups.next().is_some_and(|first| first.len() <= 3 && is_digits(first));
+    is_first && groups.all(|group| group.len() == 3 && is_digits(group)) && !rest.contains(',')
 }
 
 #[cfg(test)]
