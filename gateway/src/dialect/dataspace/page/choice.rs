@@ -154,7 +154,7 @@ pub(super) fn matrix(look: &Look<'_>) -> Markup {
                 @for row in &question.rows {
                     @let name = values::row_name(rank, row.rank);
                     @let is_open = look.misses_rows() && !look.values.has_any(&name);
-                    tr.open[is_open] {
+                    tr {
                         th scope="row" id={ "row-" (rank) "-" (row.rank) } {
                             span.text { (PreEscaped(&row.text)) }
                             @if is_open { " " span.missing { (look.words.pick("답변 필요", "Not answered")) } }
@@ -172,6 +172,28 @@ pub(super) fn matrix(look: &Look<'_>) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use madang_kit::survey::Definition;
+
+    #[test]
+    fn a_matrix_is_laid_out_by_its_options() {
+        for (options, layout) in [
+            (vec!["나쁨", "보통", "좋음"], "matrix wide few"),
+            (vec!["<p><b>나쁨</b></p>", "좋음"], "matrix wide few"),
+            (vec!["전혀 그렇지 않다", "그렇다"], "matrix wide"),
+            (vec!["1", "2", "3", "4", "5", "6", "7"], "matrix wide"),
+            (vec!["1", "2", "3", "4", "5", "6", "7", "8"], "matrix"),
+        ] {
+            let options: Vec<_> = options.iter().map(|text| serde_json::json!({"text": text})).collect();
+            let question = serde_json::json!({"type": "MatrixSingle", "text": "x", "rows": [{"text": "r"}], "options": options});
+            let survey = serde_json::json!({"title": "t", "questions": [question]}).to_string();
+            let definition = Definition::read(&survey).expect("a survey");
+            assert_eq!(super::layout(&definition.questions[0]), layout, "{survey}");
         }
     }
 }

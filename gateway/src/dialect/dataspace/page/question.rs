@@ -209,13 +209,16 @@ fn personal_field(look: &Look<'_>, field: PersonalField) -> Markup {
     }
 }
 
-/// A number with a comma before every three digits.
+/// A number with a comma before every three digits; one with an exponent stays as it is.
 fn grouped(number: &str) -> String {
-    let (whole, rest) = number.find('.').map_or((number, ""), |point| number.split_at(point));
-    let digits = whole.trim_start_matches('-');
-    let mut shown = whole[..whole.len() - digits.len()].to_owned();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+    let (sign, plain) = number.strip_prefix('-').map_or(("", number), |plain| ("-", plain));
+    let (whole, rest) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
+    if plain.contains(['e', 'E']) {
+        return number.to_owned();
+    }
+    let mut shown = sign.to_owned();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
             shown.push(',');
         }
         shown.push(digit);
@@ -227,7 +230,9 @@ fn grouped(number: &str) -> String {
 mod tests {
     #[test]
     fn large_numbers_are_grouped() {
-        for (number, shown) in [("0", "0"), ("999", "999"), ("1000", "1,000"), ("-1234567.89", "-1,234,567.89"), ("0.5", "0.5")] {
+        for (number, shown) in
+            [("0", "0"), ("999", "999"), ("1000", "1,000"), ("-1234567.89", "-1,234,567.89"), ("0.5", "0.5"), ("1e300", "1e300")]
+        {
             assert_eq!(super::grouped(number), shown);
         }
     }
