@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use madang_kit::{
     Context, Error, Result,
     error::chain,
@@ -22,13 +23,12 @@ use crate::{
     permission::{self, Right},
     response,
     sheet::{PERSONAL, json_text},
-    store::{
-        PAGE,
-        sheet::{self as rows, Sheet, Window},
-    },
+    store::sheet::{self as rows, Part, Sheet, Window},
     survey,
 };
 
+/// Sheets that are read at once; twice as many are in memory.
+const SHEETS: usize = 500;
 /// Pieces on their way; a full channel slows the reader of the database down.
 const PIECES: usize = 4;
 
@@ -80,27 +80,45 @@ pub(crate) async fn export(surveys: &Surveys, context: &Context, request: Export
 
 impl Export {
     async fn write(&self, pieces: &mpsc::Sender<Result<ExportResponsesResponse, Status>>) -> Result<()> {
-        let mut behind = None;
+        let mut page = self.page(None).await?;
         let mut first = true;
         loop {
-            let window = Window { after: None, up_to: None, behind };
-            let mut page = rows::list(&self.surveys.db, &self.survey, &window, true, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            behind = Some((last.submitted_at, last.id.clone()));
-            if self.originals {
-                self.open(&mut page).await?;
+            let behind = page.last().filter(|_| page.len() == SHEETS).map(|last| (last.submitted_at, last.id.clone()));
+            // The database reads the next sheets while these are written.
+            let (following, sent) = tokio::join!(self.behind(behind), self.send(page, first, pieces));
+            match (following?, sent?) {
+                (Some(following), true) => page = following,
+                _ => return Ok(()), // all are there, or whoever asked has gone
             }
-            let chunk = Bytes::from(self.render(page, first)?);
             first = false;
-            if pieces.send(Ok(ExportResponsesResponse { chunk })).await.is_err() {
-                return Ok(()); // whoever asked has gone
-            }
         }
-        if first {
-            let chunk = Bytes::from(self.render(Vec::new(), true)?);
-            let _ = pieces.send(Ok(ExportResponsesResponse { chunk })).await;
+    }
+
+    /// Sheets behind a position, if there may be any.
+    async fn behind(&self, position: Option<(DateTime<Utc>, String)>) -> Result<Option<Vec<Sheet>>> {
+        match position {
+            Some(position) => self.page(Some(position)).await.map(Some),
+            None => Ok(None),
         }
-        Ok(())
+    }
+
+    async fn page(&self, behind: Option<(DateTime<Utc>, String)>) -> Result<Vec<Sheet>> {
+        let window = Window { after: None, up_to: None, behind };
+        rows::list(&self.surveys.db, &self.survey, &window, Part::File, SHEETS).await
+    }
+
+    /// Says whether anybody still listens.
+    async fn send(
+        &self,
+        mut page: Vec<Sheet>,
+        first: bool,
+        pieces: &mpsc::Sender<Result<ExportResponsesResponse, Status>>,
+    ) -> Result<bool> {
+        if self.originals {
+            self.open(&mut page).await?;
+        }
+        let chunk = Bytes::from(self.render(page, first)?);
+        Ok(pieces.send(Ok(ExportResponsesResponse { chunk })).await.is_ok())
     }
 
     /// Puts originals in the place of what may be shown to all.
@@ -148,7 +166,7 @@ fn spelled(id: &str) -> String {
 }
 
 /// In UTC, as an import reads it.
-fn moment(at: chrono::DateTime<chrono::Utc>) -> String {
+fn moment(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 

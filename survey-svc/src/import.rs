@@ -10,7 +10,7 @@ use madang_kit::{
 };
 use madang_proto::survey::v1::{ImportReport, ImportResponsesRequest, ImportResponsesStart, import_responses_request::Part};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tonic::Streaming;
 
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
 /// Bytes of one line.
 const LINE_BYTES: usize = 512 << 10;
 /// Sheets of one transaction.
-const AT_ONCE: usize = 500;
+const AT_ONCE: usize = 512;
 /// The group that imported answers belong to, unless one is named.
 const GROUP: &str = "import";
 
@@ -293,8 +293,10 @@ fn json_line(text: &str) -> Result<Line> {
     if text.contains("\\u0000") {
         return Err(Error::invalid("line", "control_character", "a line must not contain NUL"));
     }
-    let value: Value = serde_json::from_str(text).map_err(|error| Error::invalid("line", "json", format!("not JSON: {error}")))?;
-    serde_json::from_value(value).map_err(|error| Error::invalid("line", "form", error.to_string()))
+    serde_json::from_str(text).map_err(|error| {
+        let rule = if error.is_data() { "form" } else { "json" };
+        Error::invalid("line", rule, error.to_string())
+    })
 }
 
 fn record(text: &str) -> Result<csv::StringRecord> {

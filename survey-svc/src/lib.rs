@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use madang_kit::{
     Clock, Db, Drain, Error, Result, assertion::AllowList, config::SurveyConfig, housekeeping, keyring::Keyring, outbound::FetchAllow,
-    rpc::Served, survey::Definition,
+    rpc::Served,
 };
 use madang_proto::survey::v1::{
     panels_server::PanelsServer, privacy_server::PrivacyServer, respondents_server::RespondentsServer, responses_server::ResponsesServer,
@@ -41,10 +41,10 @@ use madang_proto::survey::v1::{
 use moka::sync::Cache;
 use tonic::service::Routes;
 
-use crate::{recorder::Recorder, vault::Vault, webhook::Deliveries};
+use crate::{recorder::Recorder, survey::Frozen, vault::Vault, webhook::Deliveries};
 
-/// Definitions of surveys that collect now; they are frozen.
-const CACHED_DEFINITIONS: u64 = 1_000;
+/// Surveys that collect now; they are frozen.
+const CACHED_SURVEYS: u64 = 1_000;
 
 /// The largest message: a page of a thousand sheets of the largest size.
 const MESSAGE_BYTES: usize = 300 << 20;
@@ -73,7 +73,7 @@ struct Surveys {
     recorder: Recorder,
     deliveries: Deliveries,
     allow: FetchAllow,
-    frozen: Cache<String, Arc<Definition>>,
+    frozen: Cache<String, Arc<Frozen>>,
 }
 
 /// Who may call what.
@@ -92,7 +92,7 @@ pub async fn service(options: Options, drain: &Drain) -> Result<Served> {
     let deliveries = Deliveries::start(&db, &vault, &clock, fetch_allow.clone(), drain);
     let parts = recorder::Parts { db: db.clone(), clock: clock.clone(), config: config.clone(), deliveries: deliveries.clone() };
     let recorder = Recorder::start(parts, drain);
-    let frozen = Cache::new(CACHED_DEFINITIONS);
+    let frozen = Cache::new(CACHED_SURVEYS);
     let surveys = Surveys { db, vault, clock, config, recorder, deliveries, allow: fetch_allow, frozen };
     housekeeping::spawn(&surveys.db, &surveys.clock, drain);
     schedule::start(&surveys, drain);

@@ -156,14 +156,13 @@ async fn lock(tx: &mut Tx, batch: &[Waiting]) -> Result<BTreeMap<String, House>>
         wanted
     });
     for (survey_id, group_ids) in wanted {
-        let Some(found) = survey::lock(tx, survey_id).await? else { continue };
+        let Some((space, responses)) = survey::lock_count(tx, survey_id).await? else { continue };
         let mut known = HashMap::new();
         for id in group_ids {
             if let Some(group) = groups::find_in(tx, id).await? {
                 known.insert(id.clone(), (group, false));
             }
         }
-        let (space, responses) = (found.space_id, found.responses);
         let house = House { space, responses, more: 0, groups: known, panels: HashMap::new(), answered: HashSet::new() };
         houses.insert(survey_id.clone(), house);
     }

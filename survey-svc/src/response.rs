@@ -11,7 +11,7 @@ use crate::{
     sheet::json_text,
     store::{
         PAGE,
-        sheet::{self as rows, Sheet, Window},
+        sheet::{self as rows, Part, Sheet, Window},
     },
     survey,
 };
@@ -28,12 +28,13 @@ pub(crate) async fn list(surveys: &Surveys, context: &Context, request: ListResp
         }
     };
     let window = Window { after: moment("startDateTime", request.after)?, up_to: moment("endDateTime", request.up_to)?, behind };
-    let mut found = rows::list(&surveys.db, &survey.id, &window, request.answers, PAGE + 1).await?;
+    let part = if request.answers { Part::Answers } else { Part::Metadata };
+    let mut found = rows::list(&surveys.db, &survey.id, &window, part, PAGE + 1).await?;
     let more = found.len() > PAGE;
     found.truncate(PAGE);
     let next =
         found.last().filter(|_| more).map(|sheet| Position { submitted_at: Some(time::wire(sheet.submitted_at)), id: sheet.id.clone() });
-    let sheets: Result<Vec<_>> = found.into_iter().map(|sheet| wire(sheet, request.answers)).collect();
+    let sheets: Result<Vec<_>> = found.into_iter().map(|sheet| wire(sheet, &survey.id)).collect();
     Ok(ListResponsesResponse { sheets: sheets?, next })
 }
 
@@ -41,12 +42,12 @@ fn moment(field: &str, at: Option<Timestamp>) -> Result<Option<DateTime<Utc>>> {
     at.map(|at| time::read(at).ok_or_else(|| Error::invalid(field, "time", format!("{field} is no time")))).transpose()
 }
 
-fn wire(sheet: Sheet, answers: bool) -> Result<AnswerSheet> {
+fn wire(sheet: Sheet, survey: &str) -> Result<AnswerSheet> {
     let parameters: Vec<(String, String)> = serde_json::from_str(&sheet.parameters).map_err(Error::internal)?;
     Ok(AnswerSheet {
-        answers: if answers { joined(sheet.answers, sheet.masked.as_deref())? } else { String::new() },
+        answers: joined(sheet.answers, sheet.masked.as_deref())?,
         id: sheet.id,
-        survey_id: sheet.survey_id,
+        survey_id: survey.to_owned(),
         collect_group_id: sheet.collect_group_id,
         panel_id: sheet.panel_id,
         uid: sheet.uid,

@@ -58,27 +58,33 @@ struct Open {
 /// What a link leads to.
 pub(crate) async fn find_link(surveys: &Surveys, _: &Context, request: FindLinkRequest) -> Result<Link> {
     let group = find(surveys, &request.serial).await?;
-    let survey = survey_rows::find(&surveys.db, &group.survey_id).await?.ok_or_else(unknown)?;
-    let language = Definition::stored(&survey.definition)?.language;
+    let (title, language) = if group.started {
+        let survey = survey::frozen(surveys, &group.survey_id).await?;
+        (survey.wire.title.clone(), survey.definition.language)
+    } else {
+        let survey = survey_rows::find(&surveys.db, &group.survey_id).await?.ok_or_else(unknown)?;
+        (survey.title, Definition::stored(&survey.definition)?.language)
+    };
     let language = if language == model::Language::En { "en" } else { "ko" }.to_owned();
-    Ok(Link { space_id: group.space_id.clone(), collect_group: Some(group::wire(group)), language, title: survey.title })
+    Ok(Link { space_id: group.space_id.clone(), collect_group: Some(group::wire(group)), language, title })
 }
 
 /// Gives a sheet to fill in.
 pub(crate) async fn open(surveys: &Surveys, _: &Context, request: OpenSheetRequest) -> Result<Sheet> {
     let group = find(surveys, &request.serial).await?;
     demand_open(&group)?;
-    let definition = survey::frozen(surveys, &group.survey_id).await?;
+    let survey = survey::frozen(surveys, &group.survey_id).await?;
+    let is_using_hmac = group.is_using_hmac;
     let open = Open {
         sheet: Id::generate(),
-        parameters: declared(&definition, request.parameters)?,
+        parameters: declared(&survey.definition, request.parameters)?,
         group: group.id,
         survey: group.survey_id,
         space: group.space_id,
         serial: group.serial,
         started: surveys.clock.now().timestamp(),
     };
-    show(surveys, open, None).await
+    Ok(Sheet { is_using_hmac, ..show(surveys, open, None).await? })
 }
 
 /// Gives an open sheet again.
@@ -111,11 +117,11 @@ pub(crate) async fn save_draft(surveys: &Surveys, _: &Context, request: SaveDraf
 pub(crate) async fn submit(surveys: &Surveys, _: &Context, request: SubmitSheetRequest) -> Result<Submission> {
     let open = read(surveys, &request.serial, &request.token)?;
     let answers = model::read_answers(&request.answers)?;
-    let definition = survey::frozen(surveys, &open.survey).await?;
-    let filled = model::fill(&definition, &open.parameters, answers)?;
+    let survey = survey::frozen(surveys, &open.survey).await?;
+    let filled = model::fill(&survey.definition, &open.parameters, answers)?;
     let sheet = new_sheet(surveys, open, filled)?;
     let (id, space_id) = (sheet.id.clone(), sheet.space_id.clone());
-    let submitted_at = surveys.recorder.record(sheet, definition.one_response_per_uid).await?;
+    let submitted_at = surveys.recorder.record(sheet, survey.definition.one_response_per_uid).await?;
     Ok(Submission { answer_sheet_id: id, submitted_at: Some(time::wire(submitted_at)), space_id })
 }
 
@@ -164,7 +170,7 @@ pub(crate) fn json_text(value: &impl Serialize) -> Result<String> {
 }
 
 async fn show(surveys: &Surveys, open: Open, answers: Option<String>) -> Result<Sheet> {
-    let survey = survey_rows::find(&surveys.db, &open.survey).await?.ok_or_else(unknown)?;
+    let survey = survey::frozen(surveys, &open.survey).await?;
     let token = seal(&surveys.vault, &open)?;
     if token.len() > TOKEN_BYTES {
         return Err(Error::invalid("parameters", "too_long", "the link's values are too long"));
@@ -172,7 +178,9 @@ async fn show(surveys: &Surveys, open: Open, answers: Option<String>) -> Result<
     let wire = |(key, value): (String, String)| Parameter { key, value };
     Ok(Sheet {
         token,
-        survey: Some(survey::wire(survey)),
+        survey: Some(survey.wire.clone()),
+        space_id: open.space,
+        is_using_hmac: false,
         parameters: open.parameters.into_iter().map(wire).collect(),
         answers,
         started_at: DateTime::from_timestamp(open.started, 0).map(time::wire),

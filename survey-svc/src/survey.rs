@@ -109,15 +109,23 @@ async fn lock_unstarted(tx: &mut Tx, space: &str, id: &str) -> Result<rows::Surv
     Ok(survey)
 }
 
-/// The definition of a survey that collects, which no longer changes.
-pub(crate) async fn frozen(surveys: &Surveys, id: &str) -> Result<Arc<Definition>> {
+/// A survey that collects: nothing of it changes any more.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    pub(crate) definition: Definition,
+    /// As gRPC carries it.
+    pub(crate) wire: Survey,
+}
+
+/// A survey with a collect group that has started.
+pub(crate) async fn frozen(surveys: &Surveys, id: &str) -> Result<Arc<Frozen>> {
     if let Some(known) = surveys.frozen.get(id) {
         return Ok(known);
     }
     let found = rows::find(&surveys.db, id).await?.ok_or_else(|| unknown(id))?;
-    let definition = Arc::new(Definition::stored(&found.definition)?);
-    surveys.frozen.insert(id.to_owned(), definition.clone());
-    Ok(definition)
+    let frozen = Arc::new(Frozen { definition: Definition::stored(&found.definition)?, wire: wire(found) });
+    surveys.frozen.insert(id.to_owned(), frozen.clone());
+    Ok(frozen)
 }
 
 /// Reads a definition and makes its HTML harmless; what is then empty is refused.

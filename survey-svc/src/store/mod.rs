@@ -35,7 +35,39 @@ pub(crate) fn placeholders(first: usize, count: usize) -> String {
     (first..first + count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
 }
 
+/// Values for an `IN`, the last one again and again up to a power of two: a statement of every length would have to be prepared anew.
+pub(crate) fn padded(mut values: Vec<String>) -> Vec<String> {
+    if let Some(last) = values.last().cloned() {
+        values.resize(values.len().next_power_of_two(), last);
+    }
+    values
+}
+
+/// Cuts rows into powers of two, the largest first, so that few different statements insert them.
+pub(crate) fn portions<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = 1_usize << rows.len().checked_ilog2()?;
+        let (portion, rest) = rows.split_at(size);
+        rows = rest;
+        Some(portion)
+    })
+}
+
 /// `($1, $2), ($3, $4)`: placeholders of rows.
 pub(crate) fn rows_of(rows: usize, columns: usize) -> String {
     (0..rows).map(|row| format!("({})", placeholders(row * columns + 1, columns))).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn few_lengths_serve_all() {
+        let rows: Vec<u32> = (0..100).collect();
+        let sizes: Vec<_> = super::portions(&rows).map(<[u32]>::len).collect();
+        assert_eq!(sizes, [64, 32, 4]);
+        assert_eq!(super::portions(&rows).flatten().copied().collect::<Vec<_>>(), rows);
+        assert_eq!(super::portions(&rows[..0]).count(), 0);
+        assert_eq!(super::padded(vec!["a".into(), "b".into(), "c".into()]), ["a", "b", "c", "c"]);
+        assert!(super::padded(Vec::new()).is_empty());
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use madang_kit::{Db, Result, Tx, db::Query};
 
-use super::{placeholders, rows_of};
+use super::{padded, placeholders, portions, rows_of};
 
 /// A sheet to be written.
 #[derive(Clone, Debug)]
@@ -30,6 +30,17 @@ const COLUMNS: usize = 12;
 
 /// Adds sheets and the keys of their personal answers; drafts of them go.
 pub(crate) async fn insert(tx: &mut Tx, sheets: &[&NewSheet]) -> Result<()> {
+    for portion in portions(sheets) {
+        insert_portion(tx, portion).await?;
+    }
+    let sealed: Vec<_> = sheets.iter().filter_map(|sheet| Some((*sheet, sheet.subject.as_deref()?))).collect();
+    for portion in portions(&sealed) {
+        subjects(tx, portion).await?;
+    }
+    Ok(())
+}
+
+async fn insert_portion(tx: &mut Tx, sheets: &[&NewSheet]) -> Result<()> {
     let text = format!(
         "INSERT INTO answer_sheet (id, survey_id, space_id, collect_group_id, panel_id, uid, parameters, answers, masked, personal,
              started_at, submitted_at) VALUES {}",
@@ -52,18 +63,15 @@ pub(crate) async fn insert(tx: &mut Tx, sheets: &[&NewSheet]) -> Result<()> {
             .bind(sheet.submitted_at);
     }
     query.run().await?;
-    subjects(tx, sheets).await
+    Ok(())
 }
 
-async fn subjects(tx: &mut Tx, sheets: &[&NewSheet]) -> Result<()> {
-    let keys: Vec<_> = sheets.iter().filter_map(|sheet| Some((sheet, sheet.subject.clone()?))).collect();
-    if keys.is_empty() {
-        return Ok(());
-    }
+/// Keeps the keys of sheets' personal answers.
+async fn subjects(tx: &mut Tx, keys: &[(&NewSheet, &str)]) -> Result<()> {
     let text = format!("INSERT INTO subject (id, space_id, wrapped) VALUES {}", rows_of(keys.len(), 3));
     let mut query = tx.query(sqlx::AssertSqlSafe(text));
     for (sheet, wrapped) in keys {
-        query = query.bind(sheet.id.clone()).bind(sheet.space_id.clone()).bind(wrapped);
+        query = query.bind(sheet.id.clone()).bind(sheet.space_id.clone()).bind((*wrapped).to_owned());
     }
     query.run().await?;
     Ok(())
@@ -71,6 +79,7 @@ async fn subjects(tx: &mut Tx, sheets: &[&NewSheet]) -> Result<()> {
 
 /// Removes the drafts of sheets.
 pub(crate) async fn drop_drafts(tx: &mut Tx, ids: Vec<String>) -> Result<()> {
+    let ids = padded(ids);
     let text = format!("DELETE FROM draft WHERE sheet_id IN ({})", placeholders(1, ids.len()));
     let query = tx.query(sqlx::AssertSqlSafe(text));
     ids.into_iter().fold(query, Query::bind).run().await?;
@@ -79,6 +88,7 @@ pub(crate) async fn drop_drafts(tx: &mut Tx, ids: Vec<String>) -> Result<()> {
 
 /// Which of these sheets are there already, and since when.
 pub(crate) async fn submitted(tx: &mut Tx, ids: Vec<String>) -> Result<HashMap<String, DateTime<Utc>>> {
+    let ids = padded(ids);
     let text = format!("SELECT id, submitted_at FROM answer_sheet WHERE id IN ({})", placeholders(1, ids.len()));
     let query = tx.query(sqlx::AssertSqlSafe(text));
     let rows: Vec<(String, DateTime<Utc>)> = ids.into_iter().fold(query, Query::bind).all().await?;
@@ -94,6 +104,7 @@ pub(crate) async fn submitted_at(db: &Db, id: &str) -> Result<Option<DateTime<Ut
 
 /// Which of these uids have answered a survey.
 pub(crate) async fn answered(tx: &mut Tx, space: &str, survey: &str, uids: Vec<String>) -> Result<Vec<String>> {
+    let uids = padded(uids);
     let text = format!(
         "SELECT DISTINCT uid FROM answer_sheet WHERE space_id = $1 AND survey_id = $2 AND uid IN ({})",
         placeholders(3, uids.len())
@@ -105,6 +116,7 @@ pub(crate) async fn answered(tx: &mut Tx, space: &str, survey: &str, uids: Vec<S
 
 /// The panels of a space that have these uids.
 pub(crate) async fn panels(tx: &mut Tx, space: &str, uids: Vec<String>) -> Result<HashMap<String, String>> {
+    let uids = padded(uids);
     let text = format!("SELECT uid, id FROM panel WHERE space_id = $1 AND uid IN ({})", placeholders(2, uids.len()));
     let query = tx.query(sqlx::AssertSqlSafe(text)).bind(space.to_owned());
     let rows: Vec<(String, String)> = uids.into_iter().fold(query, Query::bind).all().await?;

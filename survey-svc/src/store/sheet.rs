@@ -3,11 +3,10 @@
 use chrono::{DateTime, Utc};
 use madang_kit::{Db, Result, db::Query};
 
-/// A sheet.
+/// A sheet; what was not asked for is empty.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct Sheet {
     pub(crate) id: String,
-    pub(crate) survey_id: String,
     pub(crate) collect_group_id: String,
     pub(crate) panel_id: Option<String>,
     pub(crate) uid: Option<String>,
@@ -18,6 +17,27 @@ pub(crate) struct Sheet {
     pub(crate) submitted_at: DateTime<Utc>,
 }
 
+/// What is wanted of sheets, beside who they are and when they were submitted. The rest stays unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Who answered, with what the link carried.
+    Metadata,
+    /// The answers.
+    Answers,
+    /// The answers and what the link carried.
+    File,
+}
+
+impl Part {
+    fn columns(self) -> &'static str {
+        match self {
+            Self::Metadata => "panel_id, uid, parameters, '' AS answers, CAST(NULL AS TEXT) AS masked",
+            Self::Answers => "CAST(NULL AS TEXT) AS panel_id, CAST(NULL AS TEXT) AS uid, '[]' AS parameters, answers, masked",
+            Self::File => "CAST(NULL AS TEXT) AS panel_id, CAST(NULL AS TEXT) AS uid, parameters, answers, masked",
+        }
+    }
+}
+
 /// Which sheets.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
@@ -25,30 +45,32 @@ pub(crate) struct Window {
     pub(crate) after: Option<DateTime<Utc>>,
     /// Submitted up to and including it.
     pub(crate) up_to: Option<DateTime<Utc>>,
-    /// Behind this sheet in the order of the list.
+    /// Behind this sheet of the window in the order of the list.
     pub(crate) behind: Option<(DateTime<Utc>, String)>,
 }
 
-/// Sheets of a survey, newest submission first. Without answers those columns stay unread.
-pub(crate) async fn list(db: &Db, survey: &str, window: &Window, answers: bool, limit: usize) -> Result<Vec<Sheet>> {
-    let columns = if answers { "answers, masked" } else { "'' AS answers, CAST(NULL AS TEXT) AS masked" };
-    // An absent bound is left out, so that the index serves what remains.
+/// Sheets of a survey, newest submission first.
+pub(crate) async fn list(db: &Db, survey: &str, window: &Window, part: Part, limit: usize) -> Result<Vec<Sheet>> {
+    let columns = part.columns();
+    // An absent bound is left out, so that the index serves what remains; behind a sheet the newest bound says nothing more, and
+    // SQLite would go through the index from there.
+    let newest = window.up_to.filter(|_| window.behind.is_none());
     let mut number = 1;
     let mut next = |there: bool, before: &str| {
         number += i32::from(there);
         if there { format!("{before} ${number}") } else { String::new() }
     };
     let after = next(window.after.is_some(), " AND submitted_at >");
-    let up_to = next(window.up_to.is_some(), " AND submitted_at <=");
+    let up_to = next(newest.is_some(), " AND submitted_at <=");
     let behind = next(window.behind.is_some(), " AND (submitted_at, id) < (");
     let behind_id = next(window.behind.is_some(), ",");
     let end = if window.behind.is_some() { ")" } else { "" };
     let text = format!(
-        "SELECT id, survey_id, collect_group_id, panel_id, uid, parameters, {columns}, started_at, submitted_at FROM answer_sheet
+        "SELECT id, collect_group_id, {columns}, started_at, submitted_at FROM answer_sheet
          WHERE survey_id = $1{after}{up_to}{behind}{behind_id}{end} ORDER BY submitted_at DESC, id DESC LIMIT {limit}"
     );
     let mut query = db.query(sqlx::AssertSqlSafe(text)).bind(survey.to_owned());
-    for bound in [window.after, window.up_to].into_iter().flatten() {
+    for bound in [window.after, newest].into_iter().flatten() {
         query = query.bind(bound);
     }
     if let Some((at, id)) = &window.behind {
@@ -59,6 +81,7 @@ pub(crate) async fn list(db: &Db, survey: &str, window: &Window, answers: bool, 
 
 /// Sealed personal answers of sheets with their keys: (sheet, sealed, key).
 pub(crate) async fn originals(db: &Db, ids: Vec<String>) -> Result<Vec<(String, String, String)>> {
+    let ids = super::padded(ids);
     let text = format!(
         "SELECT a.id, a.personal, s.wrapped FROM answer_sheet a JOIN subject s ON s.id = a.id
          WHERE a.personal IS NOT NULL AND a.id IN ({})",

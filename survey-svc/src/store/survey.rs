@@ -51,6 +51,13 @@ pub(crate) async fn lock(tx: &mut Tx, id: &str) -> Result<Option<Survey>> {
     Ok(tx.query(text).bind(id.to_owned()).opt().await?)
 }
 
+/// The same without reading more than its space and how many responses it has.
+pub(crate) async fn lock_count(tx: &mut Tx, id: &str) -> Result<Option<(String, i64)>> {
+    let text =
+        tx.pick("SELECT space_id, responses FROM survey WHERE id = $1", "SELECT space_id, responses FROM survey WHERE id = $1 FOR UPDATE");
+    Ok(tx.query(text).bind(id.to_owned()).opt().await?)
+}
+
 /// Surveys of a space, newest first, from one on; one more than a page.
 pub(crate) async fn list(db: &Db, space: &str, from: Option<String>, running: bool) -> Result<Vec<Survey>> {
     let running = if running {

@@ -157,7 +157,7 @@ const PROOFS: &[Proof] = &[
         check: Check::Program {
             text: include_str!("prove/pages.py"),
             packages: &["playwright==1.65.2", "requests==2.34.2"],
-            programs: &[("chromium", "chromium"), ("npm", "npm")],
+            programs: BROWSER,
             more: More::DataFolder,
         },
     },
@@ -194,6 +194,14 @@ const SNIPPETS: &[(&str, &str)] = &[
     ("Rscript", "r-base-core"),
     ("/usr/lib/R/site-library/httr/DESCRIPTION", "r-cran-httr"),
     ("/usr/lib/R/site-library/jsonlite/DESCRIPTION", "r-cran-jsonlite"),
+];
+
+/// A browser that shows Korean, and what brings the accessibility checker.
+const BROWSER: &[(&str, &str)] = &[
+    ("chromium", "chromium"),
+    ("/usr/lib/chromium/locales/ko.pak", "chromium-l10n"),
+    ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", "fonts-noto-cjk"),
+    ("npm", "npm"),
 ];
 
 /// What checks compose and alerts; Helm comes as a Python package.
@@ -281,6 +289,8 @@ fn program(guard: &Guard, folder: &Path, logs: &Path, options: Options, text: &s
         .arg(more)
         .args(databases.map(|databases| databases.logins()))
         .env("MADANG_BIN", &madang)
+        .env("PYTHONPATH", process::root()?.join("xtask/src/cmd/prove")) // what a proof has in a second file
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("MADANG_SAMPLES", process::root()?.join("docs/samples"))
         .envs(options.short.then_some(("PROOF_SHORT", "1")))
         .env("PROOF_PICTURES", process::root()?.join("target/pictures"))

@@ -1,6 +1,6 @@
 //! `/r/{serial}/form` and `/r/{serial}/answers`: what embedded clients use in place of the pages (dataspace.md section 11).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -11,7 +11,7 @@ use madang_kit::{
     Code, Context, Error, Id, Principal, Result, rpc,
     survey::{Definition, MAX_ANSWER_BYTES},
 };
-use madang_proto::survey::v1::{FindLinkRequest, Link, OpenSheetRequest, Parameter, Sheet, Submission, SubmitSheetRequest};
+use madang_proto::survey::v1::{OpenSheetRequest, Parameter, Sheet, Submission, SubmitSheetRequest};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -52,18 +52,6 @@ impl Visit {
     }
 }
 
-/// What a link leads to, its signature verified if it needs one; and its space.
-pub(super) async fn follow(gateway: &Gateway, visit: &Visit) -> Result<(Link, std::sync::Arc<Space>), Refusal> {
-    let request = rpc::request(&visit.context, FindLinkRequest { serial: visit.serial.clone() });
-    let found = gateway.respondents.clone().find_link(request).await?.into_inner();
-    let id: Id = found.space_id.parse().map_err(Error::internal)?;
-    let space = gateway.identity.space(id).await?.ok_or_else(|| missing("space"))?;
-    if found.collect_group.as_ref().is_some_and(|group| group.is_using_hmac) {
-        verify(gateway, visit, &space).await?;
-    }
-    Ok((found, space))
-}
-
 async fn verify(gateway: &Gateway, visit: &Visit, space: &Space) -> Result<(), Refusal> {
     let failures = format!("link:{}:{}", visit.serial, visit.network);
     if gateway.shared.counted(&failures).await >= FAILURES {
@@ -76,17 +64,22 @@ async fn verify(gateway: &Gateway, visit: &Visit, space: &Space) -> Result<(), R
     Err(Error::new(Code::Denied, "the link was changed").into())
 }
 
-/// Opens a sheet for who follows a link.
-pub(super) async fn open(gateway: &Gateway, visit: &Visit) -> Result<(Sheet, std::sync::Arc<Space>), Refusal> {
-    let (_, space) = follow(gateway, visit).await?;
-    Ok((open_sheet(gateway, visit).await?, space))
-}
-
-/// The same for a link that was followed.
-pub(super) async fn open_sheet(gateway: &Gateway, visit: &Visit) -> Result<Sheet, Refusal> {
+/// Opens a sheet for who follows a link, its signature verified if it needs one. Opening stores nothing, so it comes first and the link
+/// is looked up once.
+pub(super) async fn open(gateway: &Gateway, visit: &Visit) -> Result<(Sheet, Arc<Space>), Refusal> {
     let parameters = link::parameters(&visit.raw_query).into_iter().map(|(key, value)| Parameter { key, value }).collect();
     let request = rpc::request(&visit.context, OpenSheetRequest { serial: visit.serial.clone(), parameters });
-    Ok(gateway.respondents.clone().open_sheet(request).await?.into_inner())
+    let sheet = gateway.respondents.clone().open_sheet(request).await?.into_inner();
+    let space = find_space(gateway, &sheet.space_id).await?;
+    if sheet.is_using_hmac {
+        verify(gateway, visit, &space).await?;
+    }
+    Ok((sheet, space))
+}
+
+async fn find_space(gateway: &Gateway, id: &str) -> Result<Arc<Space>, Refusal> {
+    let id: Id = id.parse().map_err(Error::internal)?;
+    Ok(gateway.identity.space(id).await?.ok_or_else(|| missing("space"))?)
 }
 
 /// `GET /r/{serial}/form`
@@ -95,8 +88,9 @@ pub(super) async fn form(State(gateway): State<Gateway>, Path(serial): Path<Stri
     let visit = Visit::of(&gateway, serial, &parts).await?;
     let (sheet, space) = open(&gateway, &visit).await?;
     let survey = sheet.survey.ok_or_else(|| Error::internal("a sheet without a survey"))?;
-    let mut shape = survey::detail(&survey, space.zone)?;
-    shape["language"] = json!(Definition::stored(&survey.definition)?.language);
+    let definition = Definition::stored(&survey.definition)?;
+    let mut shape = survey::shape(&survey, &definition, space.zone)?;
+    shape["language"] = json!(definition.language);
     shape["sheetToken"] = Value::String(sheet.token);
     Ok(Json(shape))
 }
@@ -117,15 +111,9 @@ pub(super) async fn answers(State(gateway): State<Gateway>, Path(serial): Path<S
 }
 
 /// Submits a sheet. Its token was given to who followed the link rightly, so no signature is asked for again.
-pub(super) async fn submit(
-    gateway: &Gateway,
-    visit: &Visit,
-    token: String,
-    answers: String,
-) -> Result<(Submission, std::sync::Arc<Space>), Refusal> {
+pub(super) async fn submit(gateway: &Gateway, visit: &Visit, token: String, answers: String) -> Result<(Submission, Arc<Space>), Refusal> {
     let request = SubmitSheetRequest { serial: visit.serial.clone(), token, answers };
     let done = gateway.respondents.clone().submit_sheet(rpc::request(&visit.context, request)).await?.into_inner();
-    let id: Id = done.space_id.parse().map_err(Error::internal)?;
-    let space = gateway.identity.space(id).await?.ok_or_else(|| missing("space"))?;
+    let space = find_space(gateway, &done.space_id).await?;
     Ok((done, space))
 }

@@ -64,7 +64,11 @@ pub(super) async fn get(State(gateway): State<Gateway>, call: Call, Path(id): Pa
 
 /// A survey with everything that its questions say.
 pub(super) fn detail(survey: &Survey, zone: Tz) -> Result<Value> {
-    let definition = Definition::stored(&survey.definition)?;
+    shape(survey, &Definition::stored(&survey.definition)?, zone)
+}
+
+/// The same of a survey whose definition was read already.
+pub(super) fn shape(survey: &Survey, definition: &Definition, zone: Tz) -> Result<Value> {
     Ok(json!({
         "surveyId": lower(&survey.id),
         "title": definition.title,

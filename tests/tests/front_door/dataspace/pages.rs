@@ -1,6 +1,8 @@
 //! Respondents' pages (dataspace.md section 11), as a browser without script uses them. What a browser makes of them is shown by
 //! `cargo xtask prove pages`.
 
+mod crowd;
+
 use std::collections::HashSet;
 
 use madang_tests::{Answer, Client, Login, Transport, on_every_hub};
@@ -95,7 +97,7 @@ async fn every_type_is_answered_without_script_and_read_back() {
             {"type": "MatrixMultiple", "text": "8", "rows": rows, "options": plain},
             {"type": "ShortText", "text": "9", "maxLength": 5},
             {"type": "LongText", "text": "10"},
-            {"type": "Number", "text": "11", "minValue": -10, "maxValue": 10, "unit": "도"},
+            {"type": "Number", "text": "11", "minValue": -5000, "maxValue": 5000, "unit": "원"},
             {"type": "Date", "text": "12"},
             {"type": "PersonalInfo", "text": "13", "fields": ["name", "cellphone"], "consent": "동의"},
             {"type": "Description", "text": "<p>끝</p>"}]});
@@ -103,6 +105,7 @@ async fn every_type_is_answered_without_script_and_read_back() {
         let page = space.visitor.get(&link).send().await.is(200);
         assert_eq!(seen(&page), (1..=13).collect::<Vec<_>>());
         let sheet = token(&page);
+        assert!(page.text.contains("-5,000 이상 5,000 이하의 숫자를 입력해 주세요."), "{page}");
         let fields = [
             ("sheet", sheet.as_str()),
             ("step", "0"),
@@ -124,7 +127,7 @@ async fn every_type_is_answered_without_script_and_read_back() {
             ("q8.row.2", "2"),
             ("q9", "한글다섯자"),
             ("q10", "첫 줄\r\n둘째 줄 & <b>"),
-            ("q11", "-2.5"),
+            ("q11", "-2,000.5"),
             ("q12", "2026-02-28"),
             ("q13.name", "김널널"),
             ("q13.cellphone", "010-1234-5678"),
@@ -147,7 +150,7 @@ async fn every_type_is_answered_without_script_and_read_back() {
             {"questionRank": 8, "type": "MatrixMultiple", "rows": [{"rank": 2, "options": [pick(1), pick(2)]}]},
             {"questionRank": 9, "type": "ShortText", "text": "한글다섯자"},
             {"questionRank": 10, "type": "LongText", "text": "첫 줄\n둘째 줄 & <b>"},
-            {"questionRank": 11, "type": "Number", "value": -2.5},
+            {"questionRank": 11, "type": "Number", "value": -2000.5},
             {"questionRank": 12, "type": "Date", "value": "2026-02-28"},
         ]);
         assert_eq!(answers.as_array().map(|answers| json!(answers[..12])), Some(wanted));
@@ -282,9 +285,12 @@ async fn problems_come_back_with_everything_that_was_written() {
         assert_eq!((value(&wrong, "q2"), value(&wrong, "q4")), ("약 다섯".to_owned(), "네 글자다".to_owned()));
         assert_eq!(value(&wrong, "q3"), "2026-02-30");
         assert!(space.sheets(&survey).await.is_empty(), "nothing was submitted");
+        assert!(wrong.text.contains(r#"<span class="missing">답변 필요</span>"#), "the row without an answer is marked: {}", wrong.text);
         let consent = [("sheet", sheet.as_str()), ("step", "0"), ("q2", "1"), ("q6.email", "아무거나"), ("q6.consent", "1"), ("q7.row.1", "1"), ("q7.row.2", "2")];
         let wrong = send(&space.visitor, &link, &consent).await.is(422);
         assert!(wrong.text.contains(r##"<a href="#q6.email">6. 이메일: 형식이 올바르지 않습니다.</a>"##), "{}", wrong.text);
+        let beside = r#"<label for="q6.email">이메일</label><p class="problem" id="problem-6">이메일: 형식이 올바르지 않습니다.</p>"#;
+        assert!(wrong.text.contains(beside), "{}", wrong.text);
     })
     .await;
 }

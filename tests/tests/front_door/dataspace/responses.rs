@@ -166,6 +166,8 @@ async fn pages_and_windows_lose_nothing() {
         }
         let different: HashSet<String> = seen.iter().map(ToString::to_string).collect();
         assert_eq!((seen.len(), different.len()), (2500, 2500));
+        let hour = format!("surveyId={survey}&startDateTime=2023-11-15T07:13:19&endDateTime=2023-11-15T08:13:19");
+        assert_eq!(walk(&space, &hour).await, seen, "a window that holds them all");
 
         // 1,700,000,000 is 2023-11-15T07:13:20 in Seoul; three sheets a second.
         let window =
@@ -178,6 +180,17 @@ async fn pages_and_windows_lose_nothing() {
         assert_eq!(first["responses"][0]["submittedAt"], "2023-11-15T07:13:20");
     })
     .await;
+}
+
+/// The ids of all sheets of a query, page by page.
+async fn walk(space: &Space, query: &str) -> Vec<Value> {
+    let (mut seen, mut target) = (Vec::new(), format!("/v1/responses?{query}"));
+    loop {
+        let page = space.key.get(&target).send().await.is(200).json();
+        seen.extend(page["responses"].as_array().expect("responses").iter().map(|sheet| sheet["answerSheetId"].clone()));
+        let Some(token) = page["pageToken"].as_str() else { return seen };
+        target = format!("/v1/responses?{query}&pageToken={}", token.replace('=', "%3D"));
+    }
 }
 
 /// What an export writes, an import reads.

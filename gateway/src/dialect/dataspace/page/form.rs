@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use axum::{http::StatusCode, response::Response};
-use madang_kit::survey::Question;
+use madang_kit::survey::{Question, plain_text};
 use maud::{Markup, html};
 
 use super::{
@@ -37,10 +37,8 @@ pub(super) fn page(sheet: &Sheet, serial: &str, filled: &Filled) -> Response {
     let status = if has_problems { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let shown_title = if has_problems { format!("{}: {title}", words.pick("오류", "Error")) } else { title.clone() };
     let content = html! {
-        header {
-            h1 { (title) }
-            (progress(words, filled.step, sheet.steps().len()))
-        }
+        h1 { (title) }
+        (progress(words, filled.step, sheet.steps().len()))
         (summary(sheet, filled))
         (form(sheet, serial, filled))
     };
@@ -65,7 +63,14 @@ fn summary(sheet: &Sheet, filled: &Filled) -> Markup {
     html! {
         section.summary #problems role="alert" tabindex="-1" autofocus {
             h2 { (sheet.words.problems(filled.problems.len())) }
-            ul { @for problem in &filled.problems { li { a href={ "#" (problem.control) } { (sheet.number(problem.rank)) ". " (problem.text) } } } }
+            ul {
+                @for problem in &filled.problems {
+                    li {
+                        a href={ "#" (problem.control) } { (sheet.number(problem.rank)) ". " (problem.text) }
+                        span.asked { (sheet.definition.question(problem.rank).map(|question| plain_text(&question.text)).unwrap_or_default()) }
+                    }
+                }
+            }
         }
     }
 }
@@ -103,7 +108,7 @@ fn questions(sheet: &Sheet, filled: &Filled, step: &[&Question], shown: &HashSet
             question,
             number: sheet.number(question.rank),
             values: &filled.values,
-            problem: problem.map(|problem| problem.text.as_str()),
+            problem,
             words: sheet.words,
             is_shown: shown.contains(&question.rank),
         })

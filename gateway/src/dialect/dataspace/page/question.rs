@@ -5,9 +5,13 @@ use maud::{Markup, PreEscaped, html};
 
 use super::{
     choice,
+    sheet::Problem,
     values::{self, Values},
     words::Words,
 };
+
+/// With it, browsers take a year of four digits and not of six.
+const LAST_DATE: &str = "9999-12-31";
 
 /// What a question is drawn from.
 pub(super) struct Look<'a> {
@@ -16,12 +20,12 @@ pub(super) struct Look<'a> {
     pub(super) number: usize,
     pub(super) values: &'a Values,
     /// What is wrong with its answer.
-    pub(super) problem: Option<&'a str>,
+    pub(super) problem: Option<&'a Problem>,
     pub(super) words: Words,
     pub(super) is_shown: bool,
 }
 
-impl Look<'_> {
+impl<'a> Look<'a> {
     /// The ids of what is said about the question's controls.
     pub(super) fn described_by(&self) -> Option<String> {
         let rank = self.question.rank;
@@ -31,10 +35,21 @@ impl Look<'_> {
         (!ids.is_empty()).then(|| ids.join(" "))
     }
 
+    /// The problem, if it is one of this control, and so stands beside it.
+    fn problem_of(&self, control: &str) -> Option<&'a Problem> {
+        self.problem.filter(|problem| problem.control == control)
+    }
+
+    /// Whether every row of a matrix wants an answer and some have none, but not all.
+    pub(super) fn misses_rows(&self) -> bool {
+        let is_answered = || self.question.rows.iter().any(|row| self.values.has_any(&values::row_name(self.question.rank, row.rank)));
+        self.question.required && self.problem.is_some() && is_answered()
+    }
+
     /// What an answer has to be like.
     fn hint(&self) -> Option<String> {
         let (question, words) = (self.question, self.words);
-        let number = |number: &serde_json::Number| number.to_string();
+        let number = |number: &serde_json::Number| grouped(&number.to_string());
         match question.kind {
             Kind::MultipleChoice => {
                 let all = u32::try_from(question.options.len()).unwrap_or(u32::MAX);
@@ -74,10 +89,15 @@ pub(super) fn show(look: &Look<'_>) -> Markup {
             data-question=(rank) data-depends=[depends] data-option=[option] {
             legend { (heading(look)) }
             @if let Some(hint) = look.hint() { p.hint #{ "hint-" (rank) } { (hint) } }
-            @if let Some(problem) = look.problem { p.problem #{ "problem-" (rank) } { (problem) } }
+            @if question.kind != Kind::PersonalInfo { (problem(look.problem, rank)) }
             (controls(look))
         }
     }
+}
+
+/// What is wrong, where it is.
+fn problem(problem: Option<&Problem>, rank: u32) -> Markup {
+    html! { @if let Some(problem) = problem { p.problem #{ "problem-" (rank) } { (problem.text) } } }
 }
 
 /// Its number and text; a question with one control is that one's label.
@@ -85,8 +105,8 @@ fn heading(look: &Look<'_>) -> Markup {
     let question = look.question;
     let text = html! {
         span.number { (look.number) "." } " "
+        @if question.required { span.required { (look.words.pick("필수", "Required")) } " " }
         span.text { (PreEscaped(&question.text)) }
-        @if question.required { " " span.required { (look.words.pick("필수", "required")) } }
     };
     let has_one = matches!(question.kind, Kind::Dropdown | Kind::ShortText | Kind::LongText | Kind::Number | Kind::Date);
     html! { @if has_one { label for=(values::name(question.rank)) { (text) } } @else { (text) } }
@@ -147,7 +167,7 @@ fn date(look: &Look<'_>) -> Markup {
     let name = values::name(question.rank);
     let invalid = look.problem.map(|_| "true");
     html! {
-        input type="date" id=(name) name=(name) value=(look.values.written(&name)) max="9999-12-31" placeholder="2026-01-31"
+        input type="date" id=(name) name=(name) value=(look.values.written(&name)) max=(LAST_DATE) placeholder="2026-01-31"
             required[question.required] aria-describedby=[look.described_by()] aria-invalid=[invalid];
     }
 }
@@ -157,9 +177,11 @@ fn personal(look: &Look<'_>) -> Markup {
     let consent = values::consent_name(question.rank);
     html! {
         @for field in &question.fields { (personal_field(look, *field)) }
+        (problem(look.problem_of(&consent), question.rank))
         @if let Some(text) = &question.consent {
             label.choice.consent {
-                input type="checkbox" id=(consent) name=(consent) value="1" checked[look.values.has(&consent, &1)];
+                input type="checkbox" id=(consent) name=(consent) value="1" checked[look.values.has(&consent, &1)]
+                    aria-invalid=[look.problem_of(&consent).map(|_| "true")];
                 span.text { (PreEscaped(text)) }
             }
         }
@@ -175,11 +197,43 @@ fn personal_field(look: &Look<'_>, field: PersonalField) -> Markup {
         PersonalField::Address => ("text", "street-address"),
         PersonalField::BirthDate => ("date", "bday"),
     };
+    let wrong = look.problem_of(&name);
     html! {
         div.field {
             label for=(name) { (look.words.field(field)) }
+            (problem(wrong, look.question.rank))
             input type=(kind) id=(name) name=(name) value=(look.values.written(&name)) maxlength="200" autocomplete=(completed_by)
-                required[look.question.required] aria-describedby=[look.described_by()];
+                max=[(kind == "date").then_some(LAST_DATE)]
+                required[look.question.required] aria-describedby=[wrong.and_then(|_| look.described_by())] aria-invalid=[wrong.map(|_| "true")];
+        }
+    }
+}
+
+/// A number with a comma before every three digits; one with an exponent stays as it is.
+fn grouped(number: &str) -> String {
+    let (sign, plain) = number.strip_prefix('-').map_or(("", number), |plain| ("-", plain));
+    let (whole, rest) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
+    if plain.contains(['e', 'E']) {
+        return number.to_owned();
+    }
+    let mut shown = sign.to_owned();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown + rest
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn large_numbers_are_grouped() {
+        for (number, shown) in
+            [("0", "0"), ("999", "999"), ("1000", "1,000"), ("-1234567.89", "-1,234,567.89"), ("0.5", "0.5"), ("1e300", "1e300")]
+        {
+            assert_eq!(super::grouped(number), shown);
         }
     }
 }

@@ -27,6 +27,10 @@ function branch() {
     element.hidden = !source || source.hidden || !isPicked(depends, option);
     element.disabled = element.hidden;
   }
+  // The text beside an "other" option of a list is there while that option is picked.
+  for (const text of all("fieldset > select ~ .other")) {
+    text.hidden = text.parentElement.querySelector("select").value !== text.name.split(".").pop();
+  }
 }
 
 function isAnswered(question) {

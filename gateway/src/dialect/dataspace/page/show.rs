@@ -42,8 +42,7 @@ pub(crate) async fn show(State(gateway): State<Gateway>, path: Serial, request: 
 
 async fn open(gateway: &Gateway, serial: &str, parts: &Parts) -> Result<Response, Refusal> {
     let visit = Visit::of(gateway, serial.to_owned(), parts).await?;
-    respondent::follow(gateway, &visit).await?;
-    let fresh = respondent::open_sheet(gateway, &visit).await?;
+    let (fresh, _) = respondent::open(gateway, &visit).await?;
     let kept = match cookie::token(&parts.headers) {
         Some(token) => resume(gateway, &visit, token).await.ok(),
         None => None,

@@ -189,11 +189,21 @@ impl Values {
     }
 }
 
-/// A number as it was written; what is none stays a text, for whoever judges it.
+/// A number as it was written, `35,000` too; what is none stays a text, for whoever judges it.
 fn number(text: &str) -> Option<Value> {
-    let whole = text.parse::<i64>().ok().map(Number::from);
-    let number = whole.or_else(|| text.parse::<f64>().ok().and_then(Number::from_f64));
+    let plain = if is_grouped(text) { text.replace(',', "") } else { text.to_owned() };
+    let whole = plain.parse::<i64>().ok().map(Number::from);
+    let number = whole.or_else(|| plain.parse::<f64>().ok().and_then(Number::from_f64));
     (!text.is_empty()).then(|| number.map_or_else(|| Value::String(text.to_owned()), Value::Number))
+}
+
+/// Whether commas stand before every three digits and nowhere else.
+fn is_grouped(text: &str) -> bool {
+    let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
+    let mut groups = whole.strip_prefix('-').unwrap_or(whole).split(',');
+    let is_digits = |group: &str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit());
+    let is_first = groups.next().is_some_and(|first| first.len() <= 3 && is_digits(first));
+    is_first && groups.all(|group| group.len() == 3 && is_digits(group)) && !rest.contains(',')
 }
 
 #[cfg(test)]
@@ -233,6 +243,21 @@ mod tests {
         assert_eq!(answers[3].value, Some(Value::String("about 5".to_owned())));
         assert!(values.has_tie(&definition.questions[1]));
         assert!(answers[0].options.as_ref().is_some_and(Vec::is_empty));
+    }
+
+    #[test]
+    fn numbers_may_be_grouped() {
+        for (text, value) in [
+            ("35,000", serde_json::json!(35000)),
+            ("-1,234,567.5", serde_json::json!(-1_234_567.5)),
+            ("35000", serde_json::json!(35000)),
+            ("35,00", serde_json::json!("35,00")),
+            ("1,2", serde_json::json!("1,2")),
+            (",000", serde_json::json!(",000")),
+            ("1.5,000", serde_json::json!("1.5,000")),
+        ] {
+            assert_eq!(number(text), Some(value));
+        }
     }
 
     fn answers(definition: &Definition, values: &Values) -> Vec<Answer> {
