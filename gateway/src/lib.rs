@@ -40,8 +40,9 @@ use madang_proto::{
     },
     spec_store::v1::spec_store_client::SpecStoreClient,
     survey::v1::{
-        live_tables_client::LiveTablesClient, panels_client::PanelsClient, privacy_client::PrivacyClient, respondents_client::RespondentsClient,
-        responses_client::ResponsesClient, surveys_client::SurveysClient, webhooks_client::WebhooksClient,
+        live_tables_client::LiveTablesClient, panels_client::PanelsClient, privacy_client::PrivacyClient,
+        respondents_client::RespondentsClient, responses_client::ResponsesClient, surveys_client::SurveysClient,
+        webhooks_client::WebhooksClient,
     },
 };
 

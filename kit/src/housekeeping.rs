@@ -17,7 +17,10 @@ pub fn spawn(db: &Db, clock: &Clock, drain: &Drain) {
     let folding = db.clone();
     every(SWEEP_EVERY, drain, "the write-ahead log not emptied yet", move || {
         let db = folding.clone();
-        async move { Ok(drop(db.fold_log().await?)) }
+        async move {
+            db.fold_log().await?;
+            Ok(())
+        }
     });
     let (sweeping, clock) = (db.clone(), clock.clone());
     every(SWEEP_EVERY, drain, "expired answers not removed yet", move || {

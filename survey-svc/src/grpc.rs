@@ -6,14 +6,15 @@ use madang_proto::survey::v1::{
     CreateSurveyRequest, DeletePanelRequest, DeletePanelResponse, DeleteProfileOptionRequest, DeleteProfileOptionResponse,
     DeleteProfileVariableRequest, DeleteProfileVariableResponse, DeleteSurveyRequest, DeleteSurveyResponse, Delivery, EraseRequest,
     Erasure, ExportResponsesRequest, ExportResponsesResponse, FindLinkRequest, GetCollectGroupRequest, GetRetentionRequest,
-    GetSurveyRequest, GetWebhookRequest, ImportPanelsRequest, ImportReport, ImportResponsesRequest, Link, LiveTable, LiveTableRequest, ListAccessRequest,
+    GetSurveyRequest, GetWebhookRequest, ImportPanelsRequest, ImportReport, ImportResponsesRequest, Link, ListAccessRequest,
     ListAccessResponse, ListCollectGroupsRequest, ListCollectGroupsResponse, ListDeliveriesRequest, ListDeliveriesResponse,
     ListPanelsRequest, ListPanelsResponse, ListProfileOptionsRequest, ListProfileOptionsResponse, ListProfileVariablesRequest,
-    ListProfileVariablesResponse, ListResponsesRequest, ListResponsesResponse, ListSurveysRequest, ListSurveysResponse,
-    MoveCollectGroupRequest, OpenSheetRequest, Panel, ProfileOption, ProfileVariable, PutLiveTableRequest, PutWebhookRequest, RedeliverRequest,
-    ResumeSheetRequest, Retention, SaveDraftRequest, SaveDraftResponse, Sheet, Submission, SubmitSheetRequest, Survey, TestWebhookRequest,
-    UpdateCollectGroupRequest, UpdatePanelRequest, UpdateProfileOptionRequest, UpdateProfileVariableRequest, UpdateSurveyRequest, Webhook,
-    live_tables_server, panels_server, privacy_server, respondents_server, responses_server, surveys_server, webhooks_server,
+    ListProfileVariablesResponse, ListResponsesRequest, ListResponsesResponse, ListSurveysRequest, ListSurveysResponse, LiveTable,
+    LiveTableRequest, MoveCollectGroupRequest, OpenSheetRequest, Panel, ProfileOption, ProfileVariable, PutLiveTableRequest,
+    PutWebhookRequest, RedeliverRequest, ResumeSheetRequest, Retention, SaveDraftRequest, SaveDraftResponse, Sheet, Submission,
+    SubmitSheetRequest, Survey, TestWebhookRequest, UpdateCollectGroupRequest, UpdatePanelRequest, UpdateProfileOptionRequest,
+    UpdateProfileVariableRequest, UpdateSurveyRequest, Webhook, live_tables_server, panels_server, privacy_server, respondents_server,
+    responses_server, surveys_server, webhooks_server,
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, Streaming};

@@ -33,12 +33,19 @@ mod xlsx;
 use std::sync::Arc;
 
 use madang_kit::{
-    Clock, Db, Drain, Error, Result, assertion::AllowList, config::SurveyConfig, housekeeping, keyring::Keyring, outbound::FetchAllow,
-    rpc::{Channel, Served}, survey::Definition,
+    Clock, Db, Drain, Error, Result,
+    assertion::AllowList,
+    config::SurveyConfig,
+    housekeeping,
+    keyring::Keyring,
+    outbound::FetchAllow,
+    rpc::{Channel, Served},
+    survey::Definition,
 };
 use madang_proto::survey::v1::{
-    live_tables_server::LiveTablesServer, panels_server::PanelsServer, privacy_server::PrivacyServer, respondents_server::RespondentsServer, responses_server::ResponsesServer,
-    surveys_server::SurveysServer, webhooks_server::WebhooksServer,
+    live_tables_server::LiveTablesServer, panels_server::PanelsServer, privacy_server::PrivacyServer,
+    respondents_server::RespondentsServer, responses_server::ResponsesServer, surveys_server::SurveysServer,
+    webhooks_server::WebhooksServer,
 };
 use moka::sync::Cache;
 use tonic::service::Routes;

@@ -92,7 +92,8 @@ impl Catalogue {
         });
         self.act(actor, "package_create", &package).await?;
         let made = async {
-            let request = UpdateDatasetRequest { id: dataset.to_string(), options: Some(OPTIONS.to_owned()), ..UpdateDatasetRequest::default() };
+            let request =
+                UpdateDatasetRequest { id: dataset.to_string(), options: Some(OPTIONS.to_owned()), ..UpdateDatasetRequest::default() };
             self.datasets.clone().update_dataset(rpc::request(actor, request)).await.map_err(Error::from)?;
             let resource = json!({"package_id": dataset, "id": table, "name": RESOURCE});
             self.act(actor, "datastore_create", &json!({"resource": resource, "fields": columns, "primary_key": [KEY]})).await

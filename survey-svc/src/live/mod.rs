@@ -46,6 +46,7 @@ pub(crate) async fn put(surveys: &Surveys, context: &Context, request: PutLiveTa
         Some(live) => surveys.catalogue.move_to(&actor, live, &place, &shape.described()).await?,
         None => None,
     };
+    let is_new = kept.is_none();
     let (dataset, table) = match kept {
         Some(kept) => kept,
         None => surveys.catalogue.make(&actor, &place, &shape.described()).await?,
@@ -65,24 +66,28 @@ pub(crate) async fn put(surveys: &Surveys, context: &Context, request: PutLiveTa
         fence: 0,
         epoch: 0,
     };
-    keep(surveys, context, before.as_ref(), &live).await?;
+    if !keep(surveys, context, before.as_ref(), &live).await? {
+        if is_new {
+            surveys.catalogue.remove(&actor, &live.dataset_id).await?;
+        }
+        return Err(Error::new(Code::Conflict, "the table was started by somebody else at this moment"));
+    }
     wire(surveys, live).await
 }
 
-/// Writes the row that makes a table live. Whoever started one at the same moment and came first is not overruled.
-async fn keep(surveys: &Surveys, context: &Context, before: Option<&Live>, live: &Live) -> Result<()> {
+/// Writes the row that makes a table live. False if somebody else started one at the same moment and came first.
+async fn keep(surveys: &Surveys, context: &Context, before: Option<&Live>, live: &Live) -> Result<bool> {
     let mut tx = surveys.db.begin().await?;
     survey::lock(&mut tx, &live.space_id, &live.survey_id).await?;
     let now = rows::find_in(&mut tx, &live.survey_id).await?;
     if now.map(|now| now.dataset_id) != before.map(|before| before.dataset_id.clone()) {
-        drop(tx);
-        surveys.catalogue.remove(&catalogue::in_the_name_of(&context.principal), &live.dataset_id).await?;
-        return Err(Error::new(Code::Conflict, "the table was started by somebody else at this moment"));
+        return Ok(false);
     }
     rows::put(&mut tx, live, surveys.clock.now()).await?;
     let detail = json!({"dataset": live.dataset_id, "organization": live.organization_id});
     audit::note(surveys, &mut tx, context, "live_table.start", &live.survey_id, detail).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// A survey's table.

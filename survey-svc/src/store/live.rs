@@ -81,7 +81,8 @@ pub(crate) async fn stop(tx: &mut Tx, survey: &str) -> Result<()> {
 
 /// Writes every row anew: questions or names have changed. The survey is locked.
 pub(crate) async fn refresh(tx: &mut Tx, survey: &str) -> Result<()> {
-    let text = "UPDATE live_table SET walking = $2, walk_at = NULL, walk_id = NULL, epoch = epoch + 1 WHERE survey_id = $1 AND state = 'on'";
+    let text =
+        "UPDATE live_table SET walking = $2, walk_at = NULL, walk_id = NULL, epoch = epoch + 1 WHERE survey_id = $1 AND state = 'on'";
     tx.query(text).bind(survey.to_owned()).bind(true).run().await?;
     Ok(())
 }
@@ -97,8 +98,7 @@ pub(crate) async fn known(tx: &mut Tx, surveys: Vec<String>) -> Result<Vec<Strin
     if surveys.is_empty() {
         return Ok(Vec::new());
     }
-    let text =
-        format!("SELECT survey_id FROM live_table WHERE state <> 'lost' AND survey_id IN ({})", placeholders(1, surveys.len()));
+    let text = format!("SELECT survey_id FROM live_table WHERE state <> 'lost' AND survey_id IN ({})", placeholders(1, surveys.len()));
     let query = tx.query(sqlx::AssertSqlSafe(text));
     let rows: Vec<(String,)> = surveys.into_iter().fold(query, Query::bind).all().await?;
     Ok(rows.into_iter().map(|(survey,)| survey).collect())
@@ -155,7 +155,8 @@ pub(crate) async fn release(db: &Db, live: &Live, now: DateTime<Utc>, next: Date
 /// Notes which columns the table has, and how far all rows were written; unless that began anew meanwhile.
 pub(crate) async fn note(db: &Db, live: &Live) -> Result<()> {
     let mut tx = db.begin().await?;
-    let text = "UPDATE live_table SET columns = $4, walking = $5, walk_at = $6, walk_id = $7 WHERE survey_id = $1 AND fence = $2 AND epoch = $3";
+    let text =
+        "UPDATE live_table SET columns = $4, walking = $5, walk_at = $6, walk_id = $7 WHERE survey_id = $1 AND fence = $2 AND epoch = $3";
     let query = tx.query(text).bind(live.survey_id.clone()).bind(live.fence).bind(live.epoch);
     query.bind(live.columns.clone()).bind(live.walking).bind(live.walk_at).bind(live.walk_id.clone()).run().await?;
     Ok(tx.commit().await?)

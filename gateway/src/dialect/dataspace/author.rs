@@ -7,8 +7,8 @@ use axum::{
 };
 use madang_kit::{Result, rpc, survey::Definition, time};
 use madang_proto::survey::v1::{
-    CollectGroup, CollectGroupFields, CreateCollectGroupRequest, CreateSurveyRequest, DeleteSurveyRequest, GetCollectGroupRequest,
-    GetSurveyRequest, ListCollectGroupsRequest, ListSurveysRequest, MoveCollectGroupRequest, Operator, Survey, UpdateCollectGroupRequest,
+    CollectGroup, CollectGroupFields, CreateCollectGroupRequest, CreateSurveyRequest, DeleteSurveyRequest, GetSurveyRequest,
+    ListCollectGroupsRequest, ListSurveysRequest, MoveCollectGroupRequest, Operator, Survey, UpdateCollectGroupRequest,
     UpdateSurveyRequest,
 };
 use serde_json::{Value, json};

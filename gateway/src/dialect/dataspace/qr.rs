@@ -43,11 +43,7 @@ pub(super) async fn show(State(gateway): State<Gateway>, author: Author, headers
         );
     }
     let code = QrCode::new(survey::url(&gateway, &author.space, &group, &[])).map_err(Error::internal)?;
-    let picture = if kind == PNG {
-        png(&code)?
-    } else {
-        code.render::<svg::Color<'_>>().min_dimensions(SIDE, SIDE).build().into_bytes()
-    };
+    let picture = if kind == PNG { png(&code)? } else { code.render::<svg::Color<'_>>().min_dimensions(SIDE, SIDE).build().into_bytes() };
     Ok(([(CONTENT_TYPE, kind), (VARY, "accept")], picture).into_response())
 }
 

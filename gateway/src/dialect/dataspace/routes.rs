@@ -54,10 +54,7 @@ fn authoring() -> Router<Gateway> {
         .route("/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/collect-groups", get(author::groups).post(author::create_group))
         .route("/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/responses/import", post(transfer::import))
         .route("/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/responses/export", get(transfer::export))
-        .route(
-            "/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/dataset",
-            get(dataset::get).put(dataset::put).delete(dataset::stop),
-        )
+        .route("/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/dataset", get(dataset::get).put(dataset::put).delete(dataset::stop))
         .route("/dataspace/v1/spaces/{spaceId}/collect-groups/{collectGroupId}", put(author::update_group))
         .route("/dataspace/v1/spaces/{spaceId}/collect-groups/{collectGroupId}/start", post(author::start))
         .route("/dataspace/v1/spaces/{spaceId}/collect-groups/{collectGroupId}/pause", post(author::pause))

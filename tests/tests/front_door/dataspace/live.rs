@@ -1,6 +1,6 @@
 //! A survey's answers as a table of the catalogue: what is answered, erased and stopped shows on every face within seconds.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use madang_tests::{
     Answer, Client, Hub,
@@ -42,7 +42,8 @@ impl Live {
 
     /// Its rows as CKAN shows them.
     async fn records(&self) -> Vec<Value> {
-        let found = result(&self.ckan, "datastore_search", &json!({"resource_id": self.resource, "sort": "submittedAt, answerSheetId"})).await;
+        let found =
+            result(&self.ckan, "datastore_search", &json!({"resource_id": self.resource, "sort": "submittedAt, answerSheetId"})).await;
         found["records"].as_array().expect("records").clone()
     }
 
@@ -75,7 +76,7 @@ async fn put(space: &Space, survey: &str, collection: &str) -> Answer {
     space.act("PUT", &format!("/surveys/{survey}/dataset"), &json!({"collectionId": collection})).await
 }
 
-async fn until<T, F: Future<Output = Result<T, Value>>>(what: &str, look: impl Fn() -> F) -> T {
+async fn until<T>(what: &str, look: impl AsyncFn() -> Result<T, Value>) -> T {
     let end = Instant::now() + WITHIN;
     loop {
         match look().await {
@@ -159,8 +160,10 @@ async fn an_erasure_reaches_the_table_even_when_it_was_stopped() {
     on_every_hub(|hub| async move {
         let live = Live::new(&hub, &store()).await;
         let (_, serial) = live.space.running(&live.survey, json!({})).await;
-        let (first, second) =
-            (live.answer(&serial, "?uid=A-1&store=gn", &said("저는 김아무개")).await, live.answer(&serial, "?uid=A-2&store=hd", &said("친절")).await);
+        let (first, second) = (
+            live.answer(&serial, "?uid=A-1&store=gn", &said("저는 김아무개")).await,
+            live.answer(&serial, "?uid=A-2&store=hd", &said("친절")).await,
+        );
         live.shows("both answers", |records| records.len() == 2).await;
         let done = live.space.act("POST", "/erasures", &json!({"uid": "A-1", "remark": "본인 요청"})).await.is(200).json();
         let place = done["places"].as_array().expect("places").iter().find(|place| place["place"] == "live_table_row").expect("a place");
@@ -181,7 +184,9 @@ async fn an_erasure_reaches_the_table_even_when_it_was_stopped() {
         let again = put(&live.space, &live.survey, &live.collection).await.is(200);
         assert_eq!(again.text_of("datasetId"), live.dataset, "it goes on where it was");
         live.shows("what came meanwhile", |records| records.len() == 3).await;
-        for text in [&live.query(r#"SELECT * FROM "table""#).await.to_string(), &work::page(&live.space.author, &live.dataset, 1, 10).await.text] {
+        for text in
+            [&live.query(r#"SELECT * FROM "table""#).await.to_string(), &work::page(&live.space.author, &live.dataset, 1, 10).await.text]
+        {
             assert!(!text.contains("김아무개") && !text.contains("친절") && text.contains("늦은 답"), "{text}");
         }
     })

@@ -90,11 +90,13 @@ async fn what_was_erased_is_in_no_file() {
         let space = Space::new(&hub).await;
         let canary = work::unique("canary").replace(' ', "");
         let survey = space
-            .survey(&json!({"title": "t", "parameters": [{"key": "uid"}, {"key": "store"}], "questions": [{"type": "LongText", "text": "의견"},
-                {"type": "SingleChoice", "text": "하나", "options": [{"text": "기타", "isOther": true}]}]}))
+            .survey(
+                &json!({"title": "t", "parameters": [{"key": "uid"}, {"key": "store"}], "questions": [{"type": "LongText", "text": "의견"},
+                {"type": "SingleChoice", "text": "하나", "options": [{"text": "기타", "isOther": true}]}]}),
+            )
             .await;
         let (_, serial) = space.running(&survey, json!({})).await;
-        let long = format!("{canary} ").repeat(120); // more than a page of the database holds
+        let long = format!("{canary} ").repeat(140); // more than a page of the database holds
         let answers = json!([{"questionRank": 1, "text": long}, {"questionRank": 2, "options": [{"rank": 1, "text": canary}]}]);
         for number in 0..3 {
             let token = space.open(&serial, &format!("?uid=U-{number}&store={canary}")).await;
