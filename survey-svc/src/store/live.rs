@@ -210,3 +210,102 @@ pub(crate) async fn sheets(db: &Db, ids: Vec<String>) -> Result<Vec<Sheet>> {
     let query = db.query(sqlx::AssertSqlSafe(text));
     Ok(ids.into_iter().fold(query, Query::bind).all().await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use madang_kit::db::Durability;
+
+    use super::*;
+
+    /// A survey `S` with a live table and the sheets 1 and 2, of which 1 came before the table.
+    async fn house(folder: &std::path::Path, now: DateTime<Utc>) -> Db {
+        let url = format!("sqlite:{}", folder.join("survey.db").display());
+        let db = Db::connect(&url, Durability::Fast).await.expect("a database");
+        db.migrate(&super::super::MIGRATIONS).await.expect("migrated");
+        let survey = "INSERT INTO survey (id, space_id, title, definition, responses, created_by, created_at, updated_at)
+            VALUES ('S', 'P', 't', '{}', 0, 'u', $1, $1)";
+        let group = "INSERT INTO collect_group (id, survey_id, space_id, serial, name, channel, status, started, responses, is_using_hmac,
+            created_at, updated_at) VALUES ('G', 'S', 'P', 'a', 'g', 'PUBLIC_LINK', 'RUNNING', 1, 0, 0, $1, $1)";
+        let sheet = |id: &str| {
+            format!(
+                "INSERT INTO answer_sheet (id, survey_id, space_id, collect_group_id, parameters, answers, started_at, submitted_at)
+                 VALUES ('{id}', 'S', 'P', 'G', '[]', '[]', $1, $1)"
+            )
+        };
+        let mut tx = db.begin().await.expect("begun");
+        for text in [survey.to_owned(), group.to_owned(), sheet("1")] {
+            tx.query(sqlx::AssertSqlSafe(text)).bind(now).run().await.expect("written");
+        }
+        let text = |text: &str| text.to_owned();
+        let live = Live {
+            survey_id: text("S"),
+            space_id: text("P"),
+            organization_id: text("O"),
+            dataset_id: text("D"),
+            table_id: text("T"),
+            state: text("on"),
+            columns: text("[]"),
+            walking: false,
+            walk_at: None,
+            walk_id: None,
+            tries: 0,
+            fence: 0,
+            epoch: 0,
+        };
+        put(&mut tx, &live, now).await.expect("put");
+        tx.query(sqlx::AssertSqlSafe(sheet("2"))).bind(now).run().await.expect("written");
+        tx.commit().await.expect("committed");
+        db
+    }
+
+    async fn change(db: &Db, sheet: &str) {
+        let mut tx = db.begin().await.expect("begun");
+        tx.query("UPDATE answer_sheet SET answers = '[1]' WHERE id = $1").bind(sheet.to_owned()).run().await.expect("written");
+        tx.commit().await.expect("committed");
+    }
+
+    async fn marked(db: &Db) -> Vec<String> {
+        marks(db, "S", 10).await.expect("read").into_iter().map(|mark| mark.sheet_id).collect()
+    }
+
+    #[tokio::test]
+    async fn a_change_while_a_row_is_written_is_not_forgotten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = house(folder.path(), Utc::now()).await;
+        assert_eq!(marked(&db).await, ["2"], "a table that starts is walked; only what comes later is marked");
+        change(&db, "1").await;
+        let read = marks(&db, "S", 10).await.expect("read");
+        change(&db, "2").await;
+        clear(&db, &read).await.expect("cleared");
+        assert_eq!(marked(&db).await, ["2"]);
+        let mut tx = db.begin().await.expect("begun");
+        stop(&mut tx, "S").await.expect("stopped");
+        tx.query("DELETE FROM answer_sheet WHERE id = '1'").run().await.expect("deleted");
+        tx.commit().await.expect("committed");
+        assert_eq!(marked(&db).await, ["1", "2"], "what leaves is marked even of a stopped table");
+        sweep(&db).await.expect("swept");
+        assert_eq!(marked(&db).await.len(), 2, "a stopped table still asks for it");
+    }
+
+    #[tokio::test]
+    async fn one_holds_a_table_and_who_comes_late_notes_nothing() {
+        let (folder, now) = (tempfile::tempdir().expect("a folder"), Utc::now());
+        let db = house(folder.path(), now).await;
+        let lease = |from: DateTime<Utc>| from + TimeDelta::seconds(30);
+        let first = take(&db, now, lease(now), 4).await.expect("taken").remove(0);
+        assert!(take(&db, now, lease(now), 4).await.expect("looked").is_empty(), "it is held");
+        let later = now + TimeDelta::seconds(31);
+        let second = take(&db, later, lease(later), 4).await.expect("taken").remove(0);
+        assert!(renew(&db, &first, lease(later)).await.expect("asked").is_none());
+        lose(&db, &first).await.expect("nothing done");
+        assert_eq!(renew(&db, &second, lease(later)).await.expect("asked").expect("held").state, "on");
+        let mut tx = db.begin().await.expect("begun");
+        refresh(&mut tx, "S").await.expect("begun anew");
+        tx.commit().await.expect("committed");
+        note(&db, &Live { walking: false, ..second.clone() }).await.expect("nothing done");
+        assert!(find(&db, "S").await.expect("read").expect("a table").walking, "a walk that began earlier ends nothing");
+        release(&db, &second, later, later).await.expect("released");
+        assert_eq!(take(&db, later, lease(later), 4).await.expect("taken").len(), 1);
+    }
+}
