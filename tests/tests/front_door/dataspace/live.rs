@@ -49,11 +49,26 @@ impl Live {
 
     /// Waits until the rows are as wanted.
     async fn shows(&self, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-        until(what, async || {
+        let patience = Patience::new();
+        loop {
             let records = self.records().await;
-            if wanted(&records) { Ok(records) } else { Err(json!(records)) }
-        })
-        .await
+            if wanted(&records) {
+                return records;
+            }
+            patience.wait(what, &json!(records)).await;
+        }
+    }
+
+    /// Waits until nothing waits.
+    async fn settles(&self) {
+        let patience = Patience::new();
+        loop {
+            let seen = self.look().await;
+            if seen["status"] == "LIVE" && seen["waitingCnt"] == 0 {
+                return;
+            }
+            patience.wait("all is written", &seen).await;
+        }
     }
 
     async fn query(&self, sql: &str) -> Value {
@@ -76,13 +91,17 @@ async fn put(space: &Space, survey: &str, collection: &str) -> Answer {
     space.act("PUT", &format!("/surveys/{survey}/dataset"), &json!({"collectionId": collection})).await
 }
 
-async fn until<T>(what: &str, look: impl AsyncFn() -> Result<T, Value>) -> T {
-    let end = Instant::now() + WITHIN;
-    loop {
-        match look().await {
-            Ok(found) => return found,
-            Err(seen) => assert!(Instant::now() < end, "{what}: {seen}"),
-        }
+/// Looks again for a while.
+struct Patience(Instant);
+
+impl Patience {
+    fn new() -> Self {
+        Self(Instant::now() + WITHIN)
+    }
+
+    /// Waits a moment; what was seen last is told once it takes too long.
+    async fn wait(&self, what: &str, seen: &Value) {
+        assert!(Instant::now() < self.0, "{what}: {seen}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -137,11 +156,7 @@ async fn an_answer_is_a_row_with_words_on_every_face() {
         let step = work::sql_step("합", r#"SELECT "Q1" AS branch, avg("Q6") AS nps FROM daily GROUP BY "Q1""#, &live.dataset, &[&sums], "overwrite");
         work::run_well(&live.space.author, &work::pipeline(&live.space.author, json!([step])).await).await;
         assert_eq!(work::rows(&live.space.author, &sums).await, [vec![json!("나"), json!(9.0)]], "a pipeline aggregates it");
-        until("all is written", async || {
-            let seen = live.look().await;
-            if seen["status"] == "LIVE" && seen["waitingCnt"] == 0 { Ok(()) } else { Err(seen) }
-        })
-        .await;
+        live.settles().await;
     })
     .await;
 }
@@ -209,13 +224,16 @@ async fn it_follows_its_questions_and_moves() {
         let report = live.space.author.post(&target).body("application/x-ndjson", body).send().await.is(200);
         assert_eq!(report.json()["accepted"], 1_200, "{report}");
         let all = json!([[1_200, 719_400.0, 10]]);
-        until("all imported answers", async || {
+        let patience = Patience::new();
+        loop {
             let target = format!("/api/v1/tables/{}/query", live.dataset);
             let query = json!({"query": r#"SELECT count(*) AS n, sum("Q2") AS s, max("Q3") AS m FROM "table""#});
             let seen = live.space.author.post(&target).json(&query).send().await.json();
-            if seen["data"] == all { Ok(()) } else { Err(seen) }
-        })
-        .await;
+            if seen["data"] == all {
+                break;
+            }
+            patience.wait("all imported answers", &seen).await;
+        }
 
         let other = work::collection(&live.space.author).await;
         let moved = put(&live.space, &live.survey, &other).await.is(200);
@@ -229,11 +247,14 @@ async fn it_follows_its_questions_and_moves() {
         act(&live.ckan, "package_delete", &json!({"id": package})).await.is(200);
         let again = put(&live.space, &live.survey, &other).await.is(200);
         assert_ne!(again.text_of("datasetId"), live.dataset);
-        until("the rows of the new table", async || {
+        let patience = Patience::new();
+        loop {
             let seen = work::page(&live.space.author, &again.text_of("datasetId"), 1, 1).await.json();
-            if seen["total_rows"] == 1_200 { Ok(()) } else { Err(seen) }
-        })
-        .await;
+            if seen["total_rows"] == 1_200 {
+                break;
+            }
+            patience.wait("the rows of the new table", &seen).await;
+        }
     })
     .await;
 }
