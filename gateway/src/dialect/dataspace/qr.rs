@@ -58,7 +58,7 @@ fn wish(accept: &str, kind: &str) -> u32 {
             "*/*" => 1,
             _ => continue,
         };
-        let said = parts.find_map(|part| part.strip_prefix("q=")).map(|q| q.parse::<f32>().unwrap_or(0.0)).unwrap_or(1.0);
+        let said = parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse::<f32>().unwrap_or(0.0));
         let thousandths = (said.clamp(0.0, 1.0) * 1000.0).round();
         // The closest range decides.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
