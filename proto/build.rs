@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "madang/pipeline/v1/pipeline.proto",
         "madang/pipeline/v1/storage.proto",
         "madang/spec_store/v1/spec_store.proto",
+        "madang/survey/v1/live.proto",
         "madang/survey/v1/panel.proto",
         "madang/survey/v1/privacy.proto",
         "madang/survey/v1/respondent.proto",

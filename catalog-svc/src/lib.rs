@@ -102,6 +102,14 @@ pub fn allow_list() -> AllowList {
             "pipeline".to_owned(),
             calls(&["/madang.catalog.v1.TableCommits/*", "/madang.catalog.v1.Permissions/*", "/madang.catalog.v1.Actions/Act"]),
         ),
+        (
+            "survey".to_owned(),
+            calls(&[
+                "/madang.catalog.v1.Actions/Act",
+                "/madang.catalog.v1.Catalog/UpdateDataset",
+                "/madang.catalog.v1.Permissions/DemandOrganization",
+            ]),
+        ),
     ])
 }
 

@@ -40,8 +40,9 @@ use madang_proto::{
     },
     spec_store::v1::spec_store_client::SpecStoreClient,
     survey::v1::{
-        panels_client::PanelsClient, privacy_client::PrivacyClient, respondents_client::RespondentsClient,
-        responses_client::ResponsesClient, surveys_client::SurveysClient, webhooks_client::WebhooksClient,
+        live_tables_client::LiveTablesClient, panels_client::PanelsClient, privacy_client::PrivacyClient,
+        respondents_client::RespondentsClient, responses_client::ResponsesClient, surveys_client::SurveysClient,
+        webhooks_client::WebhooksClient,
     },
 };
 
@@ -128,6 +129,7 @@ pub(crate) struct House {
     /// Who issues the Spec Store's tokens, if it is not this hub.
     issuer: Option<Arc<Issuer>>,
     surveys: SurveysClient<Channel>,
+    live_tables: LiveTablesClient<Channel>,
     respondents: RespondentsClient<Channel>,
     panels: PanelsClient<Channel>,
     responses: ResponsesClient<Channel>,
@@ -190,6 +192,7 @@ pub async fn start(options: Options, config: Config, listeners: Listeners, drain
         panels: PanelsClient::new(survey.clone()).max_decoding_message_size(MESSAGE_BYTES),
         responses: ResponsesClient::new(survey.clone()).max_decoding_message_size(RESPONSE_BYTES),
         privacy: PrivacyClient::new(survey.clone()).max_decoding_message_size(MESSAGE_BYTES),
+        live_tables: LiveTablesClient::new(survey.clone()),
         webhooks: WebhooksClient::new(survey).max_decoding_message_size(MESSAGE_BYTES),
         parts: Arc::new(parts),
         metrics: options.metrics,

@@ -40,6 +40,15 @@ pub enum Durability {
     Fast,
 }
 
+/// What happens to bytes of rows that were deleted or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// They stay in the file until something else takes their place.
+    Left,
+    /// SQLite writes zeros over them. PostgreSQL has no such thing: it takes them away with its vacuum.
+    Overwritten,
+}
+
 /// A service's own database.
 #[derive(Clone, Debug)]
 pub enum Db {
@@ -121,10 +130,16 @@ static KIT_POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 impl Db {
     /// Opens a database: `sqlite:<path>` or `postgres://…`. A missing SQLite file is made.
     pub async fn connect(url: &str, durability: Durability) -> sqlx::Result<Self> {
+        Self::connect_with(url, durability, Deleted::Left).await
+    }
+
+    /// The same, for a database that may have to forget.
+    pub async fn connect_with(url: &str, durability: Durability, deleted: Deleted) -> sqlx::Result<Self> {
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             return Self::connect_postgres(url, durability).await;
         }
         let options = SqliteConnectOptions::from_str(url)?
+            .pragma("secure_delete", if deleted == Deleted::Overwritten { "on" } else { "off" })
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
@@ -210,6 +225,18 @@ impl Db {
     pub async fn answers(&self) -> bool {
         let asked = async { self.begin().await?.query("SELECT CAST(1 AS BIGINT)").one::<(i64,)>().await };
         matches!(tokio::time::timeout(Duration::from_secs(1), asked).await, Ok(Ok(_)))
+    }
+
+    /// Folds SQLite's write-ahead log into the database and empties it, so that it holds no earlier state of a row. False if a reader
+    /// was in the way for too long. On PostgreSQL there is nothing to do.
+    pub async fn fold_log(&self) -> sqlx::Result<bool> {
+        match self {
+            Self::Sqlite { writer, .. } => {
+                let (busy, ..): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(writer).await?;
+                Ok(busy == 0)
+            }
+            Self::Postgres(_) => Ok(true),
+        }
     }
 
     /// Closes every connection; SQLite's write-ahead log is folded in.

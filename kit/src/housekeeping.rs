@@ -7,12 +7,20 @@ use crate::{Clock, Db, Drain, Result, audit, error::chain, idempotency};
 const SEAL_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
-/// Seals audit records and forgets expired answers until the process drains.
+/// Seals audit records, empties the write-ahead log and forgets expired answers until the process drains.
 pub fn spawn(db: &Db, clock: &Clock, drain: &Drain) {
     let sealing = db.clone();
     every(SEAL_EVERY, drain, "audit records not sealed yet", move || {
         let db = sealing.clone();
         async move { audit::seal(&db).await }
+    });
+    let folding = db.clone();
+    every(SWEEP_EVERY, drain, "the write-ahead log not emptied yet", move || {
+        let db = folding.clone();
+        async move {
+            db.fold_log().await?;
+            Ok(())
+        }
     });
     let (sweeping, clock) = (db.clone(), clock.clone());
     every(SWEEP_EVERY, drain, "expired answers not removed yet", move || {

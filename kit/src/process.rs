@@ -15,6 +15,7 @@ use crate::{
     Clock, Db, Drain, Error, Result,
     assertion::{AllowList, Signer},
     config::Config,
+    db::Deleted,
     rpc::{self, Channel, Served},
     secrets::Secrets,
 };
@@ -63,6 +64,12 @@ impl Process {
     /// Opens the database of a part.
     pub async fn database(&self, set: Option<&String>, name: &str) -> Result<Db> {
         Ok(Db::connect(&self.config.database_url(set, name), self.config.durability).await?)
+    }
+
+    /// The same for a part that keeps what people may ask to be forgotten.
+    pub async fn forgetting_database(&self, set: Option<&String>, name: &str) -> Result<Db> {
+        let url = self.config.database_url(set, name);
+        Ok(Db::connect_with(&url, self.config.durability, Deleted::Overwritten).await?)
     }
 
     /// Where a part keeps files that live only as long as one call.

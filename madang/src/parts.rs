@@ -27,7 +27,7 @@ pub(crate) async fn catalog(process: &Process) -> Result<Part> {
     process.lock("catalog")?;
     let lake = lake(process)?;
     let options = madang_catalog::Options {
-        database: process.database(process.config.catalog.database_url.as_ref(), "catalog").await?,
+        database: process.forgetting_database(process.config.catalog.database_url.as_ref(), "catalog").await?,
         files: lake.files(),
         lake,
         fetch_allow: FetchAllow::parse(&process.config.fetch_allow).map_err(Error::internal)?,
@@ -76,12 +76,13 @@ pub(crate) async fn spec_store(process: &Process, pipeline: Channel) -> Result<P
 }
 
 /// Surveys and their answers.
-pub(crate) async fn survey(process: &Process) -> Result<Part> {
+pub(crate) async fn survey(process: &Process, catalog: Channel) -> Result<Part> {
     process.lock("survey")?;
     let options = madang_survey::Options {
-        database: process.database(process.config.survey.database_url.as_ref(), "survey").await?,
+        database: process.forgetting_database(process.config.survey.database_url.as_ref(), "survey").await?,
         keyring: process.secrets.keyring().map_err(Error::internal)?,
         fetch_allow: FetchAllow::parse(&process.config.fetch_allow).map_err(Error::internal)?,
+        catalog,
         clock: process.clock.clone(),
         config: process.config.survey.clone(),
     };

@@ -48,7 +48,8 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             process.serve(config.spec_store.listen, served, allowed).await?;
         }
         Part::Survey => {
-            let (served, allowed) = parts::survey(&process).await?;
+            let catalog = process.connect("survey", "catalog", config.catalog.url.as_ref())?;
+            let (served, allowed) = parts::survey(&process, catalog).await?;
             process.serve(config.survey.listen, served, allowed).await?;
         }
         Part::Gateway => {

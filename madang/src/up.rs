@@ -22,12 +22,12 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     init::administrator(&process, &database).await?;
 
     let (served, allowed) = parts::catalog(&process).await?;
-    let [catalog, from_pipeline] = ways(process.embed(&["gateway", "pipeline"], served, allowed).await?)?;
+    let [catalog, from_pipeline, from_survey] = ways(process.embed(&["gateway", "pipeline", "survey"], served, allowed).await?)?;
     let (served, allowed) = parts::pipeline(&process, from_pipeline).await?;
     let [pipeline, from_spec_store] = ways(process.embed(&["gateway", "spec-store"], served, allowed).await?)?;
     let (served, allowed) = parts::spec_store(&process, from_spec_store).await?;
     let [spec_store] = ways(process.embed(&["gateway"], served, allowed).await?)?;
-    let (served, allowed) = parts::survey(&process).await?;
+    let (served, allowed) = parts::survey(&process, from_survey).await?;
     let [survey] = ways(process.embed(&["gateway"], served, allowed).await?)?;
     let to_services = parts::Ways { catalog, pipeline, spec_store: Some(spec_store), survey: Some(survey) };
     let addresses = parts::gateway(&process, listeners, database, to_services).await?;

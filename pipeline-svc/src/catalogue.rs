@@ -4,17 +4,17 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use madang_kit::{
-    Code, Context, Error, Id, Result,
-    error::FieldProblem,
+    Context, Error, Id, Result,
+    ckan::Actions,
     rpc::{self, Channel},
 };
 use madang_lake::{RowIds, Schema, Snapshot, TableId};
 use madang_proto::catalog::v1::{
-    ActRequest, ActionRefusalKind, CommitTablesRequest, DemandOrganizationRequest, DescribeReaderRequest, DescribeReaderResponse,
-    FenceRunRequest, FindTableRequest, OpenTableRequest, OrganizationAccess, ReserveRowIdsRequest, TableAccess, TableSchema,
-    act_response::Outcome, actions_client::ActionsClient, permissions_client::PermissionsClient, table_commits_client::TableCommitsClient,
+    CommitTablesRequest, DemandOrganizationRequest, DescribeReaderRequest, DescribeReaderResponse, FenceRunRequest, FindTableRequest,
+    OpenTableRequest, OrganizationAccess, ReserveRowIdsRequest, TableAccess, TableSchema, permissions_client::PermissionsClient,
+    table_commits_client::TableCommitsClient,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The largest answer: a table of some 100,000 files.
 const ANSWER_BYTES: usize = 32 << 20;
@@ -24,7 +24,7 @@ const ANSWER_BYTES: usize = 32 << 20;
 pub(crate) struct Catalogue {
     tables: TableCommitsClient<Channel>,
     permissions: PermissionsClient<Channel>,
-    actions: ActionsClient<Channel>,
+    actions: Actions,
 }
 
 /// A dataset's table as the catalogue resolved it.
@@ -47,8 +47,7 @@ pub(crate) struct FoundTable {
 impl Catalogue {
     pub(crate) fn new(channel: Channel) -> Self {
         let tables = TableCommitsClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES);
-        let actions = ActionsClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES);
-        Self { tables, permissions: PermissionsClient::new(channel), actions }
+        Self { tables, actions: Actions::new(channel.clone()), permissions: PermissionsClient::new(channel) }
     }
 
     /// Refuses unless the principal may read or write in an organization.
@@ -97,34 +96,9 @@ impl Catalogue {
         Ok(answer.steps.into_iter().collect())
     }
 
-    /// Does an action of the catalogue and gives its answer.
-    ///
-    /// # Errors
-    /// [`Code::NotFound`], [`Code::Denied`], or [`Code::Invalid`] with the fields that break a rule.
+    /// Does an action of the catalogue and gives its answer: [`Actions::act`].
     pub(crate) async fn act(&self, context: &Context, action: &str, dict: &Value) -> Result<Value> {
-        let reads = action.ends_with("_show");
-        let dict = serde_json::to_vec(dict).map_err(Error::internal)?;
-        let request = ActRequest { action: action.to_owned(), dict: dict.into(), site_url: String::new(), reads };
-        let answer = self.actions.clone().act(rpc::request(context, request)).await?.into_inner();
-        match answer.outcome {
-            Some(Outcome::Result(result)) => serde_json::from_slice(&result).map_err(Error::internal),
-            Some(Outcome::Refusal(refusal)) => {
-                let code = match refusal.kind() {
-                    ActionRefusalKind::NotFound => Code::NotFound,
-                    ActionRefusalKind::Denied => Code::Denied,
-                    ActionRefusalKind::Validation => Code::Invalid,
-                    _ => return Err(Error::internal(format!("the catalogue refused {action}: {}", refusal.detail))),
-                };
-                let fields: Map<String, Value> = serde_json::from_slice(&refusal.fields).unwrap_or_default();
-                let problem =
-                    |(field, message): (String, Value)| FieldProblem { field, rule: "rule".to_owned(), message: message.to_string() };
-                let fields: Vec<FieldProblem> = fields.into_iter().map(problem).collect();
-                let told: Vec<String> = fields.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect();
-                let message = format!("the catalogue refused {action}: {} {}", refusal.detail, told.join(", "));
-                Err(Error { code, message, fields, cause: None })
-            }
-            None => Err(Error::internal("the catalogue answered nothing")),
-        }
+        self.actions.act(context, action, dict).await
     }
 
     /// Row ids of a table, on behalf of a principal.

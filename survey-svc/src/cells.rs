@@ -8,15 +8,21 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Column {
     pub(crate) name: String,
-    rank: u32,
-    kind: Kind,
-    part: Part,
+    /// Its question's.
+    pub(crate) rank: u32,
+    /// Its question's.
+    pub(crate) kind: Kind,
+    pub(crate) part: Part,
 }
 
+/// Which part of an answer a column holds.
 #[derive(Clone, Debug, PartialEq)]
-enum Part {
+pub(crate) enum Part {
+    /// All of it.
     Whole,
+    /// A row of a matrix.
     Row(u32),
+    /// A field of personal information.
     Field(&'static str),
 }
 

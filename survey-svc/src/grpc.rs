@@ -9,16 +9,17 @@ use madang_proto::survey::v1::{
     GetSurveyRequest, GetWebhookRequest, ImportPanelsRequest, ImportReport, ImportResponsesRequest, Link, ListAccessRequest,
     ListAccessResponse, ListCollectGroupsRequest, ListCollectGroupsResponse, ListDeliveriesRequest, ListDeliveriesResponse,
     ListPanelsRequest, ListPanelsResponse, ListProfileOptionsRequest, ListProfileOptionsResponse, ListProfileVariablesRequest,
-    ListProfileVariablesResponse, ListResponsesRequest, ListResponsesResponse, ListSurveysRequest, ListSurveysResponse,
-    MoveCollectGroupRequest, OpenSheetRequest, Panel, ProfileOption, ProfileVariable, PutWebhookRequest, RedeliverRequest,
-    ResumeSheetRequest, Retention, SaveDraftRequest, SaveDraftResponse, Sheet, Submission, SubmitSheetRequest, Survey, TestWebhookRequest,
-    UpdateCollectGroupRequest, UpdatePanelRequest, UpdateProfileOptionRequest, UpdateProfileVariableRequest, UpdateSurveyRequest, Webhook,
-    panels_server, privacy_server, respondents_server, responses_server, surveys_server, webhooks_server,
+    ListProfileVariablesResponse, ListResponsesRequest, ListResponsesResponse, ListSurveysRequest, ListSurveysResponse, LiveTable,
+    LiveTableRequest, MoveCollectGroupRequest, OpenSheetRequest, Panel, ProfileOption, ProfileVariable, PutLiveTableRequest,
+    PutWebhookRequest, RedeliverRequest, ResumeSheetRequest, Retention, SaveDraftRequest, SaveDraftResponse, Sheet, Submission,
+    SubmitSheetRequest, Survey, TestWebhookRequest, UpdateCollectGroupRequest, UpdatePanelRequest, UpdateProfileOptionRequest,
+    UpdateProfileVariableRequest, UpdateSurveyRequest, Webhook, live_tables_server, panels_server, privacy_server, respondents_server,
+    responses_server, surveys_server, webhooks_server,
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, Streaming};
 
-use crate::{Surveys, export, group, import, panel, panel_import, privacy, profile, response, sheet, survey, webhook_admin};
+use crate::{Surveys, export, group, import, live, panel, panel_import, privacy, profile, response, sheet, survey, webhook_admin};
 
 #[tonic::async_trait]
 impl surveys_server::Surveys for Surveys {
@@ -174,6 +175,21 @@ impl privacy_server::Privacy for Surveys {
 
     async fn list_access(&self, request: Request<ListAccessRequest>) -> Answer<ListAccessResponse> {
         answer!(self, request, privacy::list_access)
+    }
+}
+
+#[tonic::async_trait]
+impl live_tables_server::LiveTables for Surveys {
+    async fn put_live_table(&self, request: Request<PutLiveTableRequest>) -> Answer<LiveTable> {
+        answer!(self, request, live::put)
+    }
+
+    async fn get_live_table(&self, request: Request<LiveTableRequest>) -> Answer<LiveTable> {
+        answer!(self, request, live::get)
+    }
+
+    async fn stop_live_table(&self, request: Request<LiveTableRequest>) -> Answer<LiveTable> {
+        answer!(self, request, live::stop)
     }
 }
 

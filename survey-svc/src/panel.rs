@@ -43,9 +43,10 @@ pub(crate) async fn create(surveys: &Surveys, context: &Context, request: Create
     Ok(panel)
 }
 
-/// Refuses panels beyond the limit of a space.
+/// Refuses panels beyond the limit of a space; who counts waits for others who add.
 pub(crate) async fn demand_room(surveys: &Surveys, tx: &mut Tx, space: &str, more: i64) -> Result<()> {
     let most = surveys.config.panels;
+    rows::lock_count(tx, space).await?;
     if rows::count(tx, space).await? + more > i64::from(most) {
         return Err(Error::invalid("panels", "too_many", format!("a space has at most {most} panels")));
     }

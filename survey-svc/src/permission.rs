@@ -11,6 +11,8 @@ pub(crate) enum Right {
     Panels,
     /// Author surveys and run collections.
     Author,
+    /// Hand answers on to the catalogue.
+    Share,
     /// Set up webhooks.
     Connect,
     /// Read originals of personal-info answers.
@@ -33,7 +35,7 @@ pub(crate) fn may(context: &Context, right: Right) -> Result<String> {
         Right::Author => member,
         Right::Connect => role::has(principal, role::ADMIN) || role::has(principal, role::DEVELOPER),
         Right::Originals => role::has(principal, role::PRIVACY),
-        Right::Guard => role::has(principal, role::ADMIN),
+        Right::Guard | Right::Share => role::has(principal, role::ADMIN),
     };
     if allowed { Ok(space.to_string()) } else { Err(Error::new(Code::Denied, "your roles in the space do not allow this")) }
 }

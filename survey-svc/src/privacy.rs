@@ -1,9 +1,9 @@
 //! Erasure, retention and the view of the audit (dataspace.md sections 9 and 11).
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use madang_kit::{Context, Drain, Error, Id, Result, Tx, check, housekeeping, time};
+use madang_kit::{Clock, Context, Db, Drain, Error, Id, Result, Tx, check, error::chain, housekeeping, time};
 use madang_proto::survey::v1::{
     Access, EraseRequest, ErasedPlace, Erasure, GetRetentionRequest, ListAccessRequest, ListAccessResponse, Retention,
 };
@@ -14,7 +14,7 @@ use crate::{
     access::{self, Note},
     permission::{self, Right},
     sheet::json_text,
-    store::{self, access as access_rows, panel, privacy as rows, survey::last_id},
+    store::{self, access as access_rows, live, panel, privacy as rows, survey::last_id},
 };
 
 /// How long personal-info answers are kept at most, and unless a space says otherwise.
@@ -50,9 +50,11 @@ pub(crate) async fn erase(surveys: &Surveys, context: &Context, request: EraseRe
         rows::strip(&mut tx, &sheet.id, without_texts(&sheet.answers)?).await?;
     }
     let drafts = rows::drop_drafts(&mut tx, &ids).await?;
+    let live = in_live_tables(&mut tx, &found.sheets).await?;
     places.push(place("answer_sheet", ids));
     places.push(ErasedPlace { place: "subject_key".to_owned(), count: keys + i64::from(found.panel.is_some()), ids: Vec::new() });
     places.push(ErasedPlace { place: "draft".to_owned(), count: drafts, ids: Vec::new() });
+    places.push(place("live_table_row", live));
     let erasure = Erasure { id: Id::generate().to_string(), erased_at: Some(time::wire(surveys.clock.now())), places };
     let shown: Vec<_> = erasure.places.iter().map(|place| json!({"place": place.place, "count": place.count, "ids": place.ids})).collect();
     let certificate = rows::Certificate {
@@ -67,7 +69,24 @@ pub(crate) async fn erase(surveys: &Surveys, context: &Context, request: EraseRe
     let panels = found.panel.into_iter().collect();
     operator.note(&mut tx, &surveys.clock, context, &space, Note { action: "subject.erase", panels, detail }).await?;
     tx.commit().await?;
+    empty_log(surveys).await;
     Ok(erasure)
+}
+
+/// The log of the database holds rows as they were; if a reader is in the way, the housekeeping tries again.
+async fn empty_log(surveys: &Surveys) {
+    match surveys.db.fold_log().await {
+        Ok(true) => {}
+        Ok(false) => tracing::info!("the write-ahead log not emptied yet"),
+        Err(error) => tracing::warn!(error = %chain(&error), "the write-ahead log not emptied yet"),
+    }
+}
+
+/// The sheets that have rows in live tables: stripping a sheet marks its row to be written anew, in the same transaction.
+async fn in_live_tables(tx: &mut Tx, sheets: &[rows::Answers]) -> Result<Vec<String>> {
+    let surveys: BTreeSet<_> = sheets.iter().map(|sheet| sheet.survey_id.clone()).collect();
+    let live = live::known(tx, surveys.into_iter().collect()).await?;
+    Ok(sheets.iter().filter(|sheet| live.contains(&sheet.survey_id)).map(|sheet| sheet.id.clone()).collect())
 }
 
 /// Who is to be erased.
@@ -179,24 +198,29 @@ pub(crate) fn start(surveys: &Surveys, drain: &Drain) {
     housekeeping::every(SWEEP_EVERY, drain, "personal-info answers not destroyed yet", move || {
         let surveys = surveys.clone();
         async move {
-            sweep(&surveys).await?;
+            sweep(&surveys.db, &surveys.clock).await?;
             rewrap(&surveys).await
         }
     });
 }
 
-/// Surveys whose personal-info answers are to be destroyed now.
-async fn sweep(surveys: &Surveys) -> Result<()> {
-    let now = surveys.clock.now();
-    for (survey, space, made) in rows::aging(&surveys.db, now - TimeDelta::days(1)).await? {
-        let days = rows::retention(&surveys.db, &space).await?.unwrap_or_else(|| i64::from(DAYS));
+/// Destroys the personal-info answers of surveys whose time for them is over.
+async fn sweep(db: &Db, clock: &Clock) -> Result<()> {
+    let now = clock.now();
+    let mut destroyed = false;
+    for (survey, space, made) in rows::aging(db, now - TimeDelta::days(1)).await? {
+        let days = rows::retention(db, &space).await?.unwrap_or_else(|| i64::from(DAYS));
         if made + TimeDelta::days(days) > now {
             continue;
         }
-        let mut tx = surveys.db.begin().await?;
+        let mut tx = db.begin().await?;
         rows::forget_personal(&mut tx, &survey).await?;
         tx.commit().await?;
+        destroyed = true;
         tracing::info!(survey = %survey, "personal-info answers destroyed");
+    }
+    if destroyed {
+        db.fold_log().await?;
     }
     Ok(())
 }
@@ -213,5 +237,53 @@ async fn rewrap(surveys: &Surveys) -> Result<()> {
             panel::rewrap(&mut tx, &id, &wrapped, new).await?;
         }
         tx.commit().await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use madang_kit::db::{Deleted, Durability};
+
+    use super::*;
+
+    /// A survey made so many days ago, with one sheet that has personal information, in a space that keeps it for 30 days.
+    async fn survey(db: &Db, id: &str, days: i64) {
+        let at = Utc::now() - TimeDelta::days(days);
+        let mut tx = db.begin().await.expect("begun");
+        for text in [
+            "INSERT INTO survey (id, space_id, title, definition, responses, created_by, created_at, updated_at)
+             VALUES ($1, 'S', 't', '{}', 1, 'u', $2, $2)",
+            "INSERT INTO collect_group (id, survey_id, space_id, serial, name, channel, status, started, responses, is_using_hmac, created_at,
+                 updated_at) VALUES ($1, $1, 'S', $1, 'g', 'PUBLIC_LINK', 'RUNNING', 1, 1, 0, $2, $2)",
+            "INSERT INTO answer_sheet (id, survey_id, space_id, collect_group_id, parameters, answers, masked, personal, started_at,
+                 submitted_at) VALUES ($1, $1, 'S', $1, '[]', '[]', '[]', 'sealed', $2, $2)",
+        ] {
+            tx.query(text).bind(id.to_owned()).bind(at).run().await.expect("written");
+        }
+        let text = "INSERT INTO subject (id, space_id, wrapped) VALUES ($1, 'S', 'key')";
+        tx.query(text).bind(id.to_owned()).run().await.expect("written");
+        tx.commit().await.expect("committed");
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_long_enough_is_destroyed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("survey.db").display());
+        let db = Db::connect_with(&url, Durability::Fast, Deleted::Overwritten).await.expect("a database");
+        db.migrate(&store::MIGRATIONS).await.expect("migrated");
+        let mut tx = db.begin().await.expect("begun");
+        rows::put_retention(&mut tx, "S", 30).await.expect("said");
+        tx.commit().await.expect("committed");
+        survey(&db, "old", 31).await;
+        survey(&db, "young", 29).await;
+        sweep(&db, &Clock::default()).await.expect("swept");
+        let sheets: Vec<(String, Option<String>, Option<String>)> =
+            db.query("SELECT id, masked, personal FROM answer_sheet ORDER BY id").all().await.expect("read");
+        let kept = Some("sealed".to_owned());
+        assert_eq!(sheets, [("old".to_owned(), None, None), ("young".to_owned(), Some("[]".to_owned()), kept)]);
+        let keys: Vec<(String,)> = db.query("SELECT id FROM subject").all().await.expect("read");
+        assert_eq!(keys, [("young".to_owned(),)]);
+        let marks: Vec<(String,)> = db.query("SELECT sheet_id FROM live_mark").all().await.expect("read");
+        assert_eq!(marks, [], "no row of a live table is concerned");
     }
 }

@@ -69,7 +69,7 @@ pub(crate) async fn find_link(surveys: &Surveys, _: &Context, request: FindLinkR
     Ok(Link { space_id: group.space_id.clone(), collect_group: Some(group::wire(group)), language, title })
 }
 
-/// Gives a sheet to fill in.
+/// Gives a sheet to fill in; the recorder asks again whether its uid has answered.
 pub(crate) async fn open(surveys: &Surveys, _: &Context, request: OpenSheetRequest) -> Result<Sheet> {
     let group = find(surveys, &request.serial).await?;
     demand_open(&group)?;
@@ -84,6 +84,12 @@ pub(crate) async fn open(surveys: &Surveys, _: &Context, request: OpenSheetReque
         serial: group.serial,
         started: surveys.clock.now().timestamp(),
     };
+    if survey.definition.one_response_per_uid
+        && let Some(uid) = uid_of(&open.parameters)
+        && recording::has_answered(&surveys.db, &open.space, &open.survey, &uid).await?
+    {
+        return Err(closed("answered"));
+    }
     Ok(Sheet { is_using_hmac, ..show(surveys, open, None).await? })
 }
 
@@ -125,10 +131,14 @@ pub(crate) async fn submit(surveys: &Surveys, _: &Context, request: SubmitSheetR
     Ok(Submission { answer_sheet_id: id, submitted_at: Some(time::wire(submitted_at)), space_id })
 }
 
+fn uid_of(parameters: &[(String, String)]) -> Option<String> {
+    parameters.iter().find(|(key, _)| key == UID).map(|(_, value)| value.clone())
+}
+
 fn new_sheet(surveys: &Surveys, open: Open, filled: Filled) -> Result<NewSheet> {
     let started_at = DateTime::from_timestamp(open.started, 0).unwrap_or_default();
     let submitted_at = surveys.clock.now().trunc_subsecs(0);
-    let uid = open.parameters.iter().find(|(key, _)| key == UID).map(|(_, value)| value.clone());
+    let uid = uid_of(&open.parameters);
     let mut sheet = NewSheet {
         id: open.sheet.to_string(),
         survey_id: open.survey,

@@ -18,7 +18,7 @@ use crate::{
     Surveys, audit,
     permission::{self, Right},
     sanitise,
-    store::{self, survey as rows},
+    store::{self, live, survey as rows},
 };
 
 /// Makes a survey.
@@ -66,6 +66,7 @@ pub(crate) async fn update(surveys: &Surveys, context: &Context, request: Update
     survey.definition = definition.text()?;
     survey.updated_at = surveys.clock.now();
     rows::update(&mut tx, &survey).await?;
+    live::refresh(&mut tx, &survey.id).await?;
     audit::note(surveys, &mut tx, context, "survey.update", &survey.id, json!({})).await?;
     tx.commit().await?;
     Ok(wire(survey))
@@ -80,6 +81,7 @@ pub(crate) async fn delete(surveys: &Surveys, context: &Context, request: Delete
         Claim::New(ticket) => ticket,
     };
     let survey = lock_unstarted(&mut tx, &space, &request.id).await?;
+    live::forget(&mut tx, &survey.id).await?;
     rows::delete(&mut tx, &survey.id).await?;
     audit::note(surveys, &mut tx, context, "survey.delete", &survey.id, json!({})).await?;
     ticket.record(&mut tx, &DeleteSurveyResponse {}).await?;

@@ -193,18 +193,40 @@ fn authoring() -> Vec<Operation> {
             .query("collectGroupId", text(), "The group that they belong to")
             .gives(report()),
         author("get", "/{spaceId}/surveys/{surveyId}/responses/export", "All answers as a file")
-            .query("format", one_of(&["csv", "json"]), "")
+            .query("format", one_of(&["csv", "xlsx", "json"]), "")
             .query("includePersonal", truth(), "Originals, for the role privacy")
             .query("remark", text(), "Why originals are exported")
-            .gives_types(&[("text/csv", text()), ("application/x-ndjson", text())]),
+            .gives_types(&[
+                ("text/csv", text()),
+                ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", text()),
+                ("application/x-ndjson", text()),
+            ]),
+        author("get", "/{spaceId}/surveys/{surveyId}/dataset", "Its answers as a table: where, and how it stands").gives(live()),
+        author("put", "/{spaceId}/surveys/{surveyId}/dataset", "Keep its answers as a table of a collection, or move that")
+            .json_of(object(&[("collectionId", text())]))
+            .gives(live()),
+        author("delete", "/{spaceId}/surveys/{surveyId}/dataset", "No new answers for the table, which stays").gives(live()),
         author("put", "/{spaceId}/collect-groups/{collectGroupId}", "Change a group that is READY").json_of(map()).gives(group()),
         author("post", "/{spaceId}/collect-groups/{collectGroupId}/start", "Start, or go on").gives(group()),
         author("post", "/{spaceId}/collect-groups/{collectGroupId}/pause", "Pause").gives(group()),
         author("post", "/{spaceId}/collect-groups/{collectGroupId}/complete", "Complete, for good").gives(group()),
-        author("get", "/{spaceId}/collect-groups/{collectGroupId}/qr", "Its link as a QR code").gives_types(&[("image/svg+xml", text())]),
+        author("get", "/{spaceId}/collect-groups/{collectGroupId}/qr", "Its link as a QR code")
+            .query("format", one_of(&["svg", "png"]), "Before what `Accept` says")
+            .gives_types(&[("image/svg+xml", text()), ("image/png", text())]),
         author("get", "/{spaceId}/panels", "A page of panels, masked").query("panelId", text(), "The first of the page").gives(map()),
         author("post", "/{spaceId}/panels/import", "Panels from a file").body(&[("text/csv", text())]).gives(report()),
     ]
+}
+
+fn live() -> Value {
+    object(&[
+        ("datasetId", text()),
+        ("tableId", text()),
+        ("resourceId", text()),
+        ("collectionId", text()),
+        ("status", one_of(&["FILLING", "LIVE", "STOPPED", "LOST"])),
+        ("waitingCnt", whole(0, 10_000)),
+    ])
 }
 
 fn guarding() -> Vec<Operation> {

@@ -2,6 +2,7 @@
 //!
 //! The gateway knows HTTP and users, the catalogue everything else; a dictionary goes in, a value or a [`Refusal`] comes out.
 
+mod client;
 mod coerce;
 mod name;
 mod options;
@@ -10,6 +11,7 @@ mod refusal;
 
 use serde_json::{Map, Value};
 
+pub use client::Actions;
 pub use coerce::{flag, flag_value, natural, python_type, required, text, text_of, truthy};
 pub use name::{check_email, check_name_length, check_name_letters};
 pub use options::SiteOptions;

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod delivery;
 pub(crate) mod draft;
 pub(crate) mod group;
+pub(crate) mod live;
 pub(crate) mod panel;
 pub(crate) mod privacy;
 pub(crate) mod profile;

@@ -94,6 +94,15 @@ pub(crate) async fn list(tx: &mut Tx, space: &str, from: String) -> Result<Vec<P
     Ok(tx.query(text).bind(space.to_owned()).bind(from).all().await?)
 }
 
+/// Until the transaction ends nobody else adds panels to the space. On SQLite there is one writer anyway.
+pub(crate) async fn lock_count(tx: &mut Tx, space: &str) -> Result<()> {
+    if let Tx::Postgres(_) = tx {
+        let text = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+        tx.query(text).bind(format!("panels:{space}")).run().await?;
+    }
+    Ok(())
+}
+
 /// How many panels a space has.
 pub(crate) async fn count(tx: &mut Tx, space: &str) -> Result<i64> {
     let (count,): (i64,) = tx.query("SELECT COUNT(*) FROM panel WHERE space_id = $1").bind(space.to_owned()).one().await?;

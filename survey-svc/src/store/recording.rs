@@ -114,6 +114,14 @@ pub(crate) async fn answered(tx: &mut Tx, space: &str, survey: &str, uids: Vec<S
     Ok(rows.into_iter().map(|(uid,)| uid).collect())
 }
 
+/// Whether a uid has answered a survey.
+pub(crate) async fn has_answered(db: &Db, space: &str, survey: &str, uid: &str) -> Result<bool> {
+    let text = "SELECT id FROM answer_sheet WHERE space_id = $1 AND survey_id = $2 AND uid = $3 LIMIT 1";
+    let query = db.query(text).bind(space.to_owned()).bind(survey.to_owned()).bind(uid.to_owned());
+    let row: Option<(String,)> = query.opt().await?;
+    Ok(row.is_some())
+}
+
 /// The panels of a space that have these uids.
 pub(crate) async fn panels(tx: &mut Tx, space: &str, uids: Vec<String>) -> Result<HashMap<String, String>> {
     let uids = padded(uids);

@@ -10,6 +10,7 @@
 //! | `MADANG_TEST_POSTGRES` | address of a PostgreSQL database from which a test may create its own; absent with `--sqlite-only` |
 //! | `MADANG_TEST_MARIADB` | JSON object with the login of a MariaDB that jobs may reach; absent with `--sqlite-only` |
 //! | `MADANG_TEST_FILE_SERVER` | address at which a test may serve files that the hubs may fetch |
+//! | `MADANG_TEST_HOOK_SERVER` | address at which a test may be a webhook that the hubs may call |
 //! | `MADANG_TEST_DATA` | the folder with the tables of `cargo xtask data`; absent if they were not brought |
 
 use std::path::{Path, PathBuf};
@@ -156,7 +157,9 @@ fn start(
         None => None,
     };
     let file_server = format!("127.0.0.1:{}", process::free_port()?);
-    let reached = postgres.iter().map(Server::host).chain(mariadb.iter().map(mariadb::Server::address)).chain([file_server.clone()]);
+    let hook_server = format!("127.0.0.1:{}", process::free_port()?);
+    let servers = [file_server.clone(), hook_server.clone()];
+    let reached = postgres.iter().map(Server::host).chain(mariadb.iter().map(mariadb::Server::address)).chain(servers);
     let fetch_allow = reached.collect::<Vec<_>>().join(",");
     let place = Place { guard, madang, folder, logs, postgres: postgres.as_ref(), fetch_allow: &fetch_allow };
     let hubs: Vec<Value> = thread::scope(|scope| {
@@ -170,6 +173,7 @@ fn start(
         ("MADANG_TEST_FIXTURES", root.join("tests/fixtures").display().to_string()),
         ("MADANG_BIN", madang.display().to_string()),
         ("MADANG_TEST_FILE_SERVER", file_server),
+        ("MADANG_TEST_HOOK_SERVER", hook_server),
     ];
     environment.extend(postgres.map(|server| ("MADANG_TEST_POSTGRES", server.maintenance_url())));
     environment.extend(mariadb.map(|server| ("MADANG_TEST_MARIADB", server.login())));

@@ -4,15 +4,13 @@ use axum::{
     Json,
     extract::State,
     http::{HeaderMap, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
 };
-use madang_kit::{Error, Result, rpc, survey::Definition, time};
+use madang_kit::{Result, rpc, survey::Definition, time};
 use madang_proto::survey::v1::{
-    CollectGroup, CollectGroupFields, CreateCollectGroupRequest, CreateSurveyRequest, DeleteSurveyRequest, GetCollectGroupRequest,
-    GetSurveyRequest, ListCollectGroupsRequest, ListSurveysRequest, MoveCollectGroupRequest, Operator, Survey, UpdateCollectGroupRequest,
+    CollectGroup, CollectGroupFields, CreateCollectGroupRequest, CreateSurveyRequest, DeleteSurveyRequest, GetSurveyRequest,
+    ListCollectGroupsRequest, ListSurveysRequest, MoveCollectGroupRequest, Operator, Survey, UpdateCollectGroupRequest,
     UpdateSurveyRequest,
 };
-use qrcode::{QrCode, render::svg};
 use serde_json::{Value, json};
 
 use super::{
@@ -24,9 +22,6 @@ use super::{
     questionnaire, survey,
 };
 use crate::{Gateway, identity::Account};
-
-/// Pixels of a QR code's side, at least.
-const QR_SIDE: u32 = 256;
 
 /// Who works with personal data in `/dataspace/v1`: the caller, for the reason that the query gives.
 pub(super) async fn operator(gateway: &Gateway, author: &Author) -> Result<Operator, Refusal> {
@@ -143,20 +138,6 @@ async fn move_to(gateway: &Gateway, author: &Author, status: &str) -> Result<Jso
     let request = MoveCollectGroupRequest { id: author.lower("collectGroupId", "collect_group")?, status: status.to_owned() };
     let moved = gateway.surveys.clone().move_collect_group(rpc::request(&author.context, request)).await?.into_inner();
     Ok(Json(group_shape(gateway, author, &moved)))
-}
-
-/// `GET …/collect-groups/{collectGroupId}/qr`: the link without parameters, as an SVG picture.
-pub(super) async fn qr(State(gateway): State<Gateway>, author: Author) -> Result<Response, Refusal> {
-    let request = GetCollectGroupRequest { id: author.lower("collectGroupId", "collect_group")? };
-    let group = gateway.surveys.clone().get_collect_group(rpc::request(&author.context, request)).await?.into_inner();
-    if group.channel != survey::PUBLIC_LINK {
-        return Err(
-            Error::invalid("channel", "channel", format!("a collect group of the channel {} has no public link", group.channel)).into()
-        );
-    }
-    let code = QrCode::new(survey::url(&gateway, &author.space, &group, &[])).map_err(Error::internal)?;
-    let picture = code.render::<svg::Color<'_>>().min_dimensions(QR_SIDE, QR_SIDE).build();
-    Ok(([(CONTENT_TYPE, "image/svg+xml")], picture).into_response())
 }
 
 fn fields(author: &Author, body: Value) -> Result<CollectGroupFields> {

@@ -97,6 +97,14 @@ fn let_in(parts: &Parts, gateway: &Gateway, accepted: &[Scheme]) -> Result<Conte
     Ok(Context { idempotency_key: key, ..request::context(&parts.extensions, principal) })
 }
 
+/// A refused person is told of the token, not of the key.
+fn sign_in(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::Of(error) => Refusal::SignIn(error),
+        other => other,
+    }
+}
+
 async fn space_of(gateway: &Gateway, context: &Context) -> Result<Arc<Space>, Refusal> {
     let id = context.principal.space.ok_or_else(|| Error::new(Code::Denied, "the credential belongs to no space"))?;
     Ok(gateway.identity.space(id).await?.ok_or_else(|| identifier::missing("space"))?)
@@ -132,7 +140,7 @@ impl FromRequestParts<Gateway> for Person {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Refusal> {
-        Ok(Self { context: let_in(parts, gateway, &PEOPLE)? })
+        Ok(Self { context: let_in(parts, gateway, &PEOPLE).map_err(sign_in)? })
     }
 }
 
@@ -140,7 +148,7 @@ impl FromRequestParts<Gateway> for Author {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Refusal> {
-        let context = let_in(parts, gateway, &PEOPLE)?;
+        let context = let_in(parts, gateway, &PEOPLE).map_err(sign_in)?;
         let Path(path) = Path::<HashMap<String, String>>::from_request_parts(parts, gateway).await?;
         let id = path.get("spaceId").and_then(|text| identifier::read_lower(text)).ok_or_else(|| identifier::missing("space"))?;
         let context = space::enter(&gateway.identity, context, id).await?;

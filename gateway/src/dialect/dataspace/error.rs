@@ -16,6 +16,8 @@ use serde_json::json;
 pub(crate) enum DataspaceError {
     /// One of our codes.
     Of(Error),
+    /// No good credential of a person, where one is asked for.
+    SignIn(Error),
     /// The space's plan has no API access.
     PlanRequired,
     /// The body is not JSON.
@@ -37,7 +39,7 @@ impl From<tonic::Status> for DataspaceError {
 }
 
 /// What is not there, by the field that the service names.
-const MISSING: [(&str, &str, &str); 8] = [
+const MISSING: [(&str, &str, &str); 9] = [
     ("survey", "SURVEY_NOT_FOUND", "설문을 찾을 수 없습니다."),
     ("collect_group", "COLLECT_GROUP_NOT_FOUND", "수집그룹을 찾을 수 없습니다."),
     ("panel", "PANEL_NOT_FOUND", "패널을 찾을 수 없습니다."),
@@ -45,6 +47,7 @@ const MISSING: [(&str, &str, &str); 8] = [
     ("profile_option", "PROFILE_OPTION_NOT_FOUND", "프로필 옵션을 찾을 수 없습니다."),
     ("space", "SPACE_NOT_FOUND", "스페이스를 찾을 수 없습니다."),
     ("delivery", "DELIVERY_NOT_FOUND", "전송 기록을 찾을 수 없습니다."),
+    ("live_table", "DATASET_NOT_FOUND", "설문에 연결된 데이터셋이 없습니다."),
     ("answer_sheet", "ANSWER_SHEET_NOT_FOUND", "응답지를 찾을 수 없습니다."),
 ];
 
@@ -86,7 +89,7 @@ impl DataspaceError {
     /// What it is called in `code`.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Of(error) => named(error).1,
+            Self::Of(error) | Self::SignIn(error) => named(error).1,
             Self::PlanRequired => "PLAN_REQUIRED",
             Self::NotJson => "UNSUPPORTED_MEDIA_TYPE",
             Self::Limited(_) => "TOO_MANY_REQUESTS",
@@ -97,7 +100,8 @@ impl DataspaceError {
 impl IntoResponse for DataspaceError {
     fn into_response(self) -> Response {
         match self {
-            Self::Of(error) => of(error),
+            Self::Of(error) => of(error, r#"Basic realm="dataspace""#),
+            Self::SignIn(error) => of(error, r#"Bearer realm="dataspace""#),
             Self::PlanRequired => answer(StatusCode::PAYMENT_REQUIRED, "PLAN_REQUIRED", "현재 플랜에서는 API를 사용할 수 없습니다.", None),
             Self::NotJson => answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", "요청 본문은 JSON이어야 합니다.", None),
             Self::Limited(seconds) => {
@@ -109,7 +113,8 @@ impl IntoResponse for DataspaceError {
     }
 }
 
-fn of(error: Error) -> Response {
+/// `challenge` tells who was not let in how to come again (dataspace.md section 2; `/dataspace/v1` takes a person's token).
+fn of(error: Error, challenge: &'static str) -> Response {
     let (status, code, message) = named(&error);
     if let Some(cause) = error.cause {
         tracing::error!(code = error.code.name(), error = %chain(cause.as_ref()), "request failed");
@@ -118,7 +123,7 @@ fn of(error: Error) -> Response {
     let message = if message.is_empty() { &error.message } else { message };
     let mut response = answer(status, code, message, field);
     if error.code == Code::Unauthenticated {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="dataspace""#));
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     if matches!(error.code, Code::RateLimited | Code::Unavailable) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

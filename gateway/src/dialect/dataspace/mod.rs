@@ -2,6 +2,7 @@
 
 mod author;
 mod call;
+mod dataset;
 mod error;
 mod identifier;
 mod link;
@@ -12,6 +13,7 @@ mod page_token;
 mod panel;
 mod privacy;
 mod profile;
+mod qr;
 mod questionnaire;
 mod respondent;
 mod response;

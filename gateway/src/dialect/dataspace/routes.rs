@@ -6,7 +6,7 @@ use axum::{
     routing::{get, post, put},
 };
 
-use super::{author, page, panel, privacy, profile, respondent, response, space, survey, transfer, webhook};
+use super::{author, dataset, page, panel, privacy, profile, qr, respondent, response, space, survey, transfer, webhook};
 use crate::Gateway;
 
 pub(crate) fn routes() -> Router<Gateway> {
@@ -54,11 +54,12 @@ fn authoring() -> Router<Gateway> {
         .route("/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/collect-groups", get(author::groups).post(author::create_group))
         .route("/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/responses/import", post(transfer::import))
         .route("/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/responses/export", get(transfer::export))
+        .route("/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/dataset", get(dataset::get).put(dataset::put).delete(dataset::stop))
         .route("/dataspace/v1/spaces/{spaceId}/collect-groups/{collectGroupId}", put(author::update_group))
         .route("/dataspace/v1/spaces/{spaceId}/collect-groups/{collectGroupId}/start", post(author::start))
         .route("/dataspace/v1/spaces/{spaceId}/collect-groups/{collectGroupId}/pause", post(author::pause))
         .route("/dataspace/v1/spaces/{spaceId}/collect-groups/{collectGroupId}/complete", post(author::complete))
-        .route("/dataspace/v1/spaces/{spaceId}/collect-groups/{collectGroupId}/qr", get(author::qr))
+        .route("/dataspace/v1/spaces/{spaceId}/collect-groups/{collectGroupId}/qr", get(qr::show))
         .route("/dataspace/v1/spaces/{spaceId}/panels", get(panel::masked))
         .route("/dataspace/v1/spaces/{spaceId}/panels/import", post(panel::import))
         .route("/dataspace/v1/spaces/{spaceId}/erasures", post(privacy::erase))

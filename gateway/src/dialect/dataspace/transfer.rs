@@ -80,8 +80,11 @@ pub(super) async fn export(State(gateway): State<Gateway>, author: Author) -> Re
         Some("true") => true,
         Some(_) => return Err(Error::invalid("includePersonal", "boolean_type", "includePersonal must be true or false").into()),
     };
-    let (kind, name) =
-        if format == "json" { ("application/x-ndjson", "responses.ndjson") } else { ("text/csv; charset=utf-8", "responses.csv") };
+    let (kind, name) = match format.as_str() {
+        "json" => ("application/x-ndjson", "responses.ndjson"),
+        "xlsx" => ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "responses.xlsx"),
+        _ => ("text/csv; charset=utf-8", "responses.csv"),
+    };
     let operator = Some(author::operator(&gateway, &author).await?);
     let request = ExportResponsesRequest { survey_id: author.lower("surveyId", "survey")?, format, include_personal, operator };
     let pieces = gateway.responses.clone().export_responses(rpc::request(&author.context, request)).await?.into_inner();

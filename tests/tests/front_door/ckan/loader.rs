@@ -32,7 +32,7 @@ async fn ended(client: &Client, resource: &str) -> Value {
 }
 
 /// Uploads a file as a new resource of a new dataset and waits for its load; gives dataset, resource and state.
-async fn load(client: &Client, name: &str, bytes: &[u8]) -> (String, String, Value) {
+pub(crate) async fn load(client: &Client, name: &str, bytes: &[u8]) -> (String, String, Value) {
     let package = dataset(client, false).await;
     let made = send(client, "resource_create", &[("package_id", &package)], "upload", name, bytes).await.is(200).json();
     let id = made["result"]["id"].as_str().expect("an id").to_owned();

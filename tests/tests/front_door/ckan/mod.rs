@@ -3,7 +3,7 @@
 mod across;
 mod datastore;
 mod files;
-mod loader;
+pub(crate) mod loader;
 mod many;
 mod permission;
 mod stories;

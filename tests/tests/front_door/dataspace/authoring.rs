@@ -100,6 +100,13 @@ async fn groups_start_by_their_schedule() {
         space.act("PUT", &format!("/collect-groups/{id}"), &json!({"name": "h"})).await.is(409);
         let picture = space.act("GET", &format!("/collect-groups/{id}/qr"), &json!({})).await.is(200);
         assert!(picture.text.contains("<svg") && picture.header("content-type") == Some("image/svg+xml"));
+        let path = space.path(&format!("/collect-groups/{id}/qr"));
+        for call in [space.author.get(&path).header("accept", "image/png"), space.author.get(&format!("{path}?format=png"))] {
+            let picture = call.send().await.is(200);
+            assert_eq!(picture.header("content-type"), Some("image/png"));
+            assert!(picture.bytes.starts_with(b"\x89PNG\r\n\x1a\n") && picture.bytes.ends_with(b"IEND\xaeB`\x82"));
+        }
+        assert_eq!(space.author.get(&format!("{path}?format=gif")).send().await.is(400).json()["field"], "format");
     })
     .await;
 }

@@ -39,7 +39,7 @@ pub(crate) const KEYS: [(&str, &str); 24] = [
 ];
 
 /// Routes that a person's credential opens.
-pub(crate) const PEOPLE: [(&str, &str); 37] = [
+pub(crate) const PEOPLE: [(&str, &str); 40] = [
     ("GET", "/dataspace/v1/spaces"),
     ("POST", "/dataspace/v1/spaces"),
     ("GET", "/dataspace/v1/spaces/{spaceId}"),
@@ -61,6 +61,9 @@ pub(crate) const PEOPLE: [(&str, &str); 37] = [
     ("POST", "/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/collect-groups"),
     ("POST", "/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/responses/import"),
     ("GET", "/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/responses/export"),
+    ("GET", "/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/dataset"),
+    ("PUT", "/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/dataset"),
+    ("DELETE", "/dataspace/v1/spaces/{spaceId}/surveys/{surveyId}/dataset"),
     ("PUT", "/dataspace/v1/spaces/{spaceId}/collect-groups/{collectGroupId}"),
     ("POST", "/dataspace/v1/spaces/{spaceId}/collect-groups/{collectGroupId}/start"),
     ("POST", "/dataspace/v1/spaces/{spaceId}/collect-groups/{collectGroupId}/pause"),
@@ -135,12 +138,16 @@ async fn wrong_callers_learn_nothing() {
             hub.ckan_token(),
             hub.auth_token(),
         ];
-        for (routes, other) in [(&KEYS[..], hub.admin().await.get_login()), (&PEOPLE[..], hub.space_basic())] {
+        let callers = [
+            (&KEYS[..], hub.admin().await.get_login(), r#"Basic realm="dataspace""#),
+            (&PEOPLE[..], hub.space_basic(), r#"Bearer realm="dataspace""#),
+        ];
+        for (routes, other, challenge) in callers {
             for (method, path) in routes {
                 for login in known.iter().chain([&other]) {
                     let target = filled(path, &credentials.space_id);
                     let answer = hub.visitor().with(login.clone()).call(method, &target).json(&json!({})).send().await.is(401);
-                    assert_eq!(answer.header("www-authenticate"), Some(r#"Basic realm="dataspace""#), "{answer}");
+                    assert_eq!(answer.header("www-authenticate"), Some(challenge), "{answer}");
                     assert_eq!(answer.json()["code"], "UNAUTHORIZED", "{answer}");
                 }
             }

@@ -1,6 +1,7 @@
 //! Dataspace: surveys authored, answered and read; panels; spaces (dataspace.md section 12).
 
 mod authoring;
+mod live;
 mod matrix;
 mod pages;
 mod panels;

@@ -327,6 +327,7 @@ async fn each_refusal_has_its_page() {
             (space.link(&ended, &[]).await, 410, "종료된 설문입니다"),
             (link, 410, "설문이 마감되었습니다"),
             (tampered.clone(), 403, "올바르지 않은 링크입니다"),
+            (uid, 409, "이미 응답하셨습니다"),
             ("/r/a000000000000".to_owned(), 404, "설문을 찾을 수 없습니다"),
             ("/r/%ff%fe".to_owned(), 404, "설문을 찾을 수 없습니다"),
             ("/r/a000000000000/thanks".to_owned(), 404, "설문을 찾을 수 없습니다"),

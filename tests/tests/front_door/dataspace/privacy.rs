@@ -83,6 +83,36 @@ async fn a_canary_is_nowhere_but_where_it_may_be() {
     .await;
 }
 
+/// What somebody wrote, and the values of his link, are no longer in the files of the hub either: not in free pages, not in the log.
+#[tokio::test]
+async fn what_was_erased_is_in_no_file() {
+    on_every_hub(|hub| async move {
+        let space = Space::new(&hub).await;
+        let canary = work::unique("canary").replace(' ', "");
+        let survey = space
+            .survey(
+                &json!({"title": "t", "parameters": [{"key": "uid"}, {"key": "store"}], "questions": [{"type": "LongText", "text": "의견"},
+                {"type": "SingleChoice", "text": "하나", "options": [{"text": "기타", "isOther": true}]}]}),
+            )
+            .await;
+        let (_, serial) = space.running(&survey, json!({})).await;
+        let long = format!("{canary} ").repeat(140); // more than a page of the database holds
+        let answers = json!([{"questionRank": 1, "text": long}, {"questionRank": 2, "options": [{"rank": 1, "text": canary}]}]);
+        for number in 0..3 {
+            let token = space.open(&serial, &format!("?uid=U-{number}&store={canary}")).await;
+            space.submit(&serial, &token, &answers).await.is(200);
+        }
+        let shown = space.responses(&survey).await.to_string();
+        assert!(shown.contains(&canary), "{shown}");
+        for number in 0..3 {
+            space.act("POST", "/erasures", &json!({"uid": format!("U-{number}"), "remark": "본인 요청"})).await.is(200);
+        }
+        assert!(!space.responses(&survey).await.to_string().contains(&canary));
+        nowhere(&hub, &[&canary]).await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn retention_is_said_in_days() {
     on_every_hub(|hub| async move {

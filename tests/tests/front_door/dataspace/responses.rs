@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 
 use futures::future::join_all;
-use madang_tests::on_every_hub;
+use madang_tests::{ckan::result, on_every_hub};
 use serde_json::{Value, json};
 
 use super::{Space, nine, short};
+use crate::ckan::loader::load;
 
 /// A question of every kind.
-fn everything() -> Value {
+pub(super) fn everything() -> Value {
     let options = json!([{"text": "가"}, {"text": "나"}, {"text": "기타", "isOther": true}]);
     json!({"title": "모든 문항", "parameters": [{"key": "store"}], "questions": [
         {"type": "SingleChoice", "text": "하나", "options": options, "required": true},
@@ -28,7 +29,8 @@ fn everything() -> Value {
         {"type": "Description", "text": "끝"}]})
 }
 
-fn all_answers() -> Value {
+/// Its answers, but for personal information.
+pub(super) fn all_answers() -> Value {
     json!([
         {"questionRank": 1, "type": "SingleChoice", "options": [{"rank": 2, "text": null}]},
         {"questionRank": 2, "type": "MultipleChoice", "options": [{"rank": 1, "text": null}, {"rank": 3, "text": "직접 입력한 내용"}]},
@@ -216,6 +218,46 @@ async fn exports_are_imports() {
             assert_eq!(ours["responses"][0]["submittedAt"], theirs["responses"][0]["submittedAt"], "{format}");
         }
         space.author.get(&space.path(&format!("/surveys/{survey}/responses/export?format=xml"))).send().await.is(400);
+    })
+    .await;
+}
+
+/// A spreadsheet is read by our own loader: texts stay texts whatever they begin with, numbers are numbers.
+#[tokio::test]
+async fn an_export_is_a_spreadsheet() {
+    on_every_hub(|hub| async move {
+        let space = Space::new(&hub).await;
+        let survey = space.survey(&everything()).await;
+        let (_, serial) = space.running(&survey, json!({})).await;
+        let formula = "=HYPERLINK(\"http://x\",\"<&>\")";
+        let texts = [formula, "+1", "-1+1", "@x", " 앞뒤 "];
+        for text in texts {
+            let mut answers = all_answers();
+            answers[9]["text"] = json!(text);
+            let token = space.open(&serial, "?store=%3D1%2B1").await;
+            space.submit(&serial, &token, &answers).await.is(200);
+        }
+        let file = space.author.get(&space.path(&format!("/surveys/{survey}/responses/export?format=xlsx"))).send().await.is(200);
+        assert_eq!(file.header("content-type"), Some("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"));
+        assert!(file.header("content-disposition").is_some_and(|value| value.contains("responses.xlsx")));
+        let client = hub.visitor().with(hub.ckan_token());
+        let (_, resource, state) = load(&client, "responses.xlsx", &file.bytes).await;
+        assert_eq!(state["status"], "complete", "{state}");
+        let found = result(&client, "datastore_search", &json!({"resource_id": resource})).await;
+        let records = found["records"].as_array().expect("records");
+        let mut read: Vec<&str> = records.iter().filter_map(|row| row["Q10"].as_str()).map(str::trim).collect();
+        read.sort_unstable();
+        let mut wanted: Vec<&str> = texts.iter().map(|text| text.trim()).collect();
+        wanted.sort_unstable();
+        assert_eq!(read, wanted);
+        let row = &records[0];
+        assert_eq!((&row["Q2"], &row["Q5"], &row["param:store"]), (&json!("1;3:직접 입력한 내용"), &json!(7), &json!("=1+1")), "{row}");
+        assert_eq!(row["Q11"], json!(12.5), "{row}");
+        let csv = space.author.get(&space.path(&format!("/surveys/{survey}/responses/export"))).send().await.is(200).text;
+        assert!(csv.contains("'+1") && csv.contains("'@x") && csv.contains("'=1+1") && csv.contains("\"'=HYPERLINK"), "{csv}");
+        let empty = space.survey(&short()).await;
+        let file = space.author.get(&space.path(&format!("/surveys/{empty}/responses/export?format=xlsx"))).send().await.is(200);
+        assert!(file.bytes.starts_with(b"PK\x03\x04"));
     })
     .await;
 }
