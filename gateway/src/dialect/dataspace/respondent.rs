@@ -11,7 +11,7 @@ use madang_kit::{
     Code, Context, Error, Id, Principal, Result, rpc,
     survey::{Definition, MAX_ANSWER_BYTES},
 };
-use madang_proto::survey::v1::{OpenSheetRequest, Parameter, Sheet, Submission, SubmitSheetRequest};
+use madang_proto::survey::v1::{FindLinkRequest, OpenSheetRequest, Parameter, Sheet, Submission, SubmitSheetRequest};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -65,16 +65,32 @@ async fn verify(gateway: &Gateway, visit: &Visit, space: &Space) -> Result<(), R
 }
 
 /// Opens a sheet for who follows a link, its signature verified if it needs one. Opening stores nothing, so it comes first and the link
-/// is looked up once.
+/// is looked up once. Why no sheet can be opened is told to nobody whose link is wrong.
 pub(super) async fn open(gateway: &Gateway, visit: &Visit) -> Result<(Sheet, Arc<Space>), Refusal> {
     let parameters = link::parameters(&visit.raw_query).into_iter().map(|(key, value)| Parameter { key, value }).collect();
     let request = rpc::request(&visit.context, OpenSheetRequest { serial: visit.serial.clone(), parameters });
-    let sheet = gateway.respondents.clone().open_sheet(request).await?.into_inner();
+    let sheet = match gateway.respondents.clone().open_sheet(request).await {
+        Ok(sheet) => sheet.into_inner(),
+        Err(refusal) => {
+            verify_closed(gateway, visit).await?;
+            return Err(refusal.into());
+        }
+    };
     let space = find_space(gateway, &sheet.space_id).await?;
     if sheet.is_using_hmac {
         verify(gateway, visit, &space).await?;
     }
     Ok((sheet, space))
+}
+
+/// Verifies a link that opens no sheet.
+async fn verify_closed(gateway: &Gateway, visit: &Visit) -> Result<(), Refusal> {
+    let request = rpc::request(&visit.context, FindLinkRequest { serial: visit.serial.clone() });
+    let link = gateway.respondents.clone().find_link(request).await?.into_inner();
+    if link.collect_group.is_some_and(|group| group.is_using_hmac) {
+        verify(gateway, visit, &find_space(gateway, &link.space_id).await?).await?;
+    }
+    Ok(())
 }
 
 async fn find_space(gateway: &Gateway, id: &str) -> Result<Arc<Space>, Refusal> {

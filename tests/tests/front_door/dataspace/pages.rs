@@ -308,6 +308,7 @@ async fn each_refusal_has_its_page() {
         let ready = space.act("POST", &format!("/surveys/{survey}/collect-groups"), &ready).await.is(200).text_of("collectGroupId");
         let (full, _) = space.running(&survey, json!({"targetCnt": 1})).await;
         let (signed, _) = space.running(&survey, json!({"isUsingHmac": true})).await;
+        let (over, _) = space.running(&survey, json!({"isUsingHmac": true})).await;
 
         let link = space.link(&full, &[]).await;
         let [sheet, late] = [token(&space.visitor.get(&link).send().await.is(200)), token(&space.visitor.get(&link).send().await.is(200))];
@@ -334,6 +335,10 @@ async fn each_refusal_has_its_page() {
         ] {
             refuses(&space.visitor.get(&link).send().await, status, heading);
         }
+        let right = space.link(&over, &[("uid", "A-1")]).await;
+        space.act("POST", &format!("/collect-groups/{over}/complete"), &json!({})).await.is(200);
+        refuses(&space.visitor.get(&right.replace("A-1", "A-2")).send().await, 403, "올바르지 않은 링크입니다");
+        refuses(&space.visitor.get(&right).send().await, 410, "종료된 설문입니다");
         let english = space.visitor.get("/r/a000000000000").header("accept-language", "en-GB,en;q=0.9,ko;q=0.8").send().await.is(404);
         assert!(english.text.contains(r#"<html lang="en">"#) && english.text.contains("There is no such survey"), "{english}");
 

@@ -12,11 +12,14 @@ import subprocess
 import tempfile
 import time
 
+import requests
 from pages_browser import NARROW, SIZES, TOUCH, Browser, control, fill, fill_person, press, reach, strike, visible
 from pages_hub import ANSWERS, BASE, MASKED, NOTE, PERSON, SURVEY, Hub
 from playwright.sync_api import sync_playwright
 
 AXE_VERSION = "4.14.1"
+TOO_LONG = 300_000  # characters
+GUESSES = 20  # wrong signatures that are told so before one has to wait
 ONE_ANSWER = [answer for answer in ANSWERS if answer["questionRank"] in (2, 3, 4, 6, 8, 14)]
 
 
@@ -137,19 +140,26 @@ def refused(hub, chromium, axe):
             turned_away(browser, told, name, status)
         others = hub.group(once)
         for name, link, status in [("full-meanwhile", hub.link(hub.group(once, targetCnt=1)), 410), ("answered-already", hub.link(others, uid=size), 409),
-                                   ("ended-meanwhile", hub.link(others, uid="late"), 410), ("sheet-unknown", hub.link(hub.group(once)), 400)]:
+                                   ("ended-meanwhile", hub.link(others, uid="late"), 410), ("sheet-unknown", hub.link(hub.group(once)), 400),
+                                   ("too-long", hub.link(hub.group(once)), 413)]:
             page = browser.open(link)
             fill(browser, ANSWERS[0])
             if name == "ended-meanwhile":
                 hub.write(f"/collect-groups/{others}/complete")
             elif name == "sheet-unknown":
                 page.evaluate("document.forms[0].elements.sheet.value = 'x'")
+            elif name == "too-long":
+                page.evaluate("size => { document.forms[0].elements['q2.other.3'].maxLength = size; document.forms[0].elements['q2.other.3'].value = 'x'.repeat(size) }", TOO_LONG)
             else:
                 hub.submit(link, ANSWERS[:1])
             with page.expect_response(lambda answer: answer.request.is_navigation_request()) as answer:
                 page.click(".primary")
             assert answer.value.status == status, (name, answer.value.status)
             turned_away(browser, told, name, status)
+        guessed = hub.link(hub.group(survey, isUsingHmac=True), store="강남점")[:-1]
+        assert all(requests.get(guessed).status_code == 403 for _ in range(GUESSES))
+        browser.open(guessed, 429)
+        turned_away(browser, told, "too-many", 429)
         print(f"{browser.name}: " + ", ".join(told))
         browser.close()
 
