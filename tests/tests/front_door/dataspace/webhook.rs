@@ -8,7 +8,7 @@ use std::{
 };
 
 use hmac::{Hmac, KeyInit, Mac};
-use madang_tests::on_every_hub;
+use madang_tests::{on_every_hub, signature};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::{
@@ -72,7 +72,7 @@ impl Event {
         let (at, sum) = said.strip_prefix("t=").and_then(|rest| rest.split_once(",v1=")).expect("a signature");
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
         mac.update(format!("{at}.{}", self.body).as_bytes());
-        let ours: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let ours = signature::hex(&mac.finalize().into_bytes());
         ours == sum
     }
 
