@@ -83,7 +83,7 @@ async fn empty_log(surveys: &Surveys) {
 }
 
 /// The sheets that have rows in live tables: stripping a sheet marks its row to be written anew, in the same transaction.
-async fn in_live_tables(tx: &mut Tx, sheets: &[rows::Answers]) -> Result<Vec<String>> {
+async fn in_live_tables(tx: &mut Tx, sheets: &[rows::OfPerson]) -> Result<Vec<String>> {
     let surveys: BTreeSet<_> = sheets.iter().map(|sheet| sheet.survey_id.clone()).collect();
     let live = live::known(tx, surveys.into_iter().collect()).await?;
     Ok(sheets.iter().filter(|sheet| live.contains(&sheet.survey_id)).map(|sheet| sheet.id.clone()).collect())
@@ -92,7 +92,7 @@ async fn in_live_tables(tx: &mut Tx, sheets: &[rows::Answers]) -> Result<Vec<Str
 /// Who is to be erased.
 struct Found {
     panel: Option<String>,
-    sheets: Vec<rows::Answers>,
+    sheets: Vec<rows::OfPerson>,
 }
 
 async fn find(tx: &mut Tx, space: &str, kind: &str, value: &str) -> Result<Found> {

@@ -211,7 +211,9 @@ fn whole(number: f64) -> Option<i64> {
 fn labels(question: &Question) -> Vec<((u32, u32), String)> {
     let words: Vec<String> = question.options.iter().map(|option| cut(&plain_text(&option.text), LABEL_CHARS)).collect();
     let mut counts: HashMap<&str, usize> = HashMap::new();
-    words.iter().for_each(|words| *counts.entry(words).or_default() += 1);
+    for words in &words {
+        *counts.entry(words).or_default() += 1;
+    }
     let label = |(option, words): (&Choice, &String)| {
         let label = match (words.is_empty(), counts.get(words.as_str())) {
             (true, _) => option.rank.to_string(),

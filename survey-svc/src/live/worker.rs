@@ -72,7 +72,7 @@ async fn work(surveys: &Surveys, mut live: Live, stop: &CancellationToken) {
     live.tries = 0;
     if let Err(error) = outcome {
         // Texts of refusals may repeat what a respondent wrote, so they are not told.
-        let cause = error.cause.as_deref().map(|cause| chain(cause).to_string());
+        let cause = error.cause.as_deref().map(|cause| chain(cause));
         tracing::warn!(survey = %live.survey_id, code = error.code.name(), cause, "a live table is not up to date yet");
         live.tries += 1;
         next += wait(live.tries);

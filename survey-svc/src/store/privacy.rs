@@ -10,7 +10,7 @@ const AT_ONCE: usize = 1_000;
 
 /// A sheet's answers, without personal information.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub(crate) struct Answers {
+pub(crate) struct OfPerson {
     pub(crate) id: String,
     pub(crate) survey_id: String,
     pub(crate) answers: String,
@@ -28,13 +28,13 @@ pub(crate) struct Certificate {
 }
 
 /// One sheet of a space.
-pub(crate) async fn sheet(tx: &mut Tx, space: &str, id: &str) -> Result<Vec<Answers>> {
+pub(crate) async fn sheet(tx: &mut Tx, space: &str, id: &str) -> Result<Vec<OfPerson>> {
     let text = "SELECT id, survey_id, answers FROM answer_sheet WHERE space_id = $1 AND id = $2";
     Ok(tx.query(text).bind(space.to_owned()).bind(id.to_owned()).all().await?)
 }
 
 /// The sheets of a person, by panel and by uid; an empty text is nobody's.
-pub(crate) async fn sheets(tx: &mut Tx, space: &str, panel: &str, uid: &str, limit: i64) -> Result<Vec<Answers>> {
+pub(crate) async fn sheets(tx: &mut Tx, space: &str, panel: &str, uid: &str, limit: i64) -> Result<Vec<OfPerson>> {
     let text = "SELECT id, survey_id, answers FROM answer_sheet
         WHERE space_id = $1 AND ((panel_id = $2 AND $2 <> '') OR (uid = $3 AND $3 <> '')) ORDER BY id LIMIT $4";
     Ok(tx.query(text).bind(space.to_owned()).bind(panel.to_owned()).bind(uid.to_owned()).bind(limit).all().await?)

@@ -29,10 +29,9 @@ const PNG: &str = "image/png";
 pub(super) async fn show(State(gateway): State<Gateway>, author: Author, headers: HeaderMap) -> Result<Response, Refusal> {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = match author.query.get("format") {
-        Some("svg") => SVG,
         Some("png") => PNG,
         None if wish(accept, PNG) > wish(accept, SVG) => PNG,
-        None => SVG,
+        Some("svg") | None => SVG,
         Some(_) => return Err(Error::invalid("format", "choice", "format must be svg or png").into()),
     };
     let request = GetCollectGroupRequest { id: author.lower("collectGroupId", "collect_group")? };

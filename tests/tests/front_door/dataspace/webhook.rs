@@ -7,10 +7,8 @@ use std::{
     time::Duration,
 };
 
-use hmac::{Hmac, KeyInit, Mac};
-use madang_tests::on_every_hub;
+use madang_tests::{on_every_hub, signature};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -70,10 +68,8 @@ impl Event {
     fn is_signed(&self, secret: &str) -> bool {
         let said = self.headers["x-madang-signature"].clone();
         let (at, sum) = said.strip_prefix("t=").and_then(|rest| rest.split_once(",v1=")).expect("a signature");
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
-        mac.update(format!("{at}.{}", self.body).as_bytes());
-        let ours: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        ours == sum
+        let ours = signature::hmac(secret.as_bytes(), format!("{at}.{}", self.body).as_bytes());
+        signature::hex(&ours) == sum
     }
 
     fn json(&self) -> Value {
