@@ -88,7 +88,8 @@ async fn verify_closed(gateway: &Gateway, visit: &Visit) -> Result<(), Refusal> 
     let request = rpc::request(&visit.context, FindLinkRequest { serial: visit.serial.clone() });
     let link = gateway.respondents.clone().find_link(request).await?.into_inner();
     if link.collect_group.is_some_and(|group| group.is_using_hmac) {
-        verify(gateway, visit, &find_space(gateway, &link.space_id).await?).await?;
+        let space = find_space(gateway, &link.space_id).await?;
+        verify(gateway, visit, &space).await?;
     }
     Ok(())
 }
