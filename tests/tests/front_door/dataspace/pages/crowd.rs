@@ -26,7 +26,9 @@ async fn a_crowd_gets_the_places_there_are() {
         let (accepted, refused): (Vec<_>, Vec<_>) = outcomes.iter().partition(|page| page.status == 200);
         assert_eq!((accepted.len(), refused.len()), (PLACES, PEOPLE - PLACES));
         accepted.into_iter().for_each(is_thanks);
-        refused.into_iter().for_each(|page| refuses(page, 410, "설문이 마감되었습니다"));
+        for page in refused {
+            refuses(page, 410, "설문이 마감되었습니다");
+        }
 
         let sheets = space.sheets(&survey).await;
         let different: HashSet<_> = sheets.iter().map(|sheet| sheet["answerSheetId"].to_string()).collect();
