@@ -47,6 +47,12 @@ pub fn names(field: &str, names: Vec<String>) -> Result<Vec<String>> {
     Ok(kept)
 }
 
+/// Whether a text looks like one e-mail address: no blanks, no control characters, one `@` with something before and a dot behind it.
+pub fn is_email(text: &str) -> bool {
+    let halves = text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.') && !domain.contains('@'));
+    halves && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
 /// An id from another process of ours.
 pub fn id(field: &str, text: &str) -> Result<Id> {
     text.parse().map_err(|_| Error::invalid(field, "id", format!("{field} is not an id")))

@@ -1,7 +1,7 @@
 //! Notes of who worked with personal data, in the transaction of the work: if the note can't be written, nothing happens
 //! (dataspace.md section 9).
 
-use madang_kit::{Clock, Context, Error, Id, Result, Tx};
+use madang_kit::{Clock, Context, Error, Id, Result, Tx, check};
 use madang_proto::survey::v1::Operator;
 use serde_json::{Value, json};
 
@@ -27,9 +27,7 @@ pub(crate) struct Known(Operator);
 pub(crate) fn identify(operator: Option<Operator>, with_remark: bool) -> Result<Known> {
     let operator = operator.unwrap_or_default();
     let email = operator.email.trim();
-    let looks = email.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.') && !domain.contains('@'));
-    let odd = email.chars().any(|c| c.is_whitespace() || c.is_control());
-    if !looks || odd || email.chars().count() > EMAIL_CHARS {
+    if !check::is_email(email) || email.chars().count() > EMAIL_CHARS {
         return Err(Error::invalid("email", "email", "email must be the operator's e-mail address"));
     }
     let remark = operator.remark.trim();

@@ -11,6 +11,7 @@ mod export;
 mod group;
 mod grpc;
 mod import;
+mod import_line;
 mod live;
 mod panel;
 mod panel_import;

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::{
     Surveys,
-    access::{self, Note},
+    access::{self, Known, Note},
     permission::{self, Right},
     store::{self, panel as rows, survey::last_id},
     vault::Subject,
@@ -31,16 +31,38 @@ pub(crate) async fn create(surveys: &Surveys, context: &Context, request: Create
     let operator = access::identify(request.operator, false)?;
     let mut tx = surveys.db.begin().await?;
     let ticket = match idempotency::claim(&mut tx, &surveys.clock, context, "CreatePanel").await? {
-        Claim::Done(answer) => return Ok(answer),
+        Claim::Done(Panel { id, .. }) => return again(surveys, context, tx, &space, (&operator, "panel.create"), &id).await,
         Claim::New(ticket) => ticket,
     };
     demand_room(surveys, &mut tx, &space, 1).await?;
     let panel = insert(surveys, &mut tx, &space, request.fields.unwrap_or_default()).await?;
     let note = Note { action: "panel.create", panels: vec![panel.id.clone()], detail: json!({}) };
     operator.note(&mut tx, &surveys.clock, context, &space, note).await?;
-    ticket.record(&mut tx, &panel).await?;
+    ticket.record(&mut tx, &remembered(&panel)).await?;
     tx.commit().await?;
     Ok(panel)
+}
+
+/// Only its id: what is kept for repetitions lies outside of what an erasure reaches.
+fn remembered(panel: &Panel) -> Panel {
+    Panel { id: panel.id.clone(), ..Panel::default() }
+}
+
+/// The panel that a repeated request made or changed, as it is now; gone if it was erased meanwhile.
+async fn again(
+    surveys: &Surveys,
+    context: &Context,
+    mut tx: Tx,
+    space: &str,
+    (operator, action): (&Known, &str),
+    id: &str,
+) -> Result<Panel> {
+    let found = lock(&mut tx, space, id).await?;
+    let note = Note { action, panels: vec![found.id.clone()], detail: json!({"repeated": true}) };
+    operator.note(&mut tx, &surveys.clock, context, space, note).await?;
+    let answer = show(surveys, &mut tx, found).await?;
+    tx.commit().await?;
+    Ok(answer)
 }
 
 /// Refuses panels beyond the limit of a space; who counts waits for others who add.
@@ -83,7 +105,7 @@ pub(crate) async fn insert(surveys: &Surveys, tx: &mut Tx, space: &str, fields: 
 
 /// A page of panels. Looking is noted as any other work.
 pub(crate) async fn list(surveys: &Surveys, context: &Context, request: ListPanelsRequest) -> Result<ListPanelsResponse> {
-    let space = permission::may(context, Right::Panels)?;
+    let space = permission::may(context, if request.masked { Right::Panels } else { Right::OpenPanels })?;
     let operator = access::identify(request.operator, !request.masked)?;
     let from = check::optional_id("panelId", request.from.as_deref())?.map_or_else(last_id, |id| id.to_string());
     let mut tx = surveys.db.begin().await?;
@@ -103,11 +125,15 @@ pub(crate) async fn list(surveys: &Surveys, context: &Context, request: ListPane
     Ok(ListPanelsResponse { panels, next })
 }
 
-/// Changes what is given.
+/// Changes what is given, and shows all of it.
 pub(crate) async fn update(surveys: &Surveys, context: &Context, request: UpdatePanelRequest) -> Result<Panel> {
-    let space = permission::may(context, Right::Panels)?;
+    let space = permission::may(context, Right::OpenPanels)?;
     let operator = access::identify(request.operator, false)?;
     let mut tx = surveys.db.begin().await?;
+    let ticket = match idempotency::claim(&mut tx, &surveys.clock, context, "UpdatePanel").await? {
+        Claim::Done(Panel { id, .. }) => return again(surveys, context, tx, &space, (&operator, "panel.update"), &id).await,
+        Claim::New(ticket) => ticket,
+    };
     let mut panel = lock(&mut tx, &space, &request.id).await?;
     let subject = surveys.vault.subject(&panel.id, &panel.wrapped)?;
     let fields = request.fields.unwrap_or_default();
@@ -121,6 +147,7 @@ pub(crate) async fn update(surveys: &Surveys, context: &Context, request: Update
     let note = Note { action: "panel.update", panels: vec![panel.id.clone()], detail: json!({}) };
     operator.note(&mut tx, &surveys.clock, context, &space, note).await?;
     let answer = show(surveys, &mut tx, panel).await?;
+    ticket.record(&mut tx, &remembered(&answer)).await?;
     tx.commit().await?;
     Ok(answer)
 }
@@ -206,8 +233,7 @@ fn digits(field: &str, text: String, most: usize) -> Result<String> {
 }
 
 fn email(email: String) -> Result<String> {
-    let fits = email.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.') && !domain.contains('@'));
-    if fits && !email.contains(char::is_whitespace) { Ok(email) } else { Err(Error::invalid("email", "email", "email must be an address")) }
+    if check::is_email(&email) { Ok(email) } else { Err(Error::invalid("email", "email", "email must be an address")) }
 }
 
 /// Every name must exist; the first that does not is told.
@@ -218,7 +244,10 @@ async fn put_profile(tx: &mut Tx, panel: &rows::Panel, profile: Profile) -> Resu
     let names = profile.entries.iter().map(|entry| entry.variable.clone()).collect();
     let known = rows::named(tx, &panel.space_id, names).await?;
     let mut entries = Vec::with_capacity(profile.entries.len());
-    for ProfileEntry { variable, option } in &profile.entries {
+    for (index, ProfileEntry { variable, option }) in profile.entries.iter().enumerate() {
+        if profile.entries.iter().take(index).any(|earlier| earlier.variable == *variable) {
+            return Err(Error::invalid("profileMaps", "repeated", format!("profileMaps: '{}' is there twice", variable.escape_debug())));
+        }
         let found = known.iter().find(|(_, name, _, value)| name == variable && value == option);
         let Some((variable_id, _, option_id, _)) = found else {
             let message = format!("profileMaps: there is no option '{}' of '{}'", option.escape_debug(), variable.escape_debug());

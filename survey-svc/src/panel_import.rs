@@ -1,5 +1,7 @@
 //! Panels of a CSV file. Each row is one panel and is taken or refused by itself; a known `uid` is refused as any duplicate.
 
+use std::collections::HashSet;
+
 use madang_kit::{Context, Error, Result};
 use madang_proto::survey::v1::{ImportPanelsRequest, ImportProblem, ImportReport, PanelFields, Profile, ProfileEntry};
 use serde_json::json;
@@ -24,6 +26,7 @@ pub(crate) async fn import(surveys: &Surveys, context: &Context, request: Import
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
     let broken = |error: csv::Error| Error::invalid("body", "csv", format!("the body is not CSV in UTF-8: {error}"));
     let header = reader.headers().map_err(broken)?.clone();
+    demand_different(&header)?;
     let mut report = ImportReport::default();
     for (row, record) in (1..).zip(reader.records()) {
         if row > MAX_ROWS {
@@ -36,6 +39,15 @@ pub(crate) async fn import(surveys: &Surveys, context: &Context, request: Import
         note(&mut report, row, outcome)?;
     }
     Ok(report)
+}
+
+/// A column that is there twice would have two values for one thing.
+fn demand_different(header: &csv::StringRecord) -> Result<()> {
+    let mut seen = HashSet::new();
+    match header.iter().find(|name| !seen.insert(*name)) {
+        Some(name) => Err(Error::invalid("header", "repeated", format!("the column '{}' is there twice", name.escape_debug()))),
+        None => Ok(()),
+    }
 }
 
 /// Counts a row. A fault of ours ends the import.

@@ -7,8 +7,10 @@ use madang_kit::{Code, Context, Error, Result, error::FieldProblem, principal::S
 pub(crate) enum Right {
     /// Read surveys, groups and masked answers.
     Read,
-    /// Work with panels and profiles.
+    /// Work with profiles, add and remove panels, see masked ones.
     Panels,
+    /// Read panels in the clear: with the space's key, or as one of those who may have that key or see originals.
+    OpenPanels,
     /// Author surveys and run collections.
     Author,
     /// Hand answers on to the catalogue.
@@ -28,10 +30,11 @@ pub(crate) enum Right {
 pub(crate) fn may(context: &Context, right: Right) -> Result<String> {
     let principal = &context.principal;
     let space = principal.space.ok_or_else(|| Error::new(Code::Denied, "the credential belongs to no space"))?;
-    let key = matches!(principal.scheme, Scheme::SpaceBasic | Scheme::NcpSignature);
+    let owns = principal.scheme == Scheme::SpaceBasic;
     let member = role::is_member(principal);
     let allowed = match right {
-        Right::Read | Right::Panels => key || member,
+        Right::Read | Right::Panels => owns || member,
+        Right::OpenPanels => owns || [role::ADMIN, role::DEVELOPER, role::PRIVACY].into_iter().any(|wanted| role::has(principal, wanted)),
         Right::Author => member,
         Right::Connect => role::has(principal, role::ADMIN) || role::has(principal, role::DEVELOPER),
         Right::Originals => role::has(principal, role::PRIVACY),

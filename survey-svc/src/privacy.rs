@@ -14,7 +14,8 @@ use crate::{
     access::{self, Note},
     permission::{self, Right},
     sheet::json_text,
-    store::{self, access as access_rows, live, panel, privacy as rows, survey::last_id},
+    store::{self, access as access_rows, draft, live, panel, privacy as rows, survey::last_id},
+    webhook,
 };
 
 /// How long personal-info answers are kept at most, and unless a space says otherwise.
@@ -49,7 +50,7 @@ pub(crate) async fn erase(surveys: &Surveys, context: &Context, request: EraseRe
     for sheet in &found.sheets {
         rows::strip(&mut tx, &sheet.id, without_texts(&sheet.answers)?).await?;
     }
-    let drafts = rows::drop_drafts(&mut tx, &ids).await?;
+    let drafts = rows::drop_drafts(&mut tx, &ids).await? + rows::drop_drafts(&mut tx, &found.drafts).await?;
     let live = in_live_tables(&mut tx, &found.sheets).await?;
     places.push(place("answer_sheet", ids));
     places.push(ErasedPlace { place: "subject_key".to_owned(), count: keys + i64::from(found.panel.is_some()), ids: Vec::new() });
@@ -90,20 +91,21 @@ async fn in_live_tables(tx: &mut Tx, sheets: &[rows::OfPerson]) -> Result<Vec<St
 }
 
 /// Who is to be erased.
+#[derive(Default)]
 struct Found {
     panel: Option<String>,
     sheets: Vec<rows::OfPerson>,
+    /// Sheets that were not submitted.
+    drafts: Vec<String>,
 }
 
 async fn find(tx: &mut Tx, space: &str, kind: &str, value: &str) -> Result<Found> {
-    let (panel, sheets) = match kind {
+    match kind {
         "answerSheetId" => {
             let id = check::id(kind, value)?.to_string();
             let sheets = rows::sheet(tx, space, &id).await?;
-            if sheets.is_empty() {
-                return Err(permission::missing("answer_sheet", &id));
-            }
-            (None, sheets)
+            let found = Found { sheets, ..Found::default() };
+            found.or_missing("answer_sheet", &id)
         }
         "panelId" => {
             let id = check::id(kind, value)?.to_string();
@@ -111,23 +113,29 @@ async fn find(tx: &mut Tx, space: &str, kind: &str, value: &str) -> Result<Found
             if let Some(panel) = &panel {
                 permission::own(space, &panel.space_id, "panel", &id)?;
             }
-            let uid = panel.as_ref().and_then(|panel| panel.uid.clone());
-            let sheets = rows::sheets(tx, space, &id, uid.as_deref().unwrap_or_default(), MAX_SHEETS).await?;
-            if panel.is_none() && sheets.is_empty() {
-                return Err(permission::missing("panel", &id));
-            }
-            (panel.map(|panel| panel.id), sheets)
+            let uid = panel.as_ref().and_then(|panel| panel.uid.clone()).unwrap_or_default();
+            Found::of(tx, space, panel, (&id, &uid)).await?.or_missing("panel", &id)
         }
         _ => {
-            let panel = panel::by_uid(tx, space, value).await?.map(|panel| panel.id);
-            let sheets = rows::sheets(tx, space, panel.as_deref().unwrap_or_default(), value, MAX_SHEETS).await?;
-            if panel.is_none() && sheets.is_empty() {
-                return Err(permission::missing("panel", value));
-            }
-            (panel, sheets)
+            let panel = panel::by_uid(tx, space, value).await?;
+            let id = panel.as_ref().map(|panel| panel.id.clone()).unwrap_or_default();
+            Found::of(tx, space, panel, (&id, value)).await?.or_missing("panel", value)
         }
-    };
-    Ok(Found { panel, sheets })
+    }
+}
+
+impl Found {
+    /// All of a person, by the ids of panel and customer; an empty one is nobody's.
+    async fn of(tx: &mut Tx, space: &str, panel: Option<panel::Panel>, (id, uid): (&str, &str)) -> Result<Self> {
+        let sheets = rows::sheets(tx, space, id, uid, MAX_SHEETS).await?;
+        let drafts = draft::of_person(tx, space, id, uid, MAX_SHEETS).await?;
+        Ok(Self { panel: panel.map(|panel| panel.id), sheets, drafts })
+    }
+
+    fn or_missing(self, thing: &str, id: &str) -> Result<Self> {
+        let is_there = self.panel.is_some() || !self.sheets.is_empty() || !self.drafts.is_empty();
+        if is_there { Ok(self) } else { Err(permission::missing(thing, id)) }
+    }
 }
 
 fn place(name: &str, mut ids: Vec<String>) -> ErasedPlace {
@@ -199,7 +207,8 @@ pub(crate) fn start(surveys: &Surveys, drain: &Drain) {
         let surveys = surveys.clone();
         async move {
             sweep(&surveys.db, &surveys.clock).await?;
-            rewrap(&surveys).await
+            rewrap(&surveys).await?;
+            webhook::rewrap(&surveys).await
         }
     });
 }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use madang_kit::{Clock, Code, Db, Drain, Error, Id, Result, Tx, config::SurveyConfig, error::chain};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
@@ -98,7 +98,7 @@ impl Parts {
         let before = recording::submitted(&mut tx, batch.iter().map(|waiting| waiting.sheet.id.clone()).collect()).await?;
         look_up_uids(&mut tx, batch, &mut houses).await?;
         let mut judged = Judged { before, accepted: Vec::new() };
-        let now = self.clock.now();
+        let now = self.clock.now(); // behind the locks: see next_second
         let results: Vec<_> = batch
             .iter()
             .map(|waiting| match houses.get_mut(&waiting.sheet.survey_id) {
@@ -219,9 +219,17 @@ impl Judged {
             group::step(group, group::COMPLETED, now)?;
         }
         let panel_id = sheet.uid.as_ref().and_then(|uid| house.panels.get(uid).cloned());
-        self.accepted.push(NewSheet { panel_id, ..sheet.clone() });
-        Ok(*place.insert(sheet.submitted_at))
+        let submitted_at = next_second(now);
+        self.accepted.push(NewSheet { panel_id, submitted_at, ..sheet.clone() });
+        Ok(*place.insert(submitted_at))
     }
+}
+
+/// When a sheet counts as submitted: whole seconds, rounded up. The survey is locked, so whoever has seen the lock free at a time
+/// (`response::list`) knows that no sheet comes any more that counts as submitted up to it.
+fn next_second(now: DateTime<Utc>) -> DateTime<Utc> {
+    let whole = now.trunc_subsecs(0);
+    if whole == now { whole } else { whole + TimeDelta::seconds(1) }
 }
 
 /// What a webhook is told: ids only.

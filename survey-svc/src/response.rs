@@ -1,6 +1,6 @@
 //! Submitted sheets as researchers read them (dataspace.md section 8).
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use madang_kit::{Context, Error, Result, check, survey::Answer, time};
 use madang_proto::survey::v1::{AnswerSheet, ListResponsesRequest, ListResponsesResponse, Parameter, Position};
 use prost_types::Timestamp;
@@ -12,9 +12,13 @@ use crate::{
     store::{
         PAGE,
         sheet::{self as rows, Part, Sheet, Window},
+        survey as survey_rows,
     },
     survey,
 };
+
+/// No transaction of the recorder takes as long.
+const WRITTEN_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
 /// A page of sheets.
 pub(crate) async fn list(surveys: &Surveys, context: &Context, request: ListResponsesRequest) -> Result<ListResponsesResponse> {
@@ -28,6 +32,9 @@ pub(crate) async fn list(surveys: &Surveys, context: &Context, request: ListResp
         }
     };
     let window = Window { after: moment("startDateTime", request.after)?, up_to: moment("endDateTime", request.up_to)?, behind };
+    if window.behind.is_none() {
+        settle(surveys, &survey.id, window.up_to).await?;
+    }
     let part = if request.answers { Part::Answers } else { Part::Metadata };
     let mut found = rows::list(&surveys.db, &survey.id, &window, part, PAGE + 1).await?;
     let more = found.len() > PAGE;
@@ -36,6 +43,17 @@ pub(crate) async fn list(surveys: &Surveys, context: &Context, request: ListResp
         found.last().filter(|_| more).map(|sheet| Position { submitted_at: Some(time::wire(sheet.submitted_at)), id: sheet.id.clone() });
     let sheets: Result<Vec<_>> = found.into_iter().map(|sheet| wire(sheet, &survey.id)).collect();
     Ok(ListResponsesResponse { sheets: sheets?, next })
+}
+
+/// Waits for sheets that are being written now and may count as submitted up to a time. Later ones get later times, so that a window
+/// that ends by now is complete, and the next one begins where it ended.
+async fn settle(surveys: &Surveys, survey: &str, up_to: Option<DateTime<Utc>>) -> Result<()> {
+    if up_to.is_some_and(|up_to| up_to > surveys.clock.now() - WRITTEN_WITHIN) {
+        let mut tx = surveys.db.begin().await?;
+        survey_rows::lock_shared(&mut tx, survey).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 fn moment(field: &str, at: Option<Timestamp>) -> Result<Option<DateTime<Utc>>> {

@@ -4,7 +4,7 @@
 //! following links. The sheet's id in the token makes a submission happen once.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use madang_kit::{
     Code, Context, Error, Id, Result,
     survey::{self as model, Definition, Filled, mask},
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Surveys, group,
     store::{
-        draft,
+        draft::{self, Draft},
         group::Group,
         recording::{self, NewSheet},
         survey as survey_rows,
@@ -77,7 +77,7 @@ pub(crate) async fn open(surveys: &Surveys, _: &Context, request: OpenSheetReque
     let is_using_hmac = group.is_using_hmac;
     let open = Open {
         sheet: Id::generate(),
-        parameters: declared(&survey.definition, request.parameters)?,
+        parameters: declared(&survey.definition, request.parameters.into_iter().map(|given| (given.key, given.value)))?,
         group: group.id,
         survey: group.survey_id,
         space: group.space_id,
@@ -110,34 +110,41 @@ pub(crate) async fn save_draft(surveys: &Surveys, _: &Context, request: SaveDraf
     let open = read(surveys, &request.serial, &request.token)?;
     model::read_answers(&request.answers)?;
     demand_open(&find(surveys, &request.serial).await?)?;
-    if recording::submitted_at(&surveys.db, &open.sheet.to_string()).await?.is_some() {
-        return Ok(SaveDraftResponse {}); // it was on its way when the sheet was submitted
-    }
-    let sealed = surveys.vault.seal(&request.answers, &draft_of(open.sheet))?;
-    let until = surveys.clock.now() + TimeDelta::days(DRAFT_DAYS);
-    draft::put(&surveys.db, &open.sheet.to_string(), &open.survey, sealed, until).await?;
+    let kept = Draft {
+        sheet_id: open.sheet.to_string(),
+        answers: surveys.vault.seal(&request.answers, &draft_of(open.sheet))?,
+        uid: uid_of(&open.parameters),
+        survey_id: open.survey,
+        space_id: open.space,
+        expires_at: surveys.clock.now() + TimeDelta::days(DRAFT_DAYS),
+    };
+    draft::put(&surveys.db, kept).await?; // not if it was on its way when the sheet was submitted
     Ok(SaveDraftResponse {})
 }
 
 /// Submits a sheet, once.
 pub(crate) async fn submit(surveys: &Surveys, _: &Context, request: SubmitSheetRequest) -> Result<Submission> {
     let open = read(surveys, &request.serial, &request.token)?;
-    let answers = model::read_answers(&request.answers)?;
-    let survey = survey::frozen(surveys, &open.survey).await?;
-    let filled = model::fill(&survey.definition, &open.parameters, answers)?;
-    let sheet = new_sheet(surveys, open, filled)?;
-    let (id, space_id) = (sheet.id.clone(), sheet.space_id.clone());
-    let submitted_at = surveys.recorder.record(sheet, survey.definition.one_response_per_uid).await?;
+    let (id, space_id) = (open.sheet.to_string(), open.space.clone());
+    let submitted_at = match record(surveys, open, &request.answers).await {
+        // A repetition is told the first result, whatever it brings.
+        Err(error) if error.is_refusal() => recording::submitted_at(&surveys.db, &id).await?.ok_or(error)?,
+        recorded => recorded?,
+    };
     Ok(Submission { answer_sheet_id: id, submitted_at: Some(time::wire(submitted_at)), space_id })
 }
 
-fn uid_of(parameters: &[(String, String)]) -> Option<String> {
-    parameters.iter().find(|(key, _)| key == UID).map(|(_, value)| value.clone())
+async fn record(surveys: &Surveys, open: Open, answers: &str) -> Result<DateTime<Utc>> {
+    let answers = model::read_answers(answers)?;
+    let survey = survey::frozen(surveys, &open.survey).await?;
+    let filled = model::fill(&survey.definition, &open.parameters, answers)?;
+    let sheet = new_sheet(surveys, open, filled)?;
+    surveys.recorder.record(sheet, survey.definition.one_response_per_uid).await
 }
 
 fn new_sheet(surveys: &Surveys, open: Open, filled: Filled) -> Result<NewSheet> {
     let started_at = DateTime::from_timestamp(open.started, 0).unwrap_or_default();
-    let submitted_at = surveys.clock.now().trunc_subsecs(0);
+    let submitted_at = surveys.clock.now(); // until the recorder says
     let uid = uid_of(&open.parameters);
     let mut sheet = NewSheet {
         id: open.sheet.to_string(),
@@ -156,6 +163,11 @@ fn new_sheet(surveys: &Surveys, open: Open, filled: Filled) -> Result<NewSheet> 
     };
     keep_personal(&surveys.vault, &mut sheet, filled.personal)?;
     Ok(sheet)
+}
+
+/// Who somebody is by the parameters that he came with; an empty value is nobody.
+pub(crate) fn uid_of(parameters: &[(String, String)]) -> Option<String> {
+    parameters.iter().find(|(key, value)| key.eq_ignore_ascii_case(UID) && !value.is_empty()).map(|(_, value)| value.clone())
 }
 
 /// Seals personal-info answers under a key of the sheet's own, and keeps what may be shown of them beside.
@@ -198,10 +210,10 @@ async fn show(surveys: &Surveys, open: Open, answers: Option<String>) -> Result<
     })
 }
 
-/// The parameters that the survey declares, by key; each one once.
-fn declared(definition: &Definition, given: Vec<Parameter>) -> Result<Vec<(String, String)>> {
+/// Of given keys and values those that the survey declares, by key; the first one of each.
+pub(crate) fn declared(definition: &Definition, given: impl IntoIterator<Item = (String, String)>) -> Result<Vec<(String, String)>> {
     let mut kept: Vec<(String, String)> = Vec::new();
-    for Parameter { key, value } in given {
+    for (key, value) in given {
         // Keys of links are lowercase (dataspace.md section 6); declared ones need not be.
         let Some(known) = definition.parameters.iter().find(|known| known.key.eq_ignore_ascii_case(&key)) else { continue };
         if value.chars().count() > VALUE_CHARS || value.chars().any(char::is_control) {

@@ -2,10 +2,14 @@
 //!
 //! The signature is `X-Madang-Signature: t=<seconds>,v1=<hex of HMAC-SHA256 over "<seconds>.<body>">`, under the webhook's secret.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt::Write as _,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::{StreamExt, stream};
+use futures::{StreamExt, stream::FuturesUnordered};
 use hmac::{Hmac, KeyInit, Mac};
 use madang_kit::{Clock, Db, Drain, Error, Id, Result, bell::Bell, error::chain, outbound::FetchAllow};
 use reqwest::{Client, redirect::Policy};
@@ -15,6 +19,7 @@ use sha2::Sha256;
 use url::Url;
 
 use crate::{
+    Surveys,
     store::delivery::{self as rows, Delivery, Webhook},
     vault::Vault,
 };
@@ -36,13 +41,19 @@ const LEASE: TimeDelta = TimeDelta::seconds(60);
 pub(crate) const MAX_ATTEMPTS: i64 = 12;
 const FIRST_PAUSE_SECONDS: i64 = 5;
 const LONGEST_PAUSE_SECONDS: i64 = 4 * 3600;
-const AT_ONCE: i64 = 32;
+/// Attempts of all spaces at the same time.
+const AT_ONCE: usize = 64;
+/// Attempts of one space at the same time.
+const OF_A_SPACE: usize = 4;
+/// Secrets of one transaction.
+const SECRETS: i64 = 100;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Brings events to webhooks until the process drains.
 #[derive(Clone)]
 pub(crate) struct Deliveries(Bell);
 
+#[derive(Clone)]
 struct Sender {
     db: Db,
     vault: Vault,
@@ -55,17 +66,7 @@ impl Deliveries {
         let bell = Bell::new("madang_survey_event", db, drain);
         let sender = Sender { db: db.clone(), vault: vault.clone(), clock: clock.clone(), allow };
         let (heard, stop) = (bell.clone(), drain.token());
-        drain.spawn(async move {
-            loop {
-                let wait = async { tokio::time::timeout(LOOK_EVERY, heard.heard()).await.is_ok() };
-                if stop.run_until_cancelled(wait).await.is_none() {
-                    return;
-                }
-                if let Err(error) = sender.send_due().await {
-                    tracing::warn!(error = %chain(&error), "events not delivered yet");
-                }
-            }
-        });
+        drain.spawn(async move { sender.run(&heard, stop.cancelled()).await });
         Self(bell)
     }
 
@@ -92,16 +93,87 @@ pub(crate) fn waiting(space: &str, event: &str, data: &Value, now: DateTime<Utc>
     }
 }
 
-impl Sender {
-    async fn send_due(&self) -> Result<()> {
-        loop {
-            let now = self.clock.now();
-            let taken = rows::take(&self.db, now, now + LEASE, AT_ONCE).await?;
-            let all = i64::try_from(taken.len()).unwrap_or_default() >= AT_ONCE;
-            stream::iter(taken).for_each_concurrent(None, |delivery| self.attempt(delivery)).await;
-            if !all {
-                return Ok(());
+/// Attempts that are under way, and where the next look begins.
+#[derive(Default)]
+struct Round {
+    /// By space.
+    busy: HashMap<String, usize>,
+    /// The space that was served last.
+    last: String,
+}
+
+impl Round {
+    /// How many more attempts a space may begin.
+    fn room(&self, space: &str) -> usize {
+        let all: usize = self.busy.values().sum();
+        let own = self.busy.get(space).copied().unwrap_or_default();
+        OF_A_SPACE.saturating_sub(own).min(AT_ONCE.saturating_sub(all))
+    }
+
+    fn began(&mut self, space: &str, count: usize) {
+        *self.busy.entry(space.to_owned()).or_default() += count;
+    }
+
+    fn ended(&mut self, space: &str) {
+        if let Entry::Occupied(mut busy) = self.busy.entry(space.to_owned()) {
+            *busy.get_mut() = busy.get().saturating_sub(1);
+            if *busy.get() == 0 {
+                busy.remove();
             }
+        }
+    }
+}
+
+impl Sender {
+    /// Keeps attempts under way until the process drains; those that have begun are brought to their end. A space that does not answer
+    /// holds up its own events only.
+    async fn run(&self, bell: &Bell, stop: impl Future<Output = ()>) {
+        let (mut round, mut under_way, mut more) = (Round::default(), FuturesUnordered::new(), true);
+        tokio::pin!(stop);
+        loop {
+            if more {
+                let mut taken = Vec::new();
+                more = self.due(&mut round, &mut taken).await.unwrap_or_else(|error| {
+                    tracing::warn!(error = %chain(&error), "events not delivered yet");
+                    false
+                });
+                under_way.extend(taken.into_iter().map(|delivery| self.begin(delivery)));
+            }
+            tokio::select! {
+                () = &mut stop => break,
+                Some(space) = under_way.next() => round.ended(&space),
+                _ = tokio::time::timeout(LOOK_EVERY, bell.heard()) => more = true,
+            }
+        }
+        while under_way.next().await.is_some() {}
+    }
+
+    /// Takes what is due and may begin now, from each space in turn. Says whether there may be more as soon as an attempt ends.
+    async fn due(&self, round: &mut Round, due: &mut Vec<Delivery>) -> Result<bool> {
+        let now = self.clock.now();
+        let spaces = rows::due(&self.db, now, &round.last, AT_ONCE).await?;
+        let mut more = spaces.len() >= AT_ONCE;
+        for space in spaces {
+            let room = round.room(&space);
+            let taken = if room > 0 { rows::take(&self.db, &space, now, now + LEASE, room).await? } else { Vec::new() };
+            more |= taken.len() >= room;
+            if !taken.is_empty() {
+                round.began(&space, taken.len());
+                round.last = space;
+            }
+            due.extend(taken);
+        }
+        Ok(more)
+    }
+
+    /// An attempt as a task of its own, which goes on while the next ones are looked up: it may have the database that they wait for.
+    /// Its end gives the space that it was for.
+    fn begin(&self, delivery: Delivery) -> impl Future<Output = String> + use<> {
+        let (sender, space) = (self.clone(), delivery.space_id.clone());
+        let task = tokio::spawn(async move { sender.attempt(delivery).await });
+        async move {
+            let _ = task.await; // the lease covers one that was lost
+            space
         }
     }
 
@@ -171,9 +243,41 @@ fn open(vault: &Vault, space: &str, webhook: &Webhook) -> Result<SecretString> {
     vault.open(&webhook.secret, &bound(space)).ok_or_else(|| Error::internal("a webhook's secret does not open"))
 }
 
+/// Moves secrets under the current master key.
+pub(crate) async fn rewrap(surveys: &Surveys) -> Result<()> {
+    let mut behind = String::new();
+    loop {
+        let old = rows::old_secrets(&surveys.db, &surveys.vault.current(), &behind, SECRETS).await?;
+        let Some((last, _)) = old.last() else { return Ok(()) };
+        behind.clone_from(last);
+        let mut tx = surveys.db.begin().await?;
+        for (space, sealed) in old {
+            match surveys.vault.open(&sealed, &bound(&space)) {
+                Some(secret) => {
+                    let new = surveys.vault.seal(secret.expose_secret(), &bound(&space))?;
+                    rows::reseal(&mut tx, &space, &sealed, new).await?;
+                }
+                None => tracing::error!(space = %space, "a webhook's secret does not open"),
+            }
+        }
+        tx.commit().await?;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_space_takes_its_share_only() {
+        let mut round = Round::default();
+        round.began("dead", OF_A_SPACE);
+        assert_eq!((round.room("dead"), round.room("well")), (0, OF_A_SPACE));
+        (0..AT_ONCE / OF_A_SPACE - 1).for_each(|number| round.began(&format!("s{number}"), OF_A_SPACE));
+        assert_eq!(round.room("well"), 0, "all places are taken");
+        round.ended("dead");
+        assert_eq!((round.room("dead"), round.room("well")), (1, 1));
+    }
 
     #[test]
     fn pauses_double_up_to_hours() {

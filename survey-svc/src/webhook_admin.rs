@@ -1,6 +1,6 @@
 //! Setting up a space's webhook, and looking after what was delivered (dataspace.md section 11).
 
-use madang_kit::{Code, Context, Error, Result, outbound::FetchAllow, time};
+use madang_kit::{Code, Context, Error, Result, check, outbound::FetchAllow, time};
 use madang_proto::survey::v1::{
     Delivery, GetWebhookRequest, ListDeliveriesRequest, ListDeliveriesResponse, PutWebhookRequest, RedeliverRequest, TestWebhookRequest,
     Webhook,
@@ -11,12 +11,10 @@ use url::Url;
 use crate::{
     Surveys, audit,
     permission::{self, Right},
-    store::delivery as rows,
+    store::{self, delivery as rows, survey::last_id},
     webhook,
 };
 
-/// Deliveries of a list.
-const DELIVERIES: i64 = 200;
 const URL_CHARS: usize = 2_000;
 
 /// Sets, or with an empty address removes, the webhook.
@@ -28,7 +26,9 @@ pub(crate) async fn put(surveys: &Surveys, context: &Context, request: PutWebhoo
         None => rows::delete_webhook(&mut tx, &space).await?,
         Some(webhook) => rows::put_webhook(&mut tx, &space, webhook).await?,
     }
-    audit::note(surveys, &mut tx, context, "webhook.update", &space, json!({})).await?;
+    // The host says where events go; what stands behind it may be as good as a secret.
+    let host = Url::parse(&request.url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    audit::note(surveys, &mut tx, context, "webhook.update", &space, json!({"host": host})).await?;
     tx.commit().await?;
     Ok(Webhook { url: request.url })
 }
@@ -67,11 +67,14 @@ pub(crate) async fn get(surveys: &Surveys, context: &Context, _: GetWebhookReque
     Ok(Webhook { url: found.map(|found| found.url).unwrap_or_default() })
 }
 
-/// The newest deliveries.
-pub(crate) async fn list(surveys: &Surveys, context: &Context, _: ListDeliveriesRequest) -> Result<ListDeliveriesResponse> {
+/// A page of deliveries, newest first.
+pub(crate) async fn list(surveys: &Surveys, context: &Context, request: ListDeliveriesRequest) -> Result<ListDeliveriesResponse> {
     let space = permission::may(context, Right::Connect)?;
-    let found = rows::list(&surveys.db, &space, DELIVERIES).await?;
-    Ok(ListDeliveriesResponse { deliveries: found.into_iter().map(wire).collect() })
+    let before = check::optional_id("next", request.behind.as_deref())?.map_or_else(last_id, |id| id.to_string());
+    let mut found = rows::list(&surveys.db, &space, before).await?;
+    let more = store::cut(&mut found, |delivery| &delivery.id).is_some();
+    let next = found.last().filter(|_| more).map(|delivery| delivery.id.clone());
+    Ok(ListDeliveriesResponse { deliveries: found.into_iter().map(wire).collect(), next })
 }
 
 /// Sends an event once more, as if it were new.

@@ -33,6 +33,16 @@ pub async fn exchange(hub: &Hub, bytes: &[u8]) -> Reply {
     Reply { status: status.unwrap_or_default(), body }
 }
 
+/// Writes all bytes and nothing more, as a sender that breaks off; gives what came back, if anything did.
+pub async fn break_off(hub: &Hub, bytes: &[u8]) -> String {
+    let mut connection = TcpStream::connect(hub.http.trim_start_matches("http://")).await.expect("a connection");
+    connection.write_all(bytes).await.expect("written");
+    connection.shutdown().await.expect("shut down");
+    let mut text = Vec::new();
+    let _ = connection.read_to_end(&mut text).await; // a hub that closes early may reset
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 /// The same with several requests on one connection; gives everything that came back.
 pub async fn converse(hub: &Hub, bytes: &[u8]) -> String {
     let address = hub.http.trim_start_matches("http://");

@@ -43,6 +43,9 @@ const EXEMPT: [&str; 8] = [
     "/v1/spaces/*/surveys/*/response-urls",
     "/v1/response-urls",
 ];
+/// Answers with personal values in them: they are done once as all others, but no copy of them is kept where no erasure reaches it. A
+/// repetition is the service's to answer.
+const PERSONAL: &str = "/v1/panels";
 /// What begins so is streamed, too.
 const STREAMED: [&str; 2] = ["/madang/v1/buckets/", "/rawstore/"];
 /// CKAN's actions that read, although they may be posted, end so.
@@ -70,8 +73,9 @@ pub(super) async fn once(gateway: &Gateway, mut request: Request, next: Next) ->
     }
     match gateway.shared.turn(signed.whole, signed.valid_for).await {
         Turn::First => {
+            let keeps = !is_personal(request.uri().path());
             let turn = Mine { shared: gateway.shared.clone(), name: signed.whole, outcome: Outcome::GivenUp };
-            turn.answer(next.run(with(request, Body::from(body))).await).await
+            turn.answer(next.run(with(request, Body::from(body))).await, keeps).await
         }
         Turn::Done(answer) => answer.into_response(),
         Turn::NotKept => next.run(with(request, Body::from(body))).await,
@@ -89,6 +93,10 @@ fn is_exempt(method: &Method, path: &str) -> bool {
     };
     let reads = method == Method::POST && path.contains("/action/") && READS.iter().any(|ending| path.ends_with(ending));
     reads || STREAMED.iter().any(|start| path.starts_with(start)) || EXEMPT.into_iter().any(fits)
+}
+
+fn is_personal(path: &str) -> bool {
+    path.strip_prefix(PERSONAL).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn with(request: Request, body: Body) -> Request {
@@ -145,11 +153,14 @@ impl Drop for Mine {
 
 impl Mine {
     /// Remembers an answer on its way out. One that says "try again" is not remembered.
-    async fn answer(mut self, response: Response) -> Response {
+    async fn answer(mut self, response: Response, keeps: bool) -> Response {
         if is_passing(response.status()) {
             return response;
         }
         self.outcome = Outcome::TooLong;
+        if !keeps {
+            return response;
+        }
         let (parts, body) = response.into_parts();
         match whole::read(body, ANSWER_BYTES, ANSWER_WITHIN).await {
             Read::Whole(body) => {
@@ -176,6 +187,14 @@ impl IntoResponse for Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_about_people_are_not_kept() {
+        for (path, expected) in [("/v1/panels", true), ("/v1/panels/01H8", true), ("/v1/panelsx", false), ("/v1/profile-variables", false)]
+        {
+            assert_eq!(is_personal(path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn what_writes_nothing_is_exempt() {

@@ -68,6 +68,19 @@ impl Family {
         }
     }
 
+    /// 400 for plain HTTP from where it is not served.
+    pub(crate) fn plain(self) -> Response {
+        let detail = "use https";
+        let body = match self {
+            Self::DataFlow => envelope("100", "Bad Request Exception", detail),
+            Self::Dhub | Self::Madang => json!({"detail": detail}),
+            Self::Ckan => json!({"success": false, "error": {"__type": "Bad Request", "message": detail}}),
+            Self::SpecStore => json!({"error": {"message": detail}}),
+            Self::Dataspace => json!({"code": "INVALID_PARAMETER", "message": "HTTPS로 요청해 주세요.", "field": null}),
+        };
+        (StatusCode::BAD_REQUEST, Json(body)).into_response()
+    }
+
     /// 429, with the seconds after which it is worth another try.
     pub(crate) fn limited(self, limit: Limit, retry_after: u64) -> Response {
         let (code, message, detail) = limit.words();
@@ -76,7 +89,7 @@ impl Family {
             Self::Dhub | Self::Madang => json!({"detail": detail}),
             Self::Ckan => json!({"success": false, "error": {"__type": "Rate Limit Error", "message": detail}}),
             Self::SpecStore => json!({"error": {"message": detail}}),
-            Self::Dataspace => json!({"code": "RATE_LIMITED", "message": "요청 한도를 초과했습니다.", "field": null}),
+            Self::Dataspace => json!({"code": "TOO_MANY_REQUESTS", "message": "요청 한도를 초과했습니다.", "field": null}),
         };
         let mut response = (StatusCode::TOO_MANY_REQUESTS, Json(body)).into_response();
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after));

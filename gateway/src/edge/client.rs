@@ -16,6 +16,8 @@ pub(crate) struct Client {
     pub(crate) address: IpAddr,
     /// Whether it speaks HTTPS.
     pub(crate) https: bool,
+    /// Whether a proxy of ours says how it speaks.
+    pub(crate) is_forwarded: bool,
 }
 
 impl Client {
@@ -24,10 +26,11 @@ impl Client {
         let peer = extensions.get::<Peer>()?;
         let address = peer.address.ip().to_canonical(); // an IPv4 peer of an IPv6 socket is an IPv4 peer
         if !proxies.contains(&address) {
-            return Some(Self { address, https: peer.tls });
+            return Some(Self { address, https: peer.tls, is_forwarded: false });
         }
-        let forwarded = headers.get(FORWARDED_PROTO).is_some_and(|value| value == "https");
-        Some(Self { address: behind(proxies, address, headers), https: peer.tls || forwarded })
+        let forwarded = headers.get(FORWARDED_PROTO);
+        let https = peer.tls || forwarded.is_some_and(|value| value == "https");
+        Some(Self { address: behind(proxies, address, headers), https, is_forwarded: forwarded.is_some() })
     }
 }
 

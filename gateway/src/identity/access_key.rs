@@ -97,6 +97,7 @@ pub(crate) async fn create(identity: &Identity, context: &Context, wanted: Wante
         user_name: user.name,
         user_state: user.state,
         sysadmin: user.sysadmin,
+        member_role: None, // read with the key, not kept with it
     };
     wanted.limits.apply(&mut row)?;
     let mut tx = identity.db.begin().await?;

@@ -150,6 +150,7 @@ fn access_key(identity: &Identity, credentials: &Credentials, user: &User, space
         user_name: user.name.clone(),
         user_state: user.state.clone(),
         sysadmin: user.sysadmin,
+        member_role: None, // read with the key, not kept with it
     })
 }
 

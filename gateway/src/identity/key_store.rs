@@ -22,11 +22,14 @@ pub(crate) struct AccessKeyRow {
     pub(crate) user_name: String,
     pub(crate) user_state: String,
     pub(crate) sysadmin: bool,
+    /// The user's roles in the key's space; `None` if the user is no member any more.
+    pub(crate) member_role: Option<String>,
 }
 
 const KEY: &str = "SELECT k.access_key, k.secret, k.secret_mark, k.user_id, k.space_id, k.state, k.expires_at, k.per_second, k.per_day,
-    k.per_month, k.created_at, u.name AS user_name, u.state AS user_state, u.sysadmin
-    FROM access_key k JOIN user_account u ON u.id = k.user_id";
+    k.per_month, k.created_at, u.name AS user_name, u.state AS user_state, u.sysadmin, m.role AS member_role
+    FROM access_key k JOIN user_account u ON u.id = k.user_id
+    LEFT JOIN space_member m ON m.space_id = k.space_id AND m.user_id = k.user_id";
 
 fn key_where(condition: &'static str) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!("{KEY} WHERE {condition}"))

@@ -200,10 +200,12 @@ impl Identity {
 
     fn opened(&self, row: &AccessKeyRow) -> Result<AccessKey> {
         let secret = self.keyring.open(&row.secret, &bound_to("access_key", &row.access_key)).map_err(Error::internal)?;
+        // Who is a member no more acts in no space, also with an older key.
+        let space = row.member_role.as_ref().map(|_| row.space_id.parse());
         let principal = Principal {
             user: row.user_id.parse().map_err(Error::internal)?,
             name: row.user_name.clone(),
-            space: Some(row.space_id.parse().map_err(Error::internal)?),
+            space: space.transpose().map_err(Error::internal)?,
             roles: roles(row.sysadmin),
             scheme: Scheme::NcpSignature,
         };

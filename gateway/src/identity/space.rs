@@ -8,7 +8,7 @@ use madang_kit::{
     survey::role::{self, ADMIN, DEVELOPER, ROLES},
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Identity,
@@ -74,11 +74,19 @@ pub(crate) fn row(identity: &Identity, id: Id, name: &str, service: &User, (api_
 }
 
 impl Key {
-    /// What its sealed text is bound to.
+    /// What its sealed text is bound to, and what the audit calls a new one.
     fn column(self) -> &'static str {
         match self {
             Self::Api => "space.api_key",
             Self::Hmac => "space.hmac_key",
+        }
+    }
+
+    /// What the audit calls a look at it.
+    fn read_action(self) -> &'static str {
+        match self {
+            Self::Api => "space.api_key.read",
+            Self::Hmac => "space.hmac_key.read",
         }
     }
 }
@@ -117,7 +125,7 @@ pub(crate) async fn create(identity: &Identity, context: &Context, settings: Set
     store::insert_user(&mut tx, &service).await?;
     store::insert_space(&mut tx, &row).await?;
     store::insert_space_member(&mut tx, &row.id, &context.principal.user.to_string(), &all_roles()).await?;
-    note(identity, &mut tx, context, "space.create", &row.id).await?;
+    note(identity, &mut tx, context, "space.create", &row.id, json!({})).await?;
     tx.commit().await?;
     identity.forget();
     Ok(row)
@@ -139,7 +147,7 @@ pub(crate) async fn change(identity: &Identity, context: &Context, settings: Set
     apply(&mut row, settings)?;
     let mut tx = identity.db.begin().await?;
     rows::update(&mut tx, &row).await?;
-    note(identity, &mut tx, context, "space.update", &row.id).await?;
+    note(identity, &mut tx, context, "space.update", &row.id, json!({})).await?;
     tx.commit().await?;
     identity.forget();
     Ok(row)
@@ -200,7 +208,8 @@ pub(crate) async fn put_members(identity: &Identity, context: &Context, wanted: 
     }
     let mut tx = identity.db.begin().await?;
     rows::put_members(&mut tx, &row.id, &kept).await?;
-    note(identity, &mut tx, context, "space.members", &row.id).await?;
+    let detail = json!({"members": kept.iter().map(|(user, roles)| json!({"user": user, "roles": roles})).collect::<Vec<_>>()});
+    note(identity, &mut tx, context, "space.members", &row.id, detail).await?;
     tx.commit().await?;
     identity.forget();
     members(identity, context).await
@@ -210,6 +219,10 @@ pub(crate) async fn put_members(identity: &Identity, context: &Context, wanted: 
 pub(crate) async fn key(identity: &Identity, context: &Context, key: Key) -> Result<SecretString> {
     demand(context, &[ADMIN, DEVELOPER])?;
     let row = show(identity, context).await?;
+    let mut tx = identity.db.begin().await?;
+    let record = Record { action: key.read_action(), thing: row.id.clone(), detail: json!({}) };
+    audit::write(&mut tx, &identity.clock, context, record).await?;
+    tx.commit().await?;
     let sealed = if key == Key::Api { &row.api_key } else { &row.hmac_key };
     identity.keyring.open(sealed, &bound_to(key.column(), &row.id)).map_err(Error::internal)
 }
@@ -225,7 +238,7 @@ pub(crate) async fn issue(identity: &Identity, context: &Context, key: Key) -> R
         Key::Api => rows::set_api_key(&mut tx, &row.id, sealed).await?,
         Key::Hmac => rows::set_hmac_key(&mut tx, &row.id, sealed).await?,
     }
-    note(identity, &mut tx, context, if key == Key::Api { "space.api_key" } else { "space.hmac_key" }, &row.id).await?;
+    note(identity, &mut tx, context, key.column(), &row.id, json!({})).await?;
     tx.commit().await?;
     identity.forget();
     Ok(new)
@@ -239,9 +252,9 @@ fn demand(context: &Context, roles: &[&str]) -> Result<()> {
     Err(Error::new(Code::Denied, "your roles in the space do not allow this"))
 }
 
-async fn note(identity: &Identity, tx: &mut Tx, context: &Context, action: &str, space: &str) -> Result<()> {
+async fn note(identity: &Identity, tx: &mut Tx, context: &Context, action: &str, space: &str, detail: Value) -> Result<()> {
     key_store::note_change(tx).await?;
-    audit::write(tx, &identity.clock, context, Record { action, thing: space.to_owned(), detail: json!({}) }).await
+    audit::write(tx, &identity.clock, context, Record { action, thing: space.to_owned(), detail }).await
 }
 
 fn unknown() -> Error {

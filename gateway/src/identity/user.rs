@@ -196,8 +196,7 @@ fn checked_name(name: String) -> Result<String> {
 }
 
 fn checked_email(email: &str) -> Result<String> {
-    let fits = email.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.') && !domain.contains('@'));
-    if !fits || email.len() > MAX_EMAIL || email.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    if !check::is_email(email) || email.len() > MAX_EMAIL {
         return Err(Error::invalid("email", "email", "email must be an e-mail address"));
     }
     Ok(email.to_lowercase())

@@ -244,7 +244,9 @@ fn guarding() -> Vec<Operation> {
             .gives(map()),
         author("get", "/{spaceId}/webhook", "Where events go").gives(webhook()),
         author("put", "/{spaceId}/webhook", "Say where events go").json_of(map()).gives(webhook()),
-        author("get", "/{spaceId}/webhook/deliveries", "The newest events").gives(map()),
+        author("get", "/{spaceId}/webhook/deliveries", "A page of events, newest first")
+            .query("next", text(), "Of the page before")
+            .gives(map()),
         author("post", "/{spaceId}/webhook/deliveries/{deliveryId}/redeliver", "Send an event again").gives(map()),
         author("post", "/{spaceId}/webhook/test", "Send an event that tells of nothing").gives(map()),
     ]

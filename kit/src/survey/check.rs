@@ -20,6 +20,11 @@ const KEY_CHARS: usize = 64;
 /// Characters of a question's, an option's or a row's HTML.
 const HTML_CHARS: usize = 5_000;
 const LABEL_CHARS: usize = 200;
+/// Options, steps and fields that a whole survey shows, each of a matrix in each row and each place of a ranking with each option:
+/// what a page of it consists of.
+const MAX_CONTROLS: usize = 20_000;
+/// Bytes of the texts of options that matrices repeat in their rows.
+const MAX_REPEATED_BYTES: usize = 2 << 20;
 /// Steps of a scale.
 const SCALE_STEPS: f64 = 100.0;
 
@@ -36,7 +41,49 @@ pub(super) fn check(definition: &Definition) -> Result<()> {
         numbers(&at, question)?;
         branching(&at, definition, question)?;
     }
+    size(&definition.questions)
+}
+
+/// A definition of a megabyte must not become a page of hundreds.
+fn size(questions: &[Question]) -> Result<()> {
+    let (mut controls, mut repeated) = (0_usize, 0_usize);
+    for (index, question) in questions.iter().enumerate() {
+        let at = format!("questions.{index}");
+        controls = controls.saturating_add(question_controls(question));
+        if controls > MAX_CONTROLS {
+            let message = format!("with it the survey has more than {MAX_CONTROLS} controls: options, places, rows by options, steps");
+            return wrong(&at, "too_large", &message);
+        }
+        let texts: usize = question.options.iter().map(|option| option.text.len()).sum();
+        repeated = repeated.saturating_add(texts.saturating_mul(question.rows.len()));
+        if repeated > MAX_REPEATED_BYTES {
+            let message = format!("with it the rows of the survey's matrices repeat more than {MAX_REPEATED_BYTES} bytes of options");
+            return wrong(&at, "too_large", &message);
+        }
+    }
     Ok(())
+}
+
+/// Controls of one question on a page.
+fn question_controls(question: &Question) -> usize {
+    let options = question.options.len();
+    let most = question.max_selection.and_then(|most| usize::try_from(most).ok());
+    match question.kind {
+        Kind::Ranking => options.saturating_mul(most.map_or(options, |most| most.min(options))),
+        Kind::MatrixSingle | Kind::MatrixMultiple => options.saturating_mul(question.rows.len()),
+        Kind::Scale | Kind::Nps => steps(question),
+        Kind::PersonalInfo => question.fields.len(),
+        _ => options.max(1),
+    }
+}
+
+/// Numbers of a scale; [`numbers`] has seen that they are few.
+fn steps(question: &Question) -> usize {
+    let (least, largest) = question.range();
+    let between = largest.unwrap_or_default() - least.unwrap_or_default();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by SCALE_STEPS")]
+    let between = between.clamp(0.0, SCALE_STEPS) as usize;
+    between + 1
 }
 
 fn parameters(definition: &Definition) -> Result<()> {
@@ -214,6 +261,25 @@ mod tests {
         ] {
             assert_eq!(refused(questions), field, "{questions}");
         }
+    }
+
+    #[test]
+    fn a_page_stays_small() {
+        let list = |count: usize, text: &str| vec![format!(r#"{{"text": "{text}"}}"#); count].join(",");
+        let question = |kind: &str, options: usize, more: &str| {
+            format!(r#"{{"type": "{kind}", "text": "x", "options": [{}]{more}}}"#, list(options, "o"))
+        };
+        assert_eq!(refused(&format!("[{}]", vec![question("Ranking", 200, ""); 400].join(","))), "questions.0");
+        let ten = question("Ranking", 200, r#", "maxSelection": 10"#);
+        assert_eq!(refused(&format!("[{}]", vec![ten; 11].join(","))), "questions.10");
+        let rows = format!(r#", "rows": [{}]"#, list(100, "r"));
+        let matrix = question("MatrixSingle", 200, &rows);
+        assert!(Definition::read(&format!(r#"{{"title": "t", "questions": [{matrix}]}}"#)).is_ok(), "the largest one by itself");
+        assert_eq!(refused(&format!("[{matrix}, {matrix}]")), "questions.1");
+        let wordy = format!(r#"{{"type": "MatrixSingle", "text": "x", "options": [{}]{rows}}}"#, list(10, &"가".repeat(1_000)));
+        assert_eq!(refused(&format!("[{wordy}]")), "questions.0");
+        let scale = r#"{"type": "Scale", "text": "x", "minValue": 0, "maxValue": 100}"#;
+        assert_eq!(refused(&format!("[{}]", [scale; 200].join(","))), "questions.198");
     }
 
     #[test]

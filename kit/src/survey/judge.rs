@@ -12,7 +12,7 @@ use super::{
     answer::{Answer, Picked, TEXT_CHARS},
     definition::{Definition, Kind, PersonalField, Question, ShowIf},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, check::is_email};
 
 /// Characters of a personal value.
 const PERSONAL_CHARS: usize = 200;
@@ -236,7 +236,7 @@ fn personal_value(at: &str, field: PersonalField, text: &str) -> Result<()> {
         PersonalField::Cellphone => {
             text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b' '))
         }
-        PersonalField::Email => text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.')),
+        PersonalField::Email => is_email(text),
         PersonalField::BirthDate => return date(at, Some(text)),
     };
     if fits { Ok(()) } else { Err(Error::invalid(at, "pattern", format!("{at}: does not look like one"))) }
@@ -296,6 +296,14 @@ mod tests {
             (format!(r#"[{first}, {{"questionRank": 5, "fields": {{"name": "x"}}}}]"#), "answers.1.consent"),
             (format!(r#"[{first}, {{"questionRank": 5, "fields": {{"address": "x"}}, "consent": true}}]"#), "answers.1.fields"),
             (format!(r#"[{first}, {{"questionRank": 5, "fields": {{"email": "x"}}, "consent": true}}]"#), "answers.1.fields.email"),
+            (
+                format!(r#"[{first}, {{"questionRank": 5, "fields": {{"email": "kim@x.kr 010-1234-5678"}}, "consent": true}}]"#),
+                "answers.1.fields.email",
+            ),
+            (
+                format!(r#"[{first}, {{"questionRank": 5, "fields": {{"email": "kim@x.kr@y.kr"}}, "consent": true}}]"#),
+                "answers.1.fields.email",
+            ),
         ] {
             assert_eq!(judged(&answers).expect_err(&answers).fields.remove(0).field, field, "{answers}");
         }

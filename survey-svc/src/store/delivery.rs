@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use madang_kit::{Db, Result, Tx, db::Query};
 
-use super::{placeholders, rows_of};
+use super::{PAGE, placeholders, rows_of};
 
 /// Where a space's events go.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -95,27 +95,33 @@ pub(crate) async fn find(db: &Db, space: &str, id: &str) -> Result<Option<Delive
     Ok(db.query(text).bind(space.to_owned()).bind(id.to_owned()).opt().await?)
 }
 
-/// The newest events of a space.
-pub(crate) async fn list(db: &Db, space: &str, limit: i64) -> Result<Vec<Delivery>> {
-    let text = sqlx::AssertSqlSafe(format!("{SELECT} WHERE space_id = $1 ORDER BY id DESC LIMIT $2"));
-    Ok(db.query(text).bind(space.to_owned()).bind(limit).all().await?)
+/// Events of a space before one, newest first; one more than a page.
+pub(crate) async fn list(db: &Db, space: &str, before: String) -> Result<Vec<Delivery>> {
+    let text = sqlx::AssertSqlSafe(format!("{SELECT} WHERE space_id = $1 AND id < $2 ORDER BY id DESC LIMIT {}", PAGE + 1));
+    Ok(db.query(text).bind(space.to_owned()).bind(before).all().await?)
 }
 
-/// Takes events that are due: until then nobody else tries them.
-pub(crate) async fn take(db: &Db, now: DateTime<Utc>, until: DateTime<Utc>, limit: i64) -> Result<Vec<Delivery>> {
-    let text = "SELECT id FROM delivery WHERE state = 'waiting' AND next_at <= $1 LIMIT 1";
-    let any: Option<(String,)> = db.query(text).bind(now).opt().await?;
-    if any.is_none() {
-        return Ok(Vec::new()); // an idle hub writes nothing
-    }
+/// Spaces with events that are due: those behind one first, then from the beginning.
+pub(crate) async fn due(db: &Db, now: DateTime<Utc>, behind: &str, limit: usize) -> Result<Vec<String>> {
+    let text = "SELECT w.space_id FROM webhook w WHERE EXISTS
+            (SELECT 1 FROM delivery d WHERE d.space_id = w.space_id AND d.state = 'waiting' AND d.next_at <= $1)
+        ORDER BY (w.space_id <= $2), w.space_id LIMIT $3";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows: Vec<(String,)> = db.query(text).bind(now).bind(behind.to_owned()).bind(limit).all().await?;
+    Ok(rows.into_iter().map(|(space,)| space).collect())
+}
+
+/// Takes events of a space that are due, the longest due first: until then nobody else tries them.
+pub(crate) async fn take(db: &Db, space: &str, now: DateTime<Utc>, until: DateTime<Utc>, limit: usize) -> Result<Vec<Delivery>> {
     let mut tx = db.begin().await?;
     let locked = tx.pick("", " FOR UPDATE SKIP LOCKED");
     let text = format!(
-        "UPDATE delivery SET next_at = $2, attempts = attempts + 1 WHERE id IN
-             (SELECT id FROM delivery WHERE state = 'waiting' AND next_at <= $1 ORDER BY next_at LIMIT $3{locked})
+        "UPDATE delivery SET next_at = $3, attempts = attempts + 1 WHERE id IN
+             (SELECT id FROM delivery WHERE space_id = $1 AND state = 'waiting' AND next_at <= $2 ORDER BY next_at LIMIT $4{locked})
          RETURNING id, space_id, event, body, state, attempts, status, created_at, next_at"
     );
-    let taken = tx.query(sqlx::AssertSqlSafe(text)).bind(now).bind(until).bind(limit).all().await?;
+    let query = tx.query(sqlx::AssertSqlSafe(text)).bind(space.to_owned()).bind(now).bind(until);
+    let taken = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).all().await?;
     tx.commit().await?;
     Ok(taken)
 }
@@ -141,9 +147,26 @@ pub(crate) async fn note(db: &Db, delivery: &Delivery) -> Result<()> {
     Ok(tx.commit().await?)
 }
 
-/// Forgets events that ended long ago.
+/// Webhooks whose secrets are not sealed under the current master key, behind one: (space, secret).
+pub(crate) async fn old_secrets(db: &Db, current: &str, behind: &str, limit: i64) -> Result<Vec<(String, String)>> {
+    let text = "SELECT space_id, secret FROM webhook WHERE substr(secret, 1, $1) <> $2 AND space_id > $3 ORDER BY space_id LIMIT $4";
+    let length = i32::try_from(current.chars().count()).unwrap_or(i32::MAX);
+    Ok(db.query(text).bind(length).bind(current.to_owned()).bind(behind.to_owned()).bind(limit).all().await?)
+}
+
+/// Replaces a secret's sealed form, unless somebody was quicker.
+pub(crate) async fn reseal(tx: &mut Tx, space: &str, old: &str, new: String) -> Result<()> {
+    let text = "UPDATE webhook SET secret = $3 WHERE space_id = $1 AND secret = $2";
+    tx.query(text).bind(space.to_owned()).bind(old.to_owned()).bind(new).run().await?;
+    Ok(())
+}
+
+/// Forgets events that ended long ago; those that came as their webhook went end here.
 pub(crate) async fn sweep(db: &Db, before: DateTime<Utc>) -> Result<()> {
     let mut tx = db.begin().await?;
+    let orphaned = "UPDATE delivery SET state = 'failed'
+        WHERE state = 'waiting' AND NOT EXISTS (SELECT 1 FROM webhook w WHERE w.space_id = delivery.space_id)";
+    tx.query(orphaned).run().await?;
     tx.query("DELETE FROM delivery WHERE state <> 'waiting' AND created_at < $1").bind(before).run().await?;
     Ok(tx.commit().await?)
 }

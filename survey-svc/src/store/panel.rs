@@ -167,8 +167,9 @@ pub(crate) async fn named(tx: &mut Tx, space: &str, variables: Vec<String>) -> R
 
 /// Keys that are not sealed under the current master key.
 pub(crate) async fn old_keys(db: &Db, current: &str, limit: i64) -> Result<Vec<(String, String)>> {
-    let text = "SELECT id, wrapped FROM subject WHERE wrapped NOT LIKE $1 ORDER BY id LIMIT $2";
-    Ok(db.query(text).bind(format!("{current}%")).bind(limit).all().await?)
+    let text = "SELECT id, wrapped FROM subject WHERE substr(wrapped, 1, $1) <> $2 ORDER BY id LIMIT $3";
+    let length = i32::try_from(current.chars().count()).unwrap_or(i32::MAX);
+    Ok(db.query(text).bind(length).bind(current.to_owned()).bind(limit).all().await?)
 }
 
 /// Replaces a key's sealed form, unless somebody was quicker or the key was destroyed.

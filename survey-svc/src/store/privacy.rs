@@ -109,10 +109,11 @@ pub(crate) async fn put_retention(tx: &mut Tx, space: &str, days: i64) -> Result
     Ok(())
 }
 
-/// Surveys made before a time that have personal-info answers: (survey, space, made).
+/// Surveys made before a time that have personal-info answers, or drafts that may have some: (survey, space, made).
 pub(crate) async fn aging(db: &Db, before: DateTime<Utc>) -> Result<Vec<(String, String, DateTime<Utc>)>> {
     let text = "SELECT s.id, s.space_id, s.created_at FROM survey s WHERE s.created_at < $1
-        AND EXISTS (SELECT 1 FROM answer_sheet a WHERE a.survey_id = s.id AND a.masked IS NOT NULL)";
+        AND (EXISTS (SELECT 1 FROM answer_sheet a WHERE a.survey_id = s.id AND a.masked IS NOT NULL)
+            OR (s.definition LIKE '%\"type\":\"PersonalInfo\"%' AND EXISTS (SELECT 1 FROM draft d WHERE d.survey_id = s.id)))";
     Ok(db.query(text).bind(before).all().await?)
 }
 

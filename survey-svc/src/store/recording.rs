@@ -95,6 +95,14 @@ pub(crate) async fn submitted(tx: &mut Tx, ids: Vec<String>) -> Result<HashMap<S
     Ok(rows.into_iter().collect())
 }
 
+/// Which survey these sheets belong to, of those that are there.
+pub(crate) async fn surveys_of(tx: &mut Tx, ids: Vec<String>) -> Result<HashMap<String, String>> {
+    let text = format!("SELECT id, survey_id FROM answer_sheet WHERE id IN ({})", placeholders(1, ids.len()));
+    let query = tx.query(sqlx::AssertSqlSafe(text));
+    let rows: Vec<(String, String)> = ids.into_iter().fold(query, Query::bind).all().await?;
+    Ok(rows.into_iter().collect())
+}
+
 /// When a sheet was submitted, if it was.
 pub(crate) async fn submitted_at(db: &Db, id: &str) -> Result<Option<DateTime<Utc>>> {
     let query = db.query("SELECT submitted_at FROM answer_sheet WHERE id = $1").bind(id.to_owned());

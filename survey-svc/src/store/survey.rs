@@ -58,6 +58,13 @@ pub(crate) async fn lock_count(tx: &mut Tx, id: &str) -> Result<Option<(String, 
     Ok(tx.query(text).bind(id.to_owned()).opt().await?)
 }
 
+/// Waits until nobody has a survey locked, and keeps it so until the transaction ends. On SQLite one transaction writes at a time anyway.
+pub(crate) async fn lock_shared(tx: &mut Tx, id: &str) -> Result<()> {
+    let text = tx.pick("SELECT id FROM survey WHERE id = $1", "SELECT id FROM survey WHERE id = $1 FOR SHARE");
+    let _: Option<(String,)> = tx.query(text).bind(id.to_owned()).opt().await?;
+    Ok(())
+}
+
 /// Surveys of a space, newest first, from one on; one more than a page.
 pub(crate) async fn list(db: &Db, space: &str, from: Option<String>, running: bool) -> Result<Vec<Survey>> {
     let running = if running {

@@ -95,6 +95,17 @@ async fn only_requests_that_come_in_are_counted() {
     .await;
 }
 
+/// Dataspace has its own code.
+#[tokio::test]
+async fn dataspace_is_told_in_its_own_shape() {
+    on_every_hub(|hub| async move {
+        let client = hub.visitor().with(work::access_key(&hub.admin().await, None, &json!({"plan": {"per_day": 1}})).await);
+        client.get("/v1/surveys").send().await.is(200);
+        assert_eq!(client.get("/v1/surveys").send().await.is(429).json()["code"], "TOO_MANY_REQUESTS");
+    })
+    .await;
+}
+
 /// Data Flow has the gateway's envelope, with a code for each limit.
 #[tokio::test]
 async fn data_flow_is_told_in_its_own_shape() {

@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, header::CONTENT_TYPE},
 };
-use madang_kit::{Result, rpc, survey::Definition, time};
+use madang_kit::{Code, Error, Result, rpc, survey::Definition, time};
 use madang_proto::survey::v1::{
     CollectGroup, CollectGroupFields, CreateCollectGroupRequest, CreateSurveyRequest, DeleteSurveyRequest, GetSurveyRequest,
     ListCollectGroupsRequest, ListSurveysRequest, MoveCollectGroupRequest, Operator, Survey, UpdateCollectGroupRequest,
@@ -114,9 +114,18 @@ pub(super) async fn groups(State(gateway): State<Gateway>, author: Author) -> Re
 
 /// `PUT …/collect-groups/{collectGroupId}`
 pub(super) async fn update_group(State(gateway): State<Gateway>, With(author, body): With<Author>) -> Result<Json<Value>, Refusal> {
-    let request = UpdateCollectGroupRequest { id: author.lower("collectGroupId", "collect_group")?, fields: Some(fields(&author, body)?) };
-    let changed = gateway.surveys.clone().update_collect_group(rpc::request(&author.context, request)).await?.into_inner();
-    Ok(Json(group_shape(&gateway, &author, &changed)))
+    let (fields, problem) = match fields(&author, body) {
+        Ok(fields) => (fields, None),
+        // The service looks at the state first, and never takes a group without a name.
+        Err(problem) => (CollectGroupFields::default(), Some(problem)),
+    };
+    let request = UpdateCollectGroupRequest { id: author.lower("collectGroupId", "collect_group")?, fields: Some(fields) };
+    let changed = gateway.surveys.clone().update_collect_group(rpc::request(&author.context, request)).await.map_err(Error::from);
+    match (changed, problem) {
+        (Ok(changed), _) => Ok(Json(group_shape(&gateway, &author, changed.get_ref()))),
+        (Err(error), Some(problem)) if error.code == Code::Invalid => Err(problem.into()),
+        (Err(error), _) => Err(error.into()),
+    }
 }
 
 /// `POST …/collect-groups/{collectGroupId}/start`

@@ -105,8 +105,12 @@ fn sign_in(refusal: Refusal) -> Refusal {
     }
 }
 
+fn no_space() -> Error {
+    Error::new(Code::Denied, "the credential belongs to no space")
+}
+
 async fn space_of(gateway: &Gateway, context: &Context) -> Result<Arc<Space>, Refusal> {
-    let id = context.principal.space.ok_or_else(|| Error::new(Code::Denied, "the credential belongs to no space"))?;
+    let id = context.principal.space.ok_or_else(no_space)?;
     Ok(gateway.identity.space(id).await?.ok_or_else(|| identifier::missing("space"))?)
 }
 
@@ -114,7 +118,12 @@ impl FromRequestParts<Gateway> for Call {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Refusal> {
-        let context = let_in(parts, gateway, &KEYS)?;
+        let mut context = let_in(parts, gateway, &KEYS)?;
+        if context.principal.scheme == Scheme::NcpSignature {
+            // A signature is a person's: it carries the roles that he has in the key's space now.
+            let id = context.principal.space.ok_or_else(no_space)?;
+            context = space::enter(&gateway.identity, context, id).await?;
+        }
         let space = space_of(gateway, &context).await?;
         if !space.api_access {
             return Err(Refusal::PlanRequired);

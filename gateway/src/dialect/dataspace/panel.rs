@@ -89,6 +89,11 @@ fn operator(query: &Query, source: &str, with_remark: bool) -> Result<Operator> 
     Ok(Operator { email, remark, source: source.to_owned() })
 }
 
+/// The contract's texts may be empty: then there is nothing, as with null.
+fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
 /// A body's fields: absent = unchanged, null = cleared.
 fn fields(body: Value) -> Result<PanelFields> {
     let mut object = Object::of(body)?;
@@ -96,16 +101,16 @@ fn fields(body: Value) -> Result<PanelFields> {
     let given: Vec<_> = clearable.into_iter().filter(|(name, _)| object.has(name)).collect();
     let country_code = match object.take("countryCode") {
         None => None,
-        Some(Value::String(text)) => Some(text),
+        Some(Value::String(text)) => filled(Some(text)),
         Some(Value::Number(number)) => Some(number.to_string()),
         Some(_) => return Err(Error::invalid("countryCode", "digits", "countryCode must be a number")),
     };
     let mut fields = PanelFields {
-        uid: object.text("uid")?,
+        uid: filled(object.text("uid")?),
         name: object.text("name")?,
         country_code,
-        cellphone: object.text("cellphone")?,
-        email: object.text("email")?,
+        cellphone: filled(object.text("cellphone")?),
+        email: filled(object.text("email")?),
         is_sms_opt_out: object.truth("isSmsOptOut")?,
         is_email_opt_out: object.truth("isEmailOptOut")?,
         profile: profile(&mut object)?,

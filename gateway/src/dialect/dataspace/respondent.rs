@@ -28,7 +28,7 @@ use crate::{Gateway, dialect::request, edge::Client, identity::Space};
 const FAILURES: u32 = 20;
 const FAILURES_WITHIN: Duration = Duration::from_mins(10);
 /// What a body has beside its answers: the token.
-pub(super) const BODY_BYTES: usize = MAX_ANSWER_BYTES + (32 << 10);
+const BODY_BYTES: usize = MAX_ANSWER_BYTES + (32 << 10);
 
 /// A respondent who follows a link: nobody in particular, from somewhere.
 pub(super) struct Visit {

@@ -148,7 +148,11 @@ fn read_parameters(index: usize, wanted: Value, definition: &Definition) -> Resu
         Value::Object(mut object) => object.remove("parameters"),
         _ => return Err(wrong("json_type", "each element is an object with parameters".to_owned())),
     };
-    let Some(Value::Array(list)) = list else { return Err(wrong("list_type", "must be a list".to_owned())) };
+    let list = match list {
+        None | Some(Value::Null) => Vec::new(), // the contract does not require it
+        Some(Value::Array(list)) => list,
+        Some(_) => return Err(wrong("list_type", "must be a list".to_owned())),
+    };
     let mut read: Vec<(String, String)> = Vec::new();
     for entry in list {
         let text = |name: &str, entry: &Map<String, Value>| entry.get(name).and_then(Value::as_str).map(str::to_owned);

@@ -13,7 +13,9 @@ use axum::{
 use bytes::Bytes;
 use futures::StreamExt;
 use madang_kit::{Code, Error, Result, rpc};
-use madang_proto::survey::v1::{ExportResponsesRequest, ImportResponsesRequest, ImportResponsesStart, import_responses_request::Part};
+use madang_proto::survey::v1::{
+    ExportResponsesRequest, ImportResponsesEnd, ImportResponsesRequest, ImportResponsesStart, import_responses_request::Part,
+};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -41,14 +43,18 @@ pub(super) async fn import(
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = if kind.starts_with("text/csv") { "csv" } else { "ndjson" }.to_owned();
     let group = author.query.get("collectGroupId").map(|text| named(read_lower, "collect_group", text)).transpose()?;
-    let start = ImportResponsesStart { survey_id: author.lower("surveyId", "survey")?, collect_group_id: group, format };
+    let operator = Some(author::operator(&gateway, &author).await?);
+    let start = ImportResponsesStart { survey_id: author.lower("surveyId", "survey")?, collect_group_id: group, format, operator };
     let (pieces, received) = mpsc::channel(PIECES);
     let mut responses = gateway.responses.clone();
     let answer = responses.import_responses(rpc::request(&author.context, ReceiverStream::new(received)));
     let sending = send(request.into_body(), start, gateway.config.upload_bytes, pieces);
     let (answer, sent) = tokio::join!(answer, sending);
-    sent?; // what is wrong with the body is known better here
-    Ok(Json(report_shape(answer?.into_inner())))
+    match (sent, answer.map_err(Error::from)) {
+        // What is wrong with the body is known better here, what became of its lines better there.
+        (Err(broken), Err(told)) => Err(Error { message: format!("{}: {}", broken.message, told.message), ..broken }.into()),
+        (_, answer) => Ok(Json(report_shape(answer?.into_inner()))),
+    }
 }
 
 async fn send(body: Body, start: ImportResponsesStart, limit: u64, pieces: mpsc::Sender<ImportResponsesRequest>) -> Result<()> {
@@ -69,6 +75,7 @@ async fn send(body: Body, start: ImportResponsesStart, limit: u64, pieces: mpsc:
             }
         }
     }
+    let _ = pieces.send(message(Part::End(ImportResponsesEnd {}))).await; // who has answered already needs no end
     Ok(())
 }
 

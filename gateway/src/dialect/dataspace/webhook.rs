@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Refusal,
     call::{Author, With},
-    identifier::lower,
+    identifier::{cursor, lower, read_lower},
     moment,
     object::Object,
 };
@@ -32,9 +32,10 @@ pub(super) async fn get(State(gateway): State<Gateway>, author: Author) -> Resul
 
 /// `GET …/webhook/deliveries`
 pub(super) async fn deliveries(State(gateway): State<Gateway>, author: Author) -> Result<Json<Value>, Refusal> {
-    let found = gateway.webhooks.clone().list_deliveries(rpc::request(&author.context, ListDeliveriesRequest {})).await?.into_inner();
+    let request = ListDeliveriesRequest { behind: cursor(read_lower, "next", author.query.get("next"))? };
+    let found = gateway.webhooks.clone().list_deliveries(rpc::request(&author.context, request)).await?.into_inner();
     let deliveries: Vec<Value> = found.deliveries.iter().map(|delivery| shape(delivery, &author)).collect();
-    Ok(Json(json!({"deliveries": deliveries})))
+    Ok(Json(json!({"deliveries": deliveries, "next": found.next.as_deref().map(lower)})))
 }
 
 /// `POST …/webhook/deliveries/{deliveryId}/redeliver`

@@ -68,6 +68,21 @@ async fn surveys_come_from_files() {
     .await;
 }
 
+/// A body of a megabyte must not become a page of hundreds.
+#[tokio::test]
+async fn a_survey_has_an_end() {
+    on_every_hub(|hub| async move {
+        let space = Space::new(&hub).await;
+        let options = vec![json!({"text": "o"}); 200];
+        let ranking = json!({"type": "Ranking", "text": "r", "options": options});
+        let answer = space.act("POST", "/surveys", &json!({"title": "t", "questions": vec![ranking; 200]})).await.is(400).json();
+        assert_eq!(answer["field"], "questions.0", "{answer}");
+        let short = json!({"type": "Ranking", "text": "r", "options": options, "maxSelection": 5});
+        space.act("POST", "/surveys", &json!({"title": "t", "questions": vec![short; 20]})).await.is(200);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn groups_start_by_their_schedule() {
     on_every_hub(|hub| async move {
@@ -98,6 +113,10 @@ async fn groups_start_by_their_schedule() {
         let shown = space.key.get(&format!("/v1/collect-groups/{id}")).send().await.is(200).json();
         assert_eq!(shown["status"], "COMPLETED", "both of its times were over");
         space.act("PUT", &format!("/collect-groups/{id}"), &json!({"name": "h"})).await.is(409);
+        space.act("PUT", &format!("/collect-groups/{id}"), &json!({})).await.is(409); // the state comes first
+        let ready = space.act("POST", &groups, &json!({"name": "g"})).await.is(200).text_of("collectGroupId");
+        let answer = space.act("PUT", &format!("/collect-groups/{ready}"), &json!({})).await.is(400).json();
+        assert_eq!(answer["field"], "name");
         let picture = space.act("GET", &format!("/collect-groups/{id}/qr"), &json!({})).await.is(200);
         assert!(picture.text.contains("<svg") && picture.header("content-type") == Some("image/svg+xml"));
         let path = space.path(&format!("/collect-groups/{id}/qr"));

@@ -1,6 +1,8 @@
 //! Dataspace: surveys authored, answered and read; panels; spaces (dataspace.md section 12).
 
 mod authoring;
+mod imports;
+mod keys;
 mod live;
 mod matrix;
 mod pages;

@@ -380,6 +380,23 @@ fn guarded(page: &Answer) {
     assert!(!page.text.contains(" style=") && !page.text.contains("<style") && !page.text.contains(" onclick"), "{page}");
 }
 
+/// A letter of Hangul has nine bytes in a form and three in an answer, where it counts.
+#[tokio::test]
+async fn long_answers_in_hangul_fit() {
+    on_every_hub(|hub| async move {
+        let space = Space::new(&hub).await;
+        let (survey, link) =
+            space.collecting(&json!({"title": "긴 글", "questions": vec![json!({"type": "LongText", "text": "?"}); 16]})).await;
+        let sheet = token(&space.visitor.get(&link).send().await.is(200));
+        let (names, text) = ((1..=16).map(|rank| format!("q{rank}")).collect::<Vec<_>>(), "글".repeat(5_000));
+        let answers = names.iter().map(|name| (name.as_str(), text.as_str()));
+        let fields: Vec<_> = [("sheet", sheet.as_str()), ("step", "0"), ("go", "next")].into_iter().chain(answers).collect();
+        is_thanks(&send(&space.visitor, &link, &fields).await);
+        assert_eq!(space.sheets(&survey).await[0]["answers"].as_array().map(Vec::len), Some(16));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn pages_are_guarded_and_need_no_credential() {
     on_every_hub(|hub| async move {
@@ -399,8 +416,10 @@ async fn pages_are_guarded_and_need_no_credential() {
             assert!(file.header("cache-control").is_some_and(|rule| rule.contains("max-age")) && !file.bytes.is_empty());
         }
         let (path, sheet) = (link.clone(), token(&page));
-        let large = format!("sheet={sheet}&step=0&q1={}", "9".repeat(400_000));
-        refuses_in_english(&space.visitor.post(&path).body(FORM, large).send().await, 413, "Your answers are too long");
+        for digits in [400_000, 900_000] {
+            let large = format!("sheet={sheet}&step=0&q1={}", "9".repeat(digits));
+            refuses_in_english(&space.visitor.post(&path).body(FORM, large).send().await, 413, "Your answers are too long");
+        }
         refuses_in_english(
             &space.visitor.post(&path).body("text/plain", format!("sheet={sheet}&step=0")).send().await,
             400,

@@ -1,5 +1,6 @@
 //! Panels and profiles.
 
+use futures::future::join_all;
 use madang_tests::on_every_hub;
 use serde_json::{Value, json};
 
@@ -96,6 +97,18 @@ async fn bad_panels_are_refused_by_field() {
             assert_eq!(answer["field"], field, "{target}: {answer}");
         }
         space.key.post("/v1/panels").json(&json!({})).send().await.is(400);
+        let twice = space.author.post(&space.path("/panels/import")).body("text/csv", "uid,지역,지역\nu,서울,부산\n").send().await;
+        assert_eq!(twice.is(400).json()["field"], "header");
+        // The contract's texts may be empty: then there is nothing.
+        let empty = json!({"uid": "", "countryCode": "", "cellphone": "", "email": ""});
+        let made = space.key.post(&format!("/v1/panels?{BY}")).json(&empty).send().await.is(200).json();
+        space.key.post(&format!("/v1/panels?{BY}")).json(&empty).send().await.is(200);
+        let panel = format!("/v1/panels/{}?{BY}", made["panelId"].as_str().expect("an id"));
+        space.key.call("PUT", &panel).json(&json!({"cellphone": "01012345678", "countryCode": 82})).send().await.is(200);
+        let cleared = space.key.call("PUT", &panel).json(&empty).send().await.is(200).json();
+        for field in ["uid", "countryCode", "cellphone", "email"] {
+            assert_eq!((&made[field], &cleared[field]), (&Value::Null, &Value::Null), "{field}");
+        }
     })
     .await;
 }
@@ -121,4 +134,42 @@ async fn pages_begin_with_their_cursor() {
         );
     })
     .await;
+}
+
+/// 1,001 of each: a page of 1,000, newest first, and the cursor is the first element of the next one.
+#[tokio::test]
+async fn every_list_has_pages() {
+    on_every_hub(|hub| async move {
+        let space = Space::new(&hub).await;
+        let variable = space.key.post("/v1/profile-variables").json(&json!({"name": "0"})).send().await.is(200);
+        let options = format!("/v1/profile-variables/{}/options", variable.text_of("profileVariableId"));
+        let surveys = space.path("/surveys");
+        for (client, target, list, made, id, cursor) in [
+            (&space.key, "/v1/profile-variables", "/v1/profile-variables", 1_000, "profileVariableId", "profileVariableId"),
+            (&space.key, &options, &options, 1_001, "profileVariableOptionId", "profileVariableOptionId"),
+            (&space.author, &surveys, "/v1/surveys", 1_001, "surveyId", "nextSurveyId"),
+        ] {
+            for some in (1..=made).collect::<Vec<_>>().chunks(25) {
+                let bodies: Vec<_> = some.iter().map(|number| json!({"name": number.to_string(), "title": "t"})).collect();
+                for answer in join_all(bodies.iter().map(|body| client.post(target).json(body).send())).await {
+                    answer.is(200);
+                }
+            }
+            let page = |query: String| space.key.get(&format!("{list}{query}")).send();
+            let (first, items) = listed(&page(String::new()).await.is(200).json(), id);
+            assert!(items.len() == 1_000 && items.is_sorted_by(|newer, older| newer > older), "{list}");
+            let next = first.expect("a cursor");
+            let (end, rest) = listed(&page(format!("?{cursor}={next}")).await.is(200).json(), id);
+            assert_eq!((end, rest), (None, vec![next]), "{list}");
+        }
+    })
+    .await;
+}
+
+/// The cursor of a page and the ids on it.
+fn listed(page: &Value, id: &str) -> (Option<String>, Vec<String>) {
+    let object = page.as_object().expect("a page");
+    let items = object.values().find_map(Value::as_array).expect("a list");
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    (object.values().find_map(text), items.iter().filter_map(|item| text(&item[id])).collect())
 }

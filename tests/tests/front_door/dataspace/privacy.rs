@@ -21,7 +21,7 @@ fn stands_in(folder: &Path, needle: &str) -> Vec<String> {
     found
 }
 
-async fn nowhere(hub: &Hub, needles: &[&str]) {
+pub(super) async fn nowhere(hub: &Hub, needles: &[&str]) {
     let metrics = hub.visitor().get("/metrics").send().await.text;
     for needle in needles {
         assert_eq!(stands_in(&hub.data_dir, needle), Vec::<String>::new(), "{needle} stands in a file");
@@ -123,6 +123,109 @@ async fn retention_is_said_in_days() {
         }
         space.act("PUT", "/retention", &json!({"personalInfoDays": 30})).await.is(200);
         assert_eq!(space.act("GET", "/retention", &json!({})).await.is(200).json(), json!({"personalInfoDays": 30}));
+    })
+    .await;
+}
+
+/// What was written and not submitted is somebody's too.
+#[tokio::test]
+async fn an_erasure_reaches_drafts() {
+    on_every_hub(|hub| async move {
+        let space = Space::new(&hub).await;
+        let survey = json!({"title": "t", "parameters": [{"key": "uid"}], "questions": [
+            {"type": "PersonalInfo", "text": "연락처", "fields": ["name"], "consent": "동의"}]});
+        let survey = space.survey(&survey).await;
+        let (_, serial) = space.running(&survey, json!({})).await;
+        let form = |token: &str, go: &str| {
+            let fields =
+                [("sheet", token), ("step", "all"), ("go", go), ("q1.name", "김초안")].map(|(key, value)| format!("{key}={value}"));
+            space.visitor.post(&format!("/r/{serial}")).body("application/x-www-form-urlencoded", fields.join("&")).send()
+        };
+        let drafts = |erasure: serde_json::Value| {
+            let places = erasure["places"].as_array().expect("places").clone();
+            places.iter().find(|found| found["place"] == "draft").map(|found| found["count"].clone())
+        };
+        let erase = |whom: serde_json::Value| {
+            let mut body = whom;
+            body["remark"] = json!("본인 요청");
+            let space = &space;
+            async move { space.act("POST", "/erasures", &body).await }
+        };
+        let token = space.open(&serial, "?uid=D-1").await;
+        form(&token, "save").await.is(204);
+        assert_eq!(drafts(erase(json!({"uid": "D-1"})).await.is(200).json()), Some(json!(1)));
+        erase(json!({"uid": "D-1"})).await.is(404);
+
+        let body = json!({"uid": "D-2"});
+        let panel = space.key.post("/v1/panels?email=op@example.com").json(&body).send().await.is(200).text_of("panelId");
+        let token = space.open(&serial, "?uid=D-2").await;
+        form(&token, "save").await.is(204);
+        let changed = space.key.call("PUT", &format!("/v1/panels/{panel}?email=op@example.com")).json(&json!({"uid": "D-3"}));
+        changed.send().await.is(200);
+        assert_eq!(drafts(erase(json!({"panelId": panel})).await.is(200).json()), Some(json!(1)), "also under an earlier uid");
+
+        let token = space.open(&serial, "?uid=").await;
+        let answers = json!([{"questionRank": 1, "consent": true, "fields": {"name": "김널"}}]);
+        space.submit(&serial, &token, &answers).await.is(200);
+        let sheets = space.key.get(&format!("/v1/answer-sheets?surveyId={survey}")).send().await.is(200).json();
+        assert_eq!(sheets["answerSheets"][0]["uid"], json!(null), "an empty uid is nobody's");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_masked_value_is_the_original() {
+    on_every_hub(|hub| async move {
+        let space = Space::new(&hub).await;
+        let survey = json!({"title": "t", "questions": [
+            {"type": "PersonalInfo", "text": "연락처", "fields": ["email", "address"], "consent": "동의"}]});
+        let survey = space.survey(&survey).await;
+        let (_, serial) = space.running(&survey, json!({})).await;
+        let filled =
+            |email: &str| json!([{"questionRank": 1, "consent": true, "fields": {"email": email, "address": "강남구테헤란로123"}}]);
+        for email in ["kim@x.kr 010-1234-5678", "kim@x.kr@y.kr"] {
+            let token = space.open(&serial, "").await;
+            let answer = space.submit(&serial, &token, &filled(email)).await.is(400).json();
+            assert_eq!(answer["field"], "answers.0.fields.email", "{answer}");
+        }
+        let token = space.open(&serial, "").await;
+        space.submit(&serial, &token, &filled("kim@x.kr")).await.is(200);
+        let shown = space.responses(&survey).await;
+        assert_eq!(shown["responses"][0]["answers"][0]["fields"], json!({"email": "ki***@x.kr", "address": "강남***"}));
+    })
+    .await;
+}
+
+/// Panels, profiles and erasures of one space are nothing to another.
+#[tokio::test]
+async fn people_are_of_one_space() {
+    on_every_hub(|hub| async move {
+        let (mine, other) = (Space::new(&hub).await, Space::new(&hub).await);
+        let by = "email=op@example.com";
+        let panel = mine.key.post(&format!("/v1/panels?{by}")).json(&json!({"uid": "F-1"})).send().await.is(200).text_of("panelId");
+        let variable = mine.key.post("/v1/profile-variables").json(&json!({"name": "지역"})).send().await.is(200);
+        let variable = format!("/v1/profile-variables/{}", variable.text_of("profileVariableId"));
+        let option = mine.key.post(&format!("{variable}/options")).json(&json!({"name": "서울"})).send().await.is(200);
+        let option = format!("{variable}/options/{}", option.text_of("profileVariableOptionId"));
+        for (method, target) in [
+            ("PUT", format!("/v1/panels/{panel}?{by}")),
+            ("DELETE", format!("/v1/panels/{panel}?{by}")),
+            ("PUT", variable.clone()),
+            ("DELETE", variable.clone()),
+            ("GET", format!("{variable}/options")),
+            ("POST", format!("{variable}/options")),
+            ("PUT", option.clone()),
+            ("DELETE", option.clone()),
+        ] {
+            let answer = other.key.call(method, &target).json(&json!({"name": "x"})).send().await.is(403);
+            assert_eq!(answer.json()["code"], "FORBIDDEN", "{method} {target}: {answer}");
+        }
+        other.act("POST", "/erasures", &json!({"panelId": panel, "remark": "r"})).await.is(403);
+        other.act("POST", "/erasures", &json!({"uid": "F-1", "remark": "r"})).await.is(404);
+        let listed = other.key.get(&format!("/v1/panels?{by}&remark=x&panelId={panel}")).send().await.is(200).json();
+        assert_eq!(listed["panels"], json!([]), "a cursor shows nothing of another space");
+        let listed = mine.key.get(&format!("/v1/panels?{by}&remark=x")).send().await.is(200).json();
+        assert_eq!(listed["panels"][0]["panelId"], json!(panel));
     })
     .await;
 }

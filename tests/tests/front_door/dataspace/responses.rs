@@ -61,6 +61,8 @@ async fn every_kind_of_answer_is_read_back_exactly() {
         let first = space.submit(&serial, &token, &given).await.is(200);
         let again = space.submit(&serial, &token, &given).await.is(200);
         assert_eq!(first.text, again.text, "the same sheet again is the first one");
+        let other = space.submit(&serial, &token, &json!([{"questionRank": 1, "options": [{"rank": 9}]}])).await.is(200);
+        assert_eq!(first.text, other.text, "whatever it brings");
         let shown = space.responses(&survey).await;
         assert_eq!(shown["responses"].as_array().map(Vec::len), Some(1));
         let answers = shown["responses"][0]["answers"].as_array().expect("answers").clone();
@@ -193,6 +195,43 @@ async fn walk(space: &Space, query: &str) -> Vec<Value> {
         let Some(token) = page["pageToken"].as_str() else { return seen };
         target = format!("/v1/responses?{query}&pageToken={}", token.replace('=', "%3D"));
     }
+}
+
+/// Windows that end by now, one behind the other, see every sheet once, whenever it is submitted.
+#[tokio::test]
+async fn windows_up_to_now_lose_nothing() {
+    on_every_hub(|hub| async move {
+        let space = Space::new(&hub).await;
+        space.act("PUT", "", &json!({"zone": "UTC"})).await.is(200);
+        let survey = space.survey(&short()).await;
+        let (_, serial) = space.running(&survey, json!({})).await;
+        let now = || chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S").to_string();
+        let (mut from, mut seen, mut sent) = (now(), Vec::new(), HashSet::new());
+        let until = std::time::Instant::now() + std::time::Duration::from_millis(3_500);
+        let mut last = false;
+        while !last {
+            last = std::time::Instant::now() > until;
+            if last {
+                tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+            } else {
+                let token = space.open(&serial, "").await;
+                sent.insert(space.submit(&serial, &token, &nine()).await.is(200).text_of("answerSheetId"));
+            }
+            let to = now();
+            let query = format!("surveyId={survey}&startDateTime={from}&endDateTime={to}");
+            let page = space.key.get(&format!("/v1/responses?{query}")).send().await.is(200).json();
+            let ids = page["responses"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(|sheet| sheet["answerSheetId"].as_str().expect("an id").to_owned());
+            seen.extend(ids);
+            from = to;
+        }
+        assert_eq!(seen.len(), sent.len(), "each one once");
+        assert_eq!(seen.into_iter().collect::<HashSet<_>>(), sent);
+    })
+    .await;
 }
 
 /// What an export writes, an import reads.

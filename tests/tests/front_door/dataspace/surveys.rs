@@ -153,6 +153,8 @@ async fn links_carry_values_and_are_signed() {
             let answer = space.visitor.get(&format!("/r/{serial}/form?{tampered}")).send().await.is(403);
             assert_eq!(answer.json()["code"], "FORBIDDEN", "{answer}");
         }
+        let bare = space.key.post(&target).json(&json!([{}, {"parameters": null}])).send().await.is(200).json();
+        assert_eq!((&bare[0], &bare[1]), (&links[1], &links[1]), "parameters are not required");
         for bad in [
             json!({}),
             json!([1]),

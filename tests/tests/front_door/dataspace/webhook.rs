@@ -40,12 +40,19 @@ async fn addresses_are_checked_and_events_are_kept() {
         let sheet = space.submit(&serial, &token, &nine()).await.is(200).text_of("answerSheetId");
         let listed = space.act("GET", "/webhook/deliveries", &json!({})).await.is(200).json();
         let delivery = listed["deliveries"][0].clone();
+        assert_eq!(listed["next"], json!(null));
         assert_eq!((&delivery["event"], &delivery["state"]), (&json!("response.submitted"), &json!("waiting")));
         let body: serde_json::Value = serde_json::from_str(delivery["body"].as_str().expect("a body")).expect("JSON");
         assert_eq!(body["data"], json!({"surveyId": survey, "collectGroupId": group, "answerSheetId": sheet}), "ids only");
         let id = delivery["deliveryId"].as_str().expect("an id");
         space.act("POST", &format!("/webhook/deliveries/{id}/redeliver"), &json!({})).await.is(200);
         space.act("POST", "/webhook/test", &json!({})).await.is(200);
+        let listed = space.act("GET", "/webhook/deliveries", &json!({})).await.is(200).json();
+        let (newest, oldest) =
+            (listed["deliveries"][0]["deliveryId"].as_str().expect("an id"), listed["deliveries"][1]["deliveryId"].clone());
+        let behind = space.act("GET", &format!("/webhook/deliveries?next={newest}"), &json!({})).await.is(200).json();
+        assert_eq!((behind["deliveries"].as_array().map(Vec::len), &behind["deliveries"][0]["deliveryId"]), (Some(1), &oldest));
+        space.act("GET", "/webhook/deliveries?next=x", &json!({})).await.is(400);
         assert_eq!(space.act("GET", "/webhook", &json!({})).await.is(200).json(), json!({"url": "https://hook.invalid/"}));
         space.act("PUT", "/webhook", &json!({})).await.is(200);
         let listed = space.act("GET", "/webhook/deliveries", &json!({})).await.is(200).json();

@@ -12,14 +12,14 @@ use axum::{
 use bytes::Bytes;
 use madang_kit::{
     Error, Result, rpc,
-    survey::{Answer, Question},
+    survey::{Answer, MAX_ANSWER_BYTES, Question},
 };
 use madang_proto::survey::v1::SaveDraftRequest;
 
 use super::{
     super::{
         Refusal,
-        respondent::{self, BODY_BYTES, Visit},
+        respondent::{self, Visit},
     },
     cookie,
     form::{self, Filled, GO, SHEET, STEP, WHOLE},
@@ -30,13 +30,17 @@ use super::{
 };
 use crate::{Gateway, dialect::request};
 
+/// A form has up to three bytes (`%EA`) for each byte of an answer, beside the token and the names. What its answers may have in the end,
+/// the service says.
+const FORM_BYTES: usize = 3 * MAX_ANSWER_BYTES + (32 << 10);
+
 /// `POST /r/{serial}`
 pub(crate) async fn post(State(gateway): State<Gateway>, path: Serial, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let serial = serial(path);
     let come = async {
         let visit = Visit::of(&gateway, serial.clone(), &parts).await?;
-        let bytes = request::body(body, BODY_BYTES).await?;
+        let bytes = request::body(body, FORM_BYTES).await?;
         take(&gateway, &visit, &parts, &bytes).await
     };
     match come.await {
