@@ -252,13 +252,12 @@ pub(crate) async fn rewrap(surveys: &Surveys) -> Result<()> {
         behind.clone_from(last);
         let mut tx = surveys.db.begin().await?;
         for (space, sealed) in old {
-            match surveys.vault.open(&sealed, &bound(&space)) {
-                Some(secret) => {
-                    let new = surveys.vault.seal(secret.expose_secret(), &bound(&space))?;
-                    rows::reseal(&mut tx, &space, &sealed, new).await?;
-                }
-                None => tracing::error!(space = %space, "a webhook's secret does not open"),
-            }
+            let Some(secret) = surveys.vault.open(&sealed, &bound(&space)) else {
+                tracing::error!(space = %space, "a webhook's secret does not open");
+                continue;
+            };
+            let new = surveys.vault.seal(secret.expose_secret(), &bound(&space))?;
+            rows::reseal(&mut tx, &space, &sealed, new).await?;
         }
         tx.commit().await?;
     }
