@@ -71,7 +71,7 @@ impl Shape {
     pub(crate) fn new(definition: Definition, groups: HashMap<String, String>) -> Result<Self> {
         let answers = cells::columns(&definition).into_iter().filter(|column| column.kind != Kind::PersonalInfo).collect();
         let mut taken = HashSet::new();
-        let keys = definition.parameters.iter().map(|parameter| parameter.key.clone()).filter(|key| key != UID);
+        let keys = definition.parameters.iter().map(|parameter| parameter.key.clone()).filter(|key| !key.eq_ignore_ascii_case(UID));
         let parameters = keys.map(|key| (named(&key, &mut taken), key)).map(|(column, key)| (key, column)).collect();
         let labels = definition.questions.iter().flat_map(labels).collect();
         let shape = Self { definition, parameters, answers, groups, labels };
@@ -247,7 +247,6 @@ mod tests {
     fn sheet(parameters: &str, answers: &str) -> Sheet {
         Sheet {
             id: "018f0000-0000-7000-8000-000000000001".to_owned(),
-            survey_id: String::new(),
             collect_group_id: "g".to_owned(),
             panel_id: None,
             uid: None,

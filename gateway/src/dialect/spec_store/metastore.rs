@@ -16,14 +16,14 @@ use crate::Gateway;
 pub(crate) async fn search(State(gateway): State<Gateway>, caller: Caller, query: Query) -> Result<Json<Value>, SpecError> {
     let request = rpc::request(&caller.context, wanted(&caller, &query)?);
     let found = gateway.spec_store.clone().search_datasets(request).await?.into_inner();
-    Ok(listed(found.datasets.iter().map(dataset).collect(), found.total, found.total_bytes))
+    Ok(listed(&found.datasets.iter().map(dataset).collect::<Vec<_>>(), found.total, found.total_bytes))
 }
 
 /// How flows ended (spec-store.md 2.5), the latest first.
 pub(crate) async fn events(State(gateway): State<Gateway>, caller: Caller, query: Query) -> Result<Json<Value>, SpecError> {
     let request = rpc::request(&caller.context, wanted(&caller, &query)?);
     let found = gateway.spec_store.clone().search_events(request).await?.into_inner();
-    Ok(listed(found.events.iter().map(event).collect(), found.total, found.total_bytes))
+    Ok(listed(&found.events.iter().map(event).collect::<Vec<_>>(), found.total, found.total_bytes))
 }
 
 /// The bytes of an owner.
@@ -73,7 +73,7 @@ fn wanted(caller: &Caller, query: &Query) -> Result<SearchRequest> {
     })
 }
 
-fn listed(results: Vec<Value>, total: u64, total_bytes: u64) -> Json<Value> {
+fn listed(results: &[Value], total: u64, total_bytes: u64) -> Json<Value> {
     Json(json!({"results": results, "summary": {"total": total, "totalBytes": total_bytes}}))
 }
 
