@@ -61,7 +61,7 @@ pub(crate) async fn delete(store: &SpecStore, context: &Context, request: Delete
     timer::clear(&mut tx, &id).await?;
     revision::delete_all(&mut tx, &id).await?;
     dataset::delete(&mut tx, &id, now).await?;
-    let request = RemoveDatasetRequest { owner_id: request.owner_id, dataset: request.dataset };
+    let request = RemoveDatasetRequest { owner_id: request.owner_id, dataset: request.dataset, ..RemoveDatasetRequest::default() };
     command::add(&mut tx, "remove", &id, &request, &context.principal).await?;
     let record = Record { action: "spec.delete", thing: id, detail: json!({}) };
     audit::write(&mut tx, &store.clock, context, record).await?;

@@ -123,7 +123,7 @@ async fn live(house: House) {
     assert!(house.open(&key, "", (0, 0)).await.is_err());
     assert_eq!(house.open(&key, OWNER, (0, 5)).await.expect("the owner's"), house.read(&key).await[..5]);
 
-    let request = RemoveDatasetRequest { owner_id: OWNER.to_owned(), dataset: "waters".to_owned() };
+    let request = RemoveDatasetRequest { owner_id: OWNER.to_owned(), dataset: "waters".to_owned(), ..RemoveDatasetRequest::default() };
     for _ in 0..2 {
         house.flows.clone().remove_dataset(rpc::request(&House::service(), request.clone())).await.expect("removed");
     }

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use madang_kit::{Error, Result, Tx, error::chain};
+use madang_kit::{Code, Error, Result, Tx, error::chain};
 use madang_lake::Relation;
 use madang_proto::pipeline::v1::{ArtifactKind, Findability, FlowArtifact, FlowEvent, FlowEventKind};
 use serde::{Deserialize, Serialize};
@@ -24,10 +24,10 @@ use tempfile::TempPath;
 use super::{
     Bounds, Flows,
     descriptor::{self, Descriptor},
-    fetch::{Fetched, Missed},
+    fetch::{self, Fetched, Missed},
     file,
-    make::sink::Sink,
-    table::read::Table,
+    make::sink::{Scratch, Sink},
+    table::{read::Table, report::Report},
 };
 use crate::store::flow::{
     self as store, End, State,
@@ -71,6 +71,15 @@ struct Work {
     log: Vec<String>,
 }
 
+/// An artifact on its way into the transaction that ends it.
+#[derive(Default)]
+struct Described {
+    end: End,
+    /// Files that wait for it.
+    kept: Vec<files::File>,
+    seen: Option<(String, String, String)>,
+}
+
 /// Works off a flow.
 pub(super) async fn run(flows: &Flows, claim: &Claim) -> Result<()> {
     let mut running = Running {
@@ -81,6 +90,8 @@ pub(super) async fn run(flows: &Flows, claim: &Claim) -> Result<()> {
         made: HashMap::new(),
         fetched: HashMap::new(),
         tables: HashMap::new(),
+        reports: HashMap::new(),
+        scratch: Scratch::new(&flows.scratch, flows.bounds.flow_bytes),
         local: HashMap::new(),
         rows: Arc::default(),
     };
@@ -109,8 +120,12 @@ struct Running<'a> {
     fetched: HashMap<String, Arc<std::result::Result<Fetched, Missed>>>,
     /// Tables by the name of their source.
     tables: HashMap<String, Arc<Table>>,
+    /// What was found in them, until the report is made.
+    reports: HashMap<String, Report>,
     /// Files of this attempt that are still on the local disk, by key.
     local: HashMap<String, TempPath>,
+    /// Where files are made, and how many bytes of them there may be.
+    scratch: Scratch,
     /// Rows of the table that is being read.
     rows: Arc<AtomicU64>,
 }
@@ -142,11 +157,34 @@ impl Running<'_> {
         let (request, now) = (&self.claim.request, self.flows.clock.now());
         claim::finish(tx, self.claim, success, now).await?;
         if success {
-            let private = request.findability() == Findability::Private;
-            files::set_private(tx, &request.owner_id, &request.dataset, private).await?;
+            self.give_access(tx).await?;
             publication::insert(tx, request, now).await?;
         }
         Ok(())
+    }
+
+    /// Who may read the files from now on. The latest revision that succeeded decides: if it is private, so are all files of the dataset;
+    /// else everybody may read what it names itself, and nothing else, so an earlier private revision stays private. The ends of flows come one
+    /// after the other, because each of them holds the counter of events by now.
+    async fn give_access(&self, tx: &mut Tx) -> Result<()> {
+        let request = &self.claim.request;
+        let later = store::later(tx, request).await?;
+        match (request.findability(), later) {
+            (Findability::Private | Findability::Unspecified, None) => files::hide(tx, &request.owner_id, &request.dataset).await,
+            (Findability::Published | Findability::Unlisted, None | Some(Findability::Published | Findability::Unlisted)) => {
+                files::show(tx, &request.owner_id, &request.dataset, &self.named_keys()).await
+            }
+            _ => Ok(()), // they were born private
+        }
+    }
+
+    /// Keys of all files that the flow names: what it made, its descriptors, and what its owner brought for it.
+    fn named_keys(&self) -> Vec<String> {
+        let request = &self.claim.request;
+        let descriptors = request.artifacts.iter().map(|artifact| descriptor::key(request, artifact));
+        let made = self.made.values().map(|made| made.key.clone()).filter(|key| !key.is_empty());
+        let brought = request.sources.iter().filter_map(|source| fetch::uploaded(source)).map(str::to_owned);
+        descriptors.chain(made).chain(brought).collect()
     }
 
     /// Ends a flow that has no pipelines.
@@ -182,7 +220,10 @@ impl Running<'_> {
             let making = Box::pin(self.make(artifact));
             // Beside it, not between: whoever makes may wait for the one connection that writes, or have it.
             tokio::select! {
-                worked = making => worked?,
+                worked = making => match worked {
+                    Err(full) if full.code == Code::TooLarge => Err(make::failed(make::task(artifact.kind()), &full.message)),
+                    worked => worked?,
+                },
                 lost = progress(flows, claim, id, &rows) => {
                     lost?;
                     return Ok(false);
@@ -199,37 +240,17 @@ impl Running<'_> {
     /// Ends an artifact with all that belongs to it; false if the flow is somebody else's.
     async fn finish(&mut self, artifact: &FlowArtifact, worked: std::result::Result<Work, Failed>) -> Result<bool> {
         let (id, now, request) = (artifact.pipeline_id.as_str(), self.flows.clock.now(), &self.claim.request);
-        let kind = artifact.kind();
-        let (mut end, mut kept, mut seen) = (End::default(), Vec::new(), None);
-        match worked {
-            Err(Failed(errors)) => end = End { log: errors.clone(), errors, ..End::default() },
-            Ok(work) => {
-                let resources: Vec<Value> = match kind {
-                    ArtifactKind::Package => self.resources(),
-                    _ => work.made.resource.iter().cloned().collect(),
-                };
-                let name = descriptor::package_name(request, kind);
-                let previews = if kind == ArtifactKind::Package { self.previews() } else { Vec::new() };
-                let descriptor = Descriptor::of(request, &name, &resources, &previews);
-                let base = format!("{}/{}/{}", request.owner_id, request.dataset, request.revision);
-                let key = match kind {
-                    ArtifactKind::Package => format!("{base}/datapackage.json"),
-                    _ => format!("{base}/{}/datapackage.json", descriptor::name(&request.flow_id, id)),
-                };
-                let rows = if kind == ArtifactKind::Package { Some(self.rows_of_csv()) } else { work.made.rows };
-                end.stats = descriptor.stats(&name, rows, &format!("{}{key}", request.files_url));
-                let mut sink = Sink::new(&self.flows.scratch)?;
-                sink.put(&descriptor.text)?;
-                kept.push(file::store(self.flows, self.file(&key, "application/json"), &sink.finish()?).await?);
-                kept.extend(work.file);
-                end.success = true;
-                end.made = Some(serde_json::to_string(&work.made).map_err(Error::internal)?);
-                end.same_as = work.same_as;
-                end.log = work.log;
-                seen = work.seen;
-                self.made.insert(id.to_owned(), work.made);
+        let described = match worked {
+            Ok(work) => self.described(artifact, work).await,
+            Err(Failed(errors)) => Ok(Described { end: End { log: errors.clone(), errors, ..End::default() }, ..Described::default() }),
+        };
+        let Described { mut end, kept, seen } = match described {
+            Err(full) if full.code == Code::TooLarge => {
+                let errors = vec![make::task(artifact.kind()).to_owned(), full.message];
+                Described { end: End { log: errors.clone(), errors, ..End::default() }, ..Described::default() }
             }
-        }
+            described => described?,
+        };
         let success = end.success;
         end.log.truncate(LOG_MAX);
         let mut tx = self.flows.db.begin().await?;
@@ -258,6 +279,34 @@ impl Running<'_> {
         self.states.insert(id.to_owned(), State::ended(success));
         self.flows.events.ring();
         Ok(true)
+    }
+
+    /// Writes the descriptor of an artifact that is made.
+    async fn described(&mut self, artifact: &FlowArtifact, work: Work) -> Result<Described> {
+        let (request, kind) = (&self.claim.request, artifact.kind());
+        let resources: Vec<Value> = match kind {
+            ArtifactKind::Package => self.resources(),
+            _ => work.made.resource.iter().cloned().collect(),
+        };
+        let name = descriptor::package_name(request, kind);
+        let previews = if kind == ArtifactKind::Package { self.previews() } else { Vec::new() };
+        let descriptor = Descriptor::of(request, kind, &name, &resources, &previews);
+        let key = descriptor::key(request, artifact);
+        let rows = if kind == ArtifactKind::Package { Some(self.rows_of_csv()) } else { work.made.rows };
+        let mut sink = Sink::new(&self.scratch)?;
+        sink.put(&descriptor.text)?;
+        let mut kept = vec![file::store(self.flows, self.file(&key, "application/json"), &sink.finish()?).await?];
+        kept.extend(work.file);
+        let end = End {
+            success: true,
+            stats: descriptor.stats(&name, rows, &format!("{}{key}", request.files_url)),
+            made: Some(serde_json::to_string(&work.made).map_err(Error::internal)?),
+            same_as: work.same_as,
+            log: work.log,
+            ..End::default()
+        };
+        self.made.insert(artifact.pipeline_id.clone(), work.made);
+        Ok(Described { end, kept, seen: work.seen })
     }
 
     /// A file of this flow under a key.
