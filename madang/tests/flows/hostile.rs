@@ -21,6 +21,7 @@ async fn bad_addresses_fail_the_flow() {
     let file = redirect("/file.csv", "file:///etc/passwd");
     let round = redirect("/round.csv", "/round.csv");
     let gone = house.server.set("/gone.csv", Answer::Status(404));
+    let broken = house.server.set("/broken.csv", Answer::Status(503));
     let endless = house.server.set("/endless.csv", Answer::Endless);
     let cases = [
         ("http://127.0.0.1:1/x.csv", "is a private address"),
@@ -31,6 +32,7 @@ async fn bad_addresses_fail_the_flow() {
         (&file, "only http and https addresses are fetched"),
         (&round, "leads on too often"),
         (&gone, "answered 404"),
+        (&broken, "answered 503"),
         (&endless, "which is the limit"),
         ("file:///etc/passwd", "Scheme is not supported"),
         ("ftp://example.org/x", "Scheme is not supported"),

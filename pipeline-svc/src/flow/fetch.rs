@@ -101,7 +101,8 @@ async fn object(flows: &Flows, claim: &Claim, place: &str, bounds: &Bounds, scra
 async fn still_there(flows: &Flows, principal: &Principal) -> Result<()> {
     if principal.user != Id::NIL {
         let stored = Principal { scheme: Scheme::RunAs, ..principal.clone() };
-        flows.catalog.describe_reader(&Context::new(stored), Vec::new()).await?;
+        let found = flows.catalog.describe_reader(&Context::new(stored), Vec::new()).await;
+        found.map_err(|error| if error.is_refusal() { error } else { Error::internal(error) })?;
     }
     Ok(())
 }

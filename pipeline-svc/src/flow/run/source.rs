@@ -35,7 +35,7 @@ impl Running<'_> {
         }
         let fetched = fetch::fetch(self.flows, self.claim, source, &self.bounds, &self.scratch).await;
         if let Err(Missed { error, .. }) = &fetched
-            && matches!(error.code, Code::Internal | Code::Unavailable)
+            && error.code == Code::Internal
         {
             return Err(Error::internal(format!("a source can't be fetched: {}", chain(error))));
         }
