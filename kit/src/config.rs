@@ -146,6 +146,8 @@ pub struct PipelineConfig {
     pub flows_per_owner: usize,
     /// Bytes of one source of a flow.
     pub flow_source_bytes: u64,
+    /// Bytes of all files of one flow together: its sources, and what is made of them.
+    pub flow_bytes: u64,
     /// Rows of one table of a flow.
     pub flow_rows: u64,
     /// Seconds that one flow may take.
@@ -280,6 +282,7 @@ impl Default for Config {
                 flow_workers: 3,
                 flows_per_owner: 2,
                 flow_source_bytes: 5 << 30,
+                flow_bytes: 50 << 30,
                 flow_rows: 1_000_000_000,
                 flow_seconds: 6 * 3600,
             },

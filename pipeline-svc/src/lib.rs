@@ -185,6 +185,7 @@ fn bounds(config: &PipelineConfig) -> flow::Bounds {
         workers: config.flow_workers,
         per_owner: i64::try_from(config.flows_per_owner.max(1)).unwrap_or(i64::MAX),
         source_bytes: config.flow_source_bytes,
+        flow_bytes: config.flow_bytes,
         rows: config.flow_rows,
         time: Duration::from_secs(config.flow_seconds.into()),
     }

@@ -21,6 +21,7 @@ async fn bad_addresses_fail_the_flow() {
     let file = redirect("/file.csv", "file:///etc/passwd");
     let round = redirect("/round.csv", "/round.csv");
     let gone = house.server.set("/gone.csv", Answer::Status(404));
+    let broken = house.server.set("/broken.csv", Answer::Status(503));
     let endless = house.server.set("/endless.csv", Answer::Endless);
     let cases = [
         ("http://127.0.0.1:1/x.csv", "is a private address"),
@@ -31,6 +32,7 @@ async fn bad_addresses_fail_the_flow() {
         (&file, "only http and https addresses are fetched"),
         (&round, "leads on too often"),
         (&gone, "answered 404"),
+        (&broken, "answered 503"),
         (&endless, "which is the limit"),
         ("file:///etc/passwd", "Scheme is not supported"),
         ("ftp://example.org/x", "Scheme is not supported"),
@@ -123,5 +125,42 @@ print(base64.b64encode(book if sys.argv[1:] and open(sys.argv[1]).read() == "boo
         let end = &story.ends[&format!("{OWNER}/bomb/{revision}/t_csv")];
         assert!(!end.success && end.errors.iter().any(|line| line.contains(wanted)), "{url}: {:?}", end.errors);
         assert!(story.ends[&format!("{OWNER}/bomb/{revision}/validation_report")].success);
+    }
+}
+
+/// A long enumeration over many rows costs nobody else anything; the flow can be cancelled meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_enumeration_is_no_burden() {
+    let house = House::new().await;
+    let of = |count: usize| json!({"fields": [{"name": "a", "type": "date", "format": "any", "constraints": {"enum": vec!["x"; count]}}]});
+    let rows = "2000-01-01\n".repeat(20_000);
+    let url = house.server.file("/t.csv", format!("a\n{rows}"));
+    let begun = std::time::Instant::now();
+    let story = house.run(flow("enum", 1, Findability::Private, vec![table("t", &url, "csv", &of(90_000))])).await;
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
+    let end = &story.ends[&format!("{OWNER}/enum/1/t_csv")];
+    assert!(end.errors[1].contains("does not conform to the given enumeration") && end.errors[1].len() < 500, "{:?}", end.errors);
+    let story = house.run(flow("enum", 2, Findability::Private, vec![table("t", &url, "csv", &of(100_001))])).await;
+    let end = &story.ends[&format!("{OWNER}/enum/2/t_csv")];
+    assert_eq!(end.errors[1], "Table Schema error: field \"a\": enum has more than 100000 values");
+}
+
+/// All files of a flow together have a limit, whatever they are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flow_has_a_limit_of_bytes() {
+    let house = House::with(None, |config| config.flow_bytes = 300_000).await;
+    let schema = json!({"fields": [{"name": "a"}]});
+    let file = |path: &str, bytes: usize| house.server.file(path, format!("a\n{}\n", "x".repeat(bytes)));
+    let wanted = "the files of the flow have more than 300000 bytes together, which is the limit";
+    let cases = [
+        (vec![table("t", &file("/big.csv", 400_000), "csv", &schema)], "t_csv"),
+        (vec![table("t", &file("/half.csv", 90_000), "csv", &schema)], "t"),
+        ((0..4).map(|at| plain(&format!("p{at}"), &file(&format!("/{at}.bin"), 90_000), "bin")).collect(), "bytes_zip"),
+    ];
+    for (revision, (sources, pipeline)) in (1..).zip(cases) {
+        let story = house.run(flow("bytes", revision, Findability::Private, sources)).await;
+        let end = &story.ends[&format!("{OWNER}/bytes/{revision}/{pipeline}")];
+        assert!(!end.success && end.errors.iter().any(|line| line == wanted), "{revision}: {:?}", story.ends);
+        assert!(story.ends[&format!("{OWNER}/bytes/{revision}")].errors[0].starts_with("Dependency unsuccessful."));
     }
 }

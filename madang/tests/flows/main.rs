@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, missing_docs)]
 
+mod access;
 #[path = "../command/databases.rs"]
 mod databases;
 mod hostile;

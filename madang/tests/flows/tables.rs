@@ -194,3 +194,62 @@ async fn a_preview_has_two_thousand_rows() {
         json!({"type": "derived/preview", "derivedFrom": ["t"], "forView": ["datahub-preview-t_csv_preview"]})
     );
 }
+
+/// Constraints in spellings of their own, years before 1000, names that SQLite does not tell apart: all is made, and published.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unusual_spellings_and_names_are_published() {
+    let house = House::new().await;
+    let schema = json!({"fields": [
+        {"name": "Name"}, {"name": "name", "type": "boolean", "trueValues": ["예"], "falseValues": ["아니오"], "constraints": {"enum": ["예"]}},
+        {"name": "day", "type": "date", "format": "%d/%m/%Y", "constraints": {"minimum": "01/01/2000", "pattern": "[0-9/]+"}},
+        {"name": "year", "type": "year", "constraints": {"minimum": "0700"}},
+        {"name": "much", "type": "number", "decimalChar": ",", "constraints": {"minimum": 1.5}},
+        {"name": " blank ", "constraints": {"required": true}},
+    ], "primaryKey": "year"});
+    let url = house.server.file("/t.csv", "x,예,02/01/2000,0800,\"1,5\",\n");
+    let source = FlowSource {
+        tabulator: json!({"headers": ["Name", "name", "day", "year", "much", " blank "]}).to_string(),
+        ..table("t", &url, "csv", &json!({"missingValues": ["-"], "fields": schema["fields"], "primaryKey": "year"}))
+    };
+    let upper = FlowSource { path: "archive/T2.csv".to_owned(), ..table("T", &url, "csv", &schema) };
+    let upper = FlowSource { tabulator: source.tabulator.clone(), schema: source.schema.clone(), ..upper };
+    let reserved = table("sqlite_x", &house.server.file("/x.csv", "a\n1\n"), "csv", &fields(&[("a", "integer")]));
+    let named: Vec<Value> = schema["fields"].as_array().unwrap()[1..5].to_vec();
+    let usual =
+        table("u", &house.server.file("/u.csv", "name,day,year,much\n예,02/01/2000,0800,\"1,5\"\n"), "csv", &json!({"fields": named}));
+    let story = house.run(flow("odd", 1, Findability::Published, vec![source, upper, reserved, usual])).await;
+    assert!(story.ends.values().all(|end| end.success), "{:?}", story.ends);
+    let package = house.json(&format!("{OWNER}/odd/1/datapackage.json")).await;
+    let of = |name: &str| package["resources"].as_array().unwrap().iter().find(|resource| resource["name"] == name).unwrap().clone();
+    let csv = of("t_csv");
+    let text = String::from_utf8(house.at(&csv["path"]).await).unwrap();
+    assert_eq!(text, "Name,name,day,year,much, blank \r\nx,true,2000-01-02,0800,1.5,\r\n");
+    let constraints: Vec<&Value> = csv["schema"]["fields"].as_array().unwrap().iter().map(|field| &field["constraints"]).collect();
+    assert_eq!(
+        constraints[1..5],
+        [&json!({"enum": [true]}), &json!({"minimum": "2000-01-01"}), &json!({"minimum": "0700"}), &json!({"minimum": 1.5})]
+    );
+    let sqlite = "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); print(sorted(r[0] for r in d.execute('SELECT name FROM sqlite_master')), \
+        [c[0] for c in d.execute('SELECT * FROM t').description], d.execute('SELECT year FROM T_2').fetchall())";
+    let sqlite = crate::python::ask(&house.at(&of("odd_sqlite")["path"]).await, sqlite);
+    assert_eq!(sqlite, "['T_2', '_sqlite_x', 't', 'u'] ['Name', 'name_2', 'day', 'year', 'much', ' blank '] [(800,)]");
+    let shown = house.act(false, "package_show", &json!({"id": story.published})).await.expect("published");
+    let id = &shown["resources"].as_array().unwrap().iter().find(|resource| resource["name"] == "u_csv").unwrap()["id"];
+    let rows = house.act(false, "datastore_search", &json!({"resource_id": id})).await.expect("rows");
+    assert_eq!((&rows["records"][0]["year"], &rows["records"][0]["name"]), (&json!(800), &json!(true)));
+}
+
+/// What is more than a database holds fails, with its reason; the report is made all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_too_wide_for_sqlite_says_so() {
+    let house = House::new().await;
+    let names: Vec<String> = (0..2_001).map(|at| format!("c{at}")).collect();
+    let schema = json!({"fields": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()});
+    let url = house.server.file("/t.csv", format!("{}\n{}\n", names.join(","), vec!["x"; 2_000].join(",")));
+    let story = house.run(flow("wide", 1, Findability::Private, vec![table("t", &url, "csv", &schema)])).await;
+    let end = &story.ends[&format!("{OWNER}/wide/1/wide_sqlite")];
+    assert_eq!(end.errors, ["create_sqlite", "The table \"t\" has 2001 columns; SQLite holds 2000"]);
+    let inner = house.json(&format!("{OWNER}/wide/1/validation_report/datapackage.json")).await;
+    let report: Value = serde_json::from_slice(&house.at(&inner["resources"][0]["path"]).await).unwrap();
+    assert_eq!(report[0]["tables"][0]["errors"][0]["row"].as_array().unwrap().len(), 50, "an error shows the beginning of its row");
+}

@@ -11,9 +11,21 @@ use super::{make::python, table::schema::TableSchema};
 /// Rows of a preview.
 pub(super) const PREVIEW_ROWS: u64 = 2_000;
 
+/// Bytes of what a specification says of its package that stand in the descriptors of single artifacts too, readme included.
+const INNER_BYTES: usize = 64 << 10;
+
 /// The name of the resource that an artifact makes: what its pipeline is called behind the flow.
 pub(super) fn name<'a>(flow: &str, pipeline: &'a str) -> &'a str {
     pipeline.strip_prefix(flow).and_then(|rest| rest.strip_prefix('/')).unwrap_or_default()
+}
+
+/// Where an artifact's descriptor lies; the package's own is the flow's.
+pub(super) fn key(request: &StartFlowRequest, artifact: &FlowArtifact) -> String {
+    let base = format!("{}/{}/{}", request.owner_id, request.dataset, request.revision);
+    match artifact.kind() {
+        ArtifactKind::Package => format!("{base}/datapackage.json"),
+        _ => format!("{base}/{}/datapackage.json", name(&request.flow_id, &artifact.pipeline_id)),
+    }
 }
 
 /// A data package in the making: what the specification says of it, without resources.
@@ -126,8 +138,17 @@ pub(super) struct Descriptor {
 
 impl Descriptor {
     /// The descriptor of a package of these resources.
-    pub(super) fn of(request: &StartFlowRequest, name: &str, resources: &[Value], previews: &[(String, String)]) -> Self {
+    pub(super) fn of(
+        request: &StartFlowRequest,
+        kind: ArtifactKind,
+        name: &str,
+        resources: &[Value],
+        previews: &[(String, String)],
+    ) -> Self {
         let mut package = package(request);
+        if kind != ArtifactKind::Package && request.descriptor.len() > INNER_BYTES {
+            package.shift_remove("readme");
+        }
         let bytes: u64 = resources.iter().filter_map(|resource| resource.get("bytes")?.as_u64()).sum();
         let csv = resources.iter().filter(|resource| resource.pointer("/datahub/type").and_then(Value::as_str) == Some("derived/csv"));
         let rows: u64 = csv.filter_map(|resource| resource.get("rowcount")?.as_u64()).sum();

@@ -14,7 +14,11 @@ const AT_ONCE: i64 = 500;
 /// How often somebody who watches looks around unasked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Events after a number, and then those that come, until the watcher leaves or the process ends. Those up to the number are forgotten: he has kept them.
+/// How long one stream lasts: who watches asks again with the number that he kept last, and what is below it goes.
+const LASTS: Duration = Duration::from_mins(10);
+
+/// Events after a number, and then those that come, until the watcher leaves, the stream is old or the process ends. Those up to the number
+/// are forgotten: he has kept them.
 pub(super) async fn watch(flows: &Flows, request: WatchFlowsRequest) -> Result<BoxStream<'static, Result<FlowEvent>>> {
     let after = i64::try_from(request.after).map_err(|_| Error::invalid("after", "range", "no event has such a number"))?;
     store::forget(&flows.db, after).await?;
@@ -32,5 +36,7 @@ pub(super) async fn watch(flows: &Flows, request: WatchFlowsRequest) -> Result<B
         Ok(events) => stream::iter(events.into_iter().map(Ok).collect::<Vec<_>>()),
         Err(error) => stream::iter(vec![Err(error)]),
     });
-    Ok(events.take_until(flows.stop.clone().cancelled_owned()).boxed())
+    let stop = flows.stop.clone();
+    let end = async move { drop(tokio::time::timeout(LASTS, stop.cancelled_owned()).await) };
+    Ok(events.take_until(end).boxed())
 }

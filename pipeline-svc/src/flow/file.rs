@@ -17,7 +17,7 @@ use tonic::Streaming;
 
 use super::{
     Flows, lake_error,
-    make::sink::{Made, Sink},
+    make::sink::{Made, Scratch, Sink},
 };
 use crate::store::flow::file as store;
 
@@ -32,6 +32,8 @@ const SWEPT: i64 = 500;
 /// Keys of one question.
 const MAX_KEYS: usize = 10_000;
 const PIECE: usize = 256 << 10;
+/// What limits of storage count in.
+const MB: u64 = 1_000_000;
 
 /// Stores a file from the local disk; it waits for its transaction. A file that is kept under the key already is taken instead.
 pub(super) async fn store(flows: &Flows, mut file: store::File, made: &Made) -> Result<store::File> {
@@ -76,7 +78,7 @@ pub(super) async fn put(flows: &Flows, mut request: Streaming<PutSourceFileReque
     if wanted.bytes > flows.bounds.source_bytes {
         return Err(too_large(flows));
     }
-    let mut sink = Sink::new(&flows.scratch)?;
+    let mut sink = Sink::new(&Scratch::new(&flows.scratch, wanted.bytes))?;
     let mut piece = first.chunk;
     loop {
         if sink.bytes() + piece.len() as u64 > wanted.bytes {
@@ -106,11 +108,30 @@ pub(super) async fn put(flows: &Flows, mut request: Streaming<PutSourceFileReque
         content_type: if wanted.content_type.is_empty() { "application/octet-stream".to_owned() } else { wanted.content_type },
         private: i64::from(wanted.private),
     };
-    let file = store(flows, file, &made).await?;
+    let private = file.private;
+    let file = store::File { private, ..store(flows, file, &made).await? };
+    let kept = keep(flows, &file, wanted.owner_bytes).await;
+    if kept.is_err() {
+        give_up(flows, &file.stored).await;
+    }
+    kept.map(|()| PutSourceFileResponse {})
+}
+
+/// Keeps a stored file under its key, if its owner may have so much.
+async fn keep(flows: &Flows, file: &store::File, owner_bytes: Option<u64>) -> Result<()> {
+    let now = flows.clock.now();
     let mut tx = flows.db.begin().await?;
-    store::keep(&mut tx, &file, true, flows.clock.now()).await?;
-    tx.commit().await?;
-    Ok(PutSourceFileResponse {})
+    let beside = store::bytes_beside(&mut tx, file).await?;
+    let bytes = u64::try_from(beside.saturating_add(file.bytes)).map_err(Error::internal)?;
+    if let Some(most) = owner_bytes.filter(|most| bytes > *most) {
+        let word = if file.private == 0 { "storage" } else { "private storage" };
+        return Err(Error::new(Code::Denied, format!("Max {word} for user exceeded plan limit ({}MB)", most / MB)));
+    }
+    store::keep(&mut tx, file, true, now).await?;
+    if !store::keep_again(&mut tx, file, now).await? {
+        return Err(Error::new(Code::Unavailable, "the file that was here went just now; send it again"));
+    }
+    Ok(tx.commit().await?)
 }
 
 /// The dataset that a key names. A key is its owner's, and a plain path.
@@ -136,7 +157,7 @@ pub(super) async fn find(flows: &Flows, _: &Context, request: FindSourceFilesReq
     if request.keys.len() > MAX_KEYS {
         return Err(Error::invalid("keys", "too_many", format!("keys has at most {MAX_KEYS} entries")));
     }
-    let keys = store::kept(&flows.db, &request.keys).await?;
+    let keys = store::kept(&flows.db, &request.keys, request.private, flows.clock.now()).await?;
     let (public, private) = store::bytes_of(&flows.db, &request.owner_id).await?;
     let whole = |bytes: i64| u64::try_from(bytes).unwrap_or_default();
     Ok(FindSourceFilesResponse { keys, public_bytes: whole(public), private_bytes: whole(private) })

@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use madang_kit::{
     Code, Context, Error, Result,
     audit::{self, Record},
+    error::chain,
 };
 use madang_lake::check_key;
 use madang_proto::pipeline::v1::{
@@ -51,14 +53,29 @@ pub(super) async fn cancel(flows: &Flows, context: &Context, request: CancelFlow
     Ok(CancelFlowResponse {})
 }
 
-/// Removes a dataset's flows, files and publication.
+/// Removes a dataset's flows, files and publication, or the older ones of them.
 pub(super) async fn remove(flows: &Flows, context: &Context, request: RemoveDatasetRequest) -> Result<RemoveDatasetResponse> {
-    publish::withdraw(flows, &request.owner_id, &request.dataset).await?;
+    let now = flows.clock.now();
+    let before = request.before.as_ref().map(|at| {
+        let at = DateTime::<Utc>::from_timestamp(at.seconds, u32::try_from(at.nanos).unwrap_or(u32::MAX));
+        at.ok_or_else(|| Error::invalid("before", "range", "before is no time"))
+    });
+    let removal = store::Removal {
+        owner: &request.owner_id,
+        dataset: &request.dataset,
+        through: if request.through_revision == 0 { i64::MAX } else { request.through_revision.into() },
+        before: before.transpose()?,
+    };
     let mut tx = flows.db.begin().await?;
-    store::remove_dataset(&mut tx, &request.owner_id, &request.dataset, flows.clock.now()).await?;
+    let packages = store::remove_dataset(&mut tx, &removal, now, now + publish::WITHDRAWN_FOR).await?;
     let thing = format!("{}/{}", request.owner_id, request.dataset);
     audit::write(&mut tx, &flows.clock, context, Record { action: "flow.remove", thing, detail: json!({}) }).await?;
     tx.commit().await?;
+    for package in packages {
+        if let Err(error) = publish::withdraw(flows, package).await {
+            tracing::warn!(package = %package, error = %chain(&error), "a package is withdrawn later");
+        }
+    }
     Ok(RemoveDatasetResponse {})
 }
 

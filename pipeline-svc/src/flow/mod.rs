@@ -67,6 +67,8 @@ pub(crate) struct Bounds {
     pub(crate) per_owner: i64,
     /// Bytes of one source.
     pub(crate) source_bytes: u64,
+    /// Bytes of all files of one flow together, those that it reads and those that it makes.
+    pub(crate) flow_bytes: u64,
     /// Rows of one table.
     pub(crate) rows: u64,
     /// How long one flow may take.
@@ -135,6 +137,11 @@ impl Bounds {
     fn limits(&self) -> Limits {
         Limits { rows: self.rows, time: self.time, decoded_bytes: self.source_bytes.saturating_mul(2), ..Limits::STEP }
     }
+}
+
+/// Does long work that never pauses beside the tasks that prolong leases and answer requests.
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
 }
 
 /// A fault of the store is ours; everything else is the data's.

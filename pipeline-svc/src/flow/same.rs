@@ -6,7 +6,7 @@ use madang_kit::hex;
 use madang_proto::pipeline::v1::{FlowArtifact, FlowSource};
 
 /// Another one when the same sources would give other files.
-const WRITER: &str = "1";
+const WRITER: &str = "2";
 
 /// The name of an artifact that is made of sources with these sums.
 pub(super) fn of_sources(artifact: &FlowArtifact, sources: &[(&FlowSource, &str)], rows: u64) -> String {

@@ -14,7 +14,7 @@ use crate::plan::Package;
 /// Characters of an owner's id and of a dataset's name.
 const NAME_CHARS: usize = 100;
 /// Names that paths of the API have already (spec-store.md 2.1).
-const RESERVED: [&str; 2] = ["upload", "update"];
+const RESERVED: [&str; 3] = ["upload", "update", "rawstore"];
 /// Characters of an owner's display name.
 const OWNER_CHARS: usize = 200;
 

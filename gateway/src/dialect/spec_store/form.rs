@@ -64,9 +64,9 @@ async fn text(part: &mut UploadPart<'_>) -> Result<String> {
 }
 
 async fn keep(gateway: &Gateway, context: &Context, policy: Policy, part: UploadPart<'_>) -> Result<()> {
-    let Policy { owner: owner_id, key, bytes, md5, content_type, private, .. } = policy;
+    let Policy { owner: owner_id, key, bytes, md5, content_type, private, owner_bytes, .. } = policy;
     let md5 = STANDARD.decode(md5).map_err(Error::internal)?;
-    let file = SourceFile { owner_id, key, bytes, md5: md5.into(), content_type, private };
+    let file = SourceFile { owner_id, key, bytes, md5: md5.into(), content_type, private, owner_bytes: Some(owner_bytes) };
     let (pieces, received) = mpsc::channel(PIECES_IN_FLIGHT);
     let mut flows = gateway.flows.clone();
     let answer = flows.put_source_file(rpc::request(context, ReceiverStream::new(received)));

@@ -44,6 +44,8 @@ pub(super) struct Policy {
     pub(super) md5: String,
     pub(super) content_type: String,
     pub(super) private: bool,
+    /// Bytes that all files of the owner may have together which are as private.
+    pub(super) owner_bytes: u64,
     /// Seconds since 1970.
     pub(super) exp: i64,
 }
@@ -75,13 +77,16 @@ pub(crate) async fn authorize(State(gateway): State<Gateway>, caller: Caller, bo
     let private = metadata.get("findability").and_then(Value::as_str) == Some("private");
     let dataset = metadata.get("dataset").and_then(Value::as_str).filter(|name| is_name(name)).unwrap_or("rawstore");
     let exp = (gateway.identity.clock.now() + SEND_WITHIN).timestamp();
-    let wanted = read(fields.get("filedata"), &format!("{owner}/{dataset}"), owner, private, exp)?;
+    let room = Room::of(&caller, private);
+    let folder = format!("{owner}/{dataset}");
+    let terms = Terms { folder: &folder, owner, private, owner_bytes: room.megabytes.saturating_mul(MB), exp };
+    let wanted = read(fields.get("filedata"), &terms)?;
     let keys = wanted.iter().map(|one| one.policy.key.clone()).collect();
-    let question = FindSourceFilesRequest { keys, owner_id: owner.to_owned() };
+    let question = FindSourceFilesRequest { keys, owner_id: owner.to_owned(), private: Some(private) };
     let found = gateway.flows.clone().find_source_files(rpc::request(&caller.context, question)).await?.into_inner();
     let is_there = |one: &Wanted| found.keys.contains(&one.policy.key);
     let new = wanted.iter().filter(|one| !is_there(one)).map(|one| one.policy.bytes).fold(0, u64::saturating_add);
-    demand_room(&caller, private, if private { found.private_bytes } else { found.public_bytes }, new)?;
+    room.demand(if private { found.private_bytes } else { found.public_bytes }, new)?;
     let mut filedata = Map::new();
     for one in &wanted {
         filedata.insert(one.path.clone(), offer(&gateway, one, is_there(one))?);
@@ -98,7 +103,8 @@ fn is_name(text: &str) -> bool {
     plain && (1..=MAX_NAME).contains(&text.len()) && text.bytes().any(|byte| byte != b'.')
 }
 
-fn read(filedata: Option<&Value>, folder: &str, owner: &str, private: bool, exp: i64) -> Result<Vec<Wanted>> {
+fn read(filedata: Option<&Value>, terms: &Terms<'_>) -> Result<Vec<Wanted>> {
+    let Terms { folder, owner, private, owner_bytes, exp } = *terms;
     let files = filedata.and_then(Value::as_object).ok_or_else(|| missing("filedata"))?;
     if files.len() > FILES {
         return Err(Error::invalid("filedata", "too_many", format!("at most {FILES} files at once")));
@@ -118,6 +124,7 @@ fn read(filedata: Option<&Value>, folder: &str, owner: &str, private: bool, exp:
             md5: md5.to_owned(),
             content_type: content_type.unwrap_or("application/octet-stream").to_owned(),
             private,
+            owner_bytes,
             exp,
         };
         Ok(Wanted { path: path.clone(), policy })
@@ -137,14 +144,35 @@ fn key(folder: &str, path: &str, md5: &[u8]) -> Option<String> {
     Some(format!("{folder}/{}/{}/{file}", segments.join("/"), hex(md5)))
 }
 
-/// The limits of the owner's storage. A token of another service permits none.
-fn demand_room(caller: &Caller, private: bool, used: u64, new: u64) -> Result<()> {
-    let (name, word) = if private { ("max_private_storage_mb", "private storage") } else { ("max_public_storage_mb", "storage") };
-    let limit = permissions::number(&caller.permissions, name);
-    if new == 0 || used.saturating_add(new) <= limit.saturating_mul(MB) {
-        return Ok(());
+/// What holds for all files of one question.
+struct Terms<'a> {
+    folder: &'a str,
+    owner: &'a str,
+    private: bool,
+    owner_bytes: u64,
+    exp: i64,
+}
+
+/// The limit of the owner's storage. A token of another service permits none.
+struct Room {
+    /// As the refusal calls it.
+    word: &'static str,
+    megabytes: u64,
+}
+
+impl Room {
+    fn of(caller: &Caller, private: bool) -> Self {
+        let (name, word) = if private { ("max_private_storage_mb", "private storage") } else { ("max_public_storage_mb", "storage") };
+        Self { word, megabytes: permissions::number(&caller.permissions, name) }
     }
-    Err(Error::new(Code::Denied, format!("Max {word} for user exceeded plan limit ({limit}MB)")))
+
+    fn demand(&self, used: u64, new: u64) -> Result<()> {
+        let Self { word, megabytes } = self;
+        if new == 0 || used.saturating_add(new) <= megabytes.saturating_mul(MB) {
+            return Ok(());
+        }
+        Err(Error::new(Code::Denied, format!("Max {word} for user exceeded plan limit ({megabytes}MB)")))
+    }
 }
 
 fn offer(gateway: &Gateway, wanted: &Wanted, exists: bool) -> Result<Value> {

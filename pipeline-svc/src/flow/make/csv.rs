@@ -1,19 +1,17 @@
 //! CSV: UTF-8, CR LF, a header row, quotes where they are needed (spec-store.md 4.5).
 
-use std::path::Path;
-
 use futures::StreamExt;
 use madang_kit::Result;
 use madang_lake::RowStream;
 
 use super::{
-    sink::{Made, Sink},
+    sink::{Made, Scratch, Sink},
     value::Column,
 };
-use crate::flow::lake_error;
+use crate::flow::{lake_error, table::schema::TableSchema};
 
 /// Writes all rows.
-pub(crate) async fn write(mut rows: RowStream, scratch: &Path) -> Result<Made> {
+pub(crate) async fn write(mut rows: RowStream, schema: &TableSchema, scratch: &Scratch) -> Result<Made> {
     let mut sink = Sink::new(scratch)?;
     let mut out = Vec::new();
     for (at, field) in rows.schema.fields().iter().enumerate() {
@@ -26,7 +24,7 @@ pub(crate) async fn write(mut rows: RowStream, scratch: &Path) -> Result<Made> {
     let mut text = String::new();
     while let Some(batch) = rows.batches.next().await {
         let batch = batch.map_err(lake_error)?;
-        let columns = batch.columns().iter().map(Column::of).collect::<Result<Vec<_>>>()?;
+        let columns = Column::of_fields(&batch, &schema.fields)?;
         for row in 0..batch.num_rows() {
             for (at, column) in columns.iter().enumerate() {
                 if at > 0 {

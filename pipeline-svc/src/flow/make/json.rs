@@ -1,14 +1,12 @@
 //! JSON: one array of row objects with sorted keys and ASCII escapes (spec-store.md 4.5).
 
-use std::path::Path;
-
 use futures::StreamExt;
 use madang_kit::Result;
 use madang_lake::RowStream;
 
 use super::{
     python,
-    sink::{Made, Sink},
+    sink::{Made, Scratch, Sink},
     value::{Column, Form, json_text},
 };
 use crate::flow::{
@@ -16,8 +14,11 @@ use crate::flow::{
     table::schema::{Kind, TableSchema},
 };
 
+/// Bytes that are gathered before they are written: with long names a batch of rows is many times as long.
+const PIECE: usize = 1 << 20;
+
 /// Writes the first rows, at most `limit`; also says how many it wrote.
-pub(crate) async fn write(mut rows: RowStream, schema: &TableSchema, limit: u64, scratch: &Path) -> Result<(Made, u64)> {
+pub(crate) async fn write(mut rows: RowStream, schema: &TableSchema, limit: u64, scratch: &Scratch) -> Result<(Made, u64)> {
     let mut sink = Sink::new(scratch)?;
     let keys: Vec<(usize, Vec<u8>, Kind)> = keys(schema);
     let (mut out, mut text, mut count) = (vec![b'['], String::new(), 0);
@@ -45,6 +46,10 @@ pub(crate) async fn write(mut rows: RowStream, schema: &TableSchema, limit: u64,
             }
             out.push(b'}');
             count += 1;
+            if out.len() >= PIECE {
+                sink.put(&out)?;
+                out.clear();
+            }
         }
         sink.put(&out)?;
         out.clear();

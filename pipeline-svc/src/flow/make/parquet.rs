@@ -1,17 +1,15 @@
 //! Parquet without nested columns.
 
-use std::path::Path;
-
 use bytes::Bytes;
 use futures::StreamExt;
 use madang_kit::{Error, Result};
 use madang_lake::{Flow, ObjectFormat, Objects, Place, RowStream};
 
-use super::sink::{Made, Sink};
+use super::sink::{Made, Scratch, Sink};
 use crate::flow::lake_error;
 
 /// Writes all rows: into a stage, which is where the engine writes such files, and from there to the local disk.
-pub(crate) async fn write(flow: &dyn Flow, objects: &dyn Objects, rows: RowStream, stage: &Place, scratch: &Path) -> Result<Made> {
+pub(crate) async fn write(flow: &dyn Flow, objects: &dyn Objects, rows: RowStream, stage: &Place, scratch: &Scratch) -> Result<Made> {
     let copied = async {
         let names = flow.write_objects(rows, ObjectFormat::Parquet, &[], stage).await.map_err(lake_error)?;
         let name = names.first().ok_or_else(|| Error::internal("no file was written"))?;

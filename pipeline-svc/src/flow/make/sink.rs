@@ -3,11 +3,15 @@
 use std::{
     fs::File,
     io::{BufWriter, Write},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use aws_lc_rs::digest::{Context as Sha, SHA256};
-use madang_kit::{Error, Result, hex};
+use madang_kit::{Code, Error, Result, hex};
 use md5::{Digest, Md5};
 use tempfile::{NamedTempFile, TempPath};
 
@@ -45,11 +49,48 @@ impl Sums {
     }
 }
 
+/// Where files are made, and how many bytes of them there may be.
+#[derive(Clone, Debug)]
+pub(crate) struct Scratch {
+    pub(crate) folder: PathBuf,
+    most: u64,
+    taken: Arc<AtomicU64>,
+}
+
+impl Scratch {
+    /// A place for so many bytes in all.
+    pub(crate) fn new(folder: &Path, most: u64) -> Self {
+        Self { folder: folder.to_owned(), most, taken: Arc::default() }
+    }
+
+    /// Bytes for which there is room.
+    pub(crate) fn room(&self) -> u64 {
+        self.most.saturating_sub(self.taken.load(Ordering::Relaxed))
+    }
+
+    /// Takes room for some bytes; what was taken is never given back.
+    ///
+    /// # Errors
+    /// [`Code::TooLarge`] if there is not so much.
+    pub(crate) fn charge(&self, bytes: u64) -> Result<()> {
+        if self.taken.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.most {
+            return Ok(());
+        }
+        Err(self.full())
+    }
+
+    /// That there is no room.
+    pub(crate) fn full(&self) -> Error {
+        Error::new(Code::TooLarge, format!("the files of the flow have more than {} bytes together, which is the limit", self.most))
+    }
+}
+
 /// A file that is being written.
 pub(crate) struct Sink {
     file: BufWriter<File>,
     path: TempPath,
     sums: Sums,
+    scratch: Scratch,
 }
 
 /// A file that is whole.
@@ -63,12 +104,13 @@ pub(crate) struct Made {
 }
 
 impl Sink {
-    pub(crate) fn new(scratch: &Path) -> Result<Self> {
-        let (file, path) = NamedTempFile::new_in(scratch).map_err(Error::internal)?.into_parts();
-        Ok(Self { file: BufWriter::with_capacity(BUFFER, file), path, sums: Sums::default() })
+    pub(crate) fn new(scratch: &Scratch) -> Result<Self> {
+        let (file, path) = NamedTempFile::new_in(&scratch.folder).map_err(Error::internal)?.into_parts();
+        Ok(Self { file: BufWriter::with_capacity(BUFFER, file), path, sums: Sums::default(), scratch: scratch.clone() })
     }
 
     pub(crate) fn put(&mut self, piece: &[u8]) -> Result<()> {
+        self.scratch.charge(piece.len() as u64)?;
         self.sums.add(piece);
         self.file.write_all(piece).map_err(Error::internal)
     }

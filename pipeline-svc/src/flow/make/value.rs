@@ -3,16 +3,20 @@
 use std::{fmt::Write, io::Write as _};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray},
+    array::{Array, ArrayRef, AsArray, RecordBatch},
     datatypes::{DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType},
 };
 use chrono::{DateTime, NaiveDate, TimeDelta};
 use madang_kit::{Error, Result};
 
+use crate::flow::table::schema::{Field, Kind};
+
 /// A column of a batch.
 pub(crate) enum Column<'a> {
     Text(&'a arrow::array::StringArray),
     Integer(&'a arrow::array::Int64Array),
+    /// Integers of four digits, where they are texts.
+    Year(&'a arrow::array::Int64Array),
     Wide(&'a arrow::array::Decimal128Array),
     Number(&'a arrow::array::Float64Array),
     Boolean(&'a arrow::array::BooleanArray),
@@ -45,10 +49,21 @@ impl<'a> Column<'a> {
         found.ok_or_else(|| Error::internal(format!("a table has a column of the type {}", array.data_type())))
     }
 
+    /// The columns of a batch whose fields are of these kinds, in their order.
+    pub(crate) fn of_fields(batch: &'a RecordBatch, fields: &[Field]) -> Result<Vec<Self>> {
+        let column = |(at, array)| {
+            Ok(match (Self::of(array)?, fields.get(at).map(|field: &Field| &field.kind)) {
+                (Self::Integer(array), Some(Kind::Year)) => Self::Year(array),
+                (column, _) => column,
+            })
+        };
+        batch.columns().iter().enumerate().map(column).collect()
+    }
+
     pub(crate) fn is_null(&self, row: usize) -> bool {
         match self {
             Self::Text(array) => array.is_null(row),
-            Self::Integer(array) => array.is_null(row),
+            Self::Integer(array) | Self::Year(array) => array.is_null(row),
             Self::Wide(array) => array.is_null(row),
             Self::Number(array) => array.is_null(row),
             Self::Boolean(array) => array.is_null(row),
@@ -68,17 +83,21 @@ impl<'a> Column<'a> {
             Self::Integer(array) => {
                 let _ = write!(out, "{}", array.value(row));
             }
+            Self::Year(array) => {
+                let year = array.value(row);
+                let _ = if year < 0 { write!(out, "{year:05}") } else { write!(out, "{year:04}") };
+            }
             Self::Wide(array) => {
                 let _ = write!(out, "{}", array.value(row));
             }
             Self::Number(array) => return number(array.value(row), out),
             Self::Boolean(array) => out.push_str(if array.value(row) { "true" } else { "false" }),
             Self::Date(array) => {
-                date(array.value(row), out);
+                date_text(array.value(row), out);
                 return Form::Text;
             }
             Self::Moment(array) => {
-                moment(array.value(row), out);
+                moment_text(array.value(row), out);
                 return Form::Text;
             }
         }
@@ -102,13 +121,15 @@ fn number(value: f64, out: &mut String) -> Form {
     }
 }
 
-fn date(days: i32, out: &mut String) {
+/// Days since 1970 as a date.
+pub(crate) fn date_text(days: i32, out: &mut String) {
     if let Some(date) = NaiveDate::default().checked_add_signed(TimeDelta::days(days.into())) {
         let _ = write!(out, "{}", date.format("%Y-%m-%d"));
     }
 }
 
-fn moment(micros: i64, out: &mut String) {
+/// Microseconds since 1970 as a moment, on a clock without a zone.
+pub(crate) fn moment_text(micros: i64, out: &mut String) {
     if let Some(moment) = DateTime::from_timestamp_micros(micros) {
         let _ = write!(out, "{}", moment.format("%Y-%m-%d %H:%M:%S"));
     }

@@ -6,7 +6,7 @@ use std::{fs::File, io::Read, path::Path};
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use madang_kit::{Error, Result};
 
-use super::sink::{Made, Sink};
+use super::sink::{Made, Scratch, Sink};
 
 const PIECE: usize = 256 << 10;
 /// Deflated, names in UTF-8, sizes behind the data.
@@ -32,7 +32,7 @@ struct Entry {
 }
 
 impl Zip {
-    pub(crate) fn new(scratch: &Path) -> Result<Self> {
+    pub(crate) fn new(scratch: &Scratch) -> Result<Self> {
         Ok(Self { sink: Sink::new(scratch)?, entries: Vec::new() })
     }
 

@@ -8,7 +8,7 @@ mod tables;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use madang_kit::{Code, Context, Drain, Error, Id, Principal, Result, error::chain, principal};
+use madang_kit::{Code, Context, Drain, Error, Id, Principal, Result, error::chain, housekeeping, principal};
 use madang_proto::pipeline::v1::{FlowEvent, FlowEventKind};
 
 use super::{Flows, run::Made};
@@ -29,8 +29,16 @@ const TRIES: i64 = 1_000;
 /// What the catalogue's step is called in the run of a flow.
 const STEP: &str = "publish";
 
-/// Starts the publisher.
+/// How long a publisher may be at work whose publication was removed.
+pub(super) const WITHDRAWN_FOR: TimeDelta = TimeDelta::minutes(3);
+
+/// Starts the publisher, and who withdraws packages.
 pub(super) fn spawn(flows: &Flows, drain: &Drain) {
+    let withdrawing = flows.clone();
+    housekeeping::every(LOOK_EVERY, drain, "packages of flows not withdrawn yet", move || {
+        let flows = withdrawing.clone();
+        async move { withdraw_all(&flows).await }
+    });
     let (flows, stop) = (flows.clone(), drain.token());
     drain.spawn(async move {
         while !stop.is_cancelled() {
@@ -134,15 +142,30 @@ async fn end(flows: &Flows, held: &Publication, state: &str, dataset: Option<Id>
     Ok(())
 }
 
-/// Takes a dataset's package out of the catalogue.
-pub(super) async fn withdraw(flows: &Flows, owner: &str, dataset: &str) -> Result<()> {
-    let Some(id) = publication::dataset(&flows.db, owner, dataset).await? else { return Ok(()) };
+/// Takes a package out of the catalogue whose publications were removed, unless one that stayed has it too.
+pub(super) async fn withdraw(flows: &Flows, package: Id) -> Result<()> {
+    if publication::is_package(&flows.db, package).await? {
+        return publication::withdrawn(&flows.db, package).await;
+    }
     let context = Context::new(publisher(&Principal::service("spec-store")));
-    let id = serde_json::json!({"id": id});
+    let id = serde_json::json!({"id": package});
     for action in ["package_delete", "dataset_purge"] {
         match flows.catalog.act(&context, action, &id).await {
             Err(error) if error.code == Code::NotFound => return Ok(()),
             other => drop(other?),
+        }
+    }
+    Ok(())
+}
+
+/// Withdraws what is to be withdrawn, again and again while somebody may still be making it: a publisher finds out late that his
+/// publication is gone.
+async fn withdraw_all(flows: &Flows) -> Result<()> {
+    for (package, until) in publication::withdrawals(&flows.db).await? {
+        let is_last = flows.clock.now() > until;
+        withdraw(flows, package).await?;
+        if is_last {
+            publication::withdrawn(&flows.db, package).await?;
         }
     }
     Ok(())

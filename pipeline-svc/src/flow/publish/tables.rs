@@ -13,13 +13,18 @@ use madang_proto::{
     catalog::v1::{CommitTablesRequest, TableChange, TableFile, WriteMode},
     pipeline::v1::FlowSource,
 };
+use serde_json::json;
 
 use super::{
     STEP,
     package::{Package, Table},
 };
 use crate::{
-    flow::{Bounds, Flows, fetch, lake_error, table::read},
+    flow::{
+        Bounds, Flows, fetch, lake_error,
+        make::sink::Scratch,
+        table::{read, schema::TableSchema},
+    },
     store::flow::publication::Publication,
 };
 
@@ -48,12 +53,14 @@ pub(super) async fn publish(flows: &Flows, context: &Context, held: &Publication
 
 /// Stages the rows of a table; none if a table can't have its columns.
 async fn stage(flows: &Flows, context: &Context, table: &Table) -> Result<Option<(Staged, Schema)>> {
-    let path = fetch::local(flows, &table.key).await?;
+    let path = fetch::local(flows, &table.key, &Scratch::new(&flows.scratch, u64::MAX)).await?;
+    // The header is known: a name with blanks around it would not come back from there.
+    let names = TableSchema::names(&table.schema);
     let source = FlowSource {
         name: table.name.clone(),
         format: "csv".to_owned(),
-        schema: table.schema.to_string(),
-        tabulator: r#"{"delimiter":",","quotechar":"\"","encoding":"utf-8"}"#.to_owned(),
+        tabulator: json!({"delimiter": ",", "quotechar": "\"", "encoding": "utf-8", "headers": names, "skip_rows": 1}).to_string(),
+        schema: TableSchema::unjudged(table.schema.clone()).to_string(),
         ..FlowSource::default()
     };
     let limits = Bounds { rows: u64::MAX, source_bytes: u64::MAX, ..flows.bounds }.limits();

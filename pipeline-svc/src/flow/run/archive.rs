@@ -59,7 +59,7 @@ impl Running<'_> {
         if let Some(work) = self.same(&same_as).await? {
             return Ok(Ok(work));
         }
-        let mut zip = Zip::new(&self.flows.scratch)?;
+        let mut zip = Zip::new(&self.scratch)?;
         zip.bytes("datapackage.json", &text).await?;
         if let Some(readme) = readme.as_ref().and_then(Value::as_str) {
             zip.bytes("README.md", readme.as_bytes()).await?;
@@ -73,7 +73,7 @@ impl Running<'_> {
                 }
                 Member::Made(key) => {
                     if !self.local.contains_key(key) {
-                        let local = fetch::local(self.flows, key).await?;
+                        let local = fetch::local(self.flows, key, &self.scratch).await?;
                         self.local.insert(key.clone(), local);
                     }
                     if let Some(local) = self.local.get(key) {

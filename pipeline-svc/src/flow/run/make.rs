@@ -77,15 +77,17 @@ impl Running<'_> {
         {
             return Ok(Ok(work));
         }
-        let (mut elements, mut log) = (Vec::new(), Vec::new());
-        for source in &sources {
-            let table = self.table(source).await?;
-            let (rows, valid) = (table.report.rows.unwrap_or_default(), table.report.is_valid());
+        let mut sink = Sink::new(&self.scratch)?;
+        let mut log = Vec::new();
+        for (at, source) in sources.iter().enumerate() {
+            self.table(source).await?;
+            let report = self.reports.remove(&source.name).unwrap_or_default(); // what is written need not be kept
+            let (rows, valid) = (report.rows.unwrap_or_default(), report.is_valid());
             log.push(format!("{}: {rows} rows checked, {}", source.name, if valid { "valid" } else { "invalid" }));
-            elements.push(table.report.element(source));
+            sink.put(if at == 0 { b"[" } else { b"," })?;
+            sink.put(&serde_json::to_vec(&report.element(source)).map_err(Error::internal)?)?;
         }
-        let mut sink = Sink::new(&self.flows.scratch)?;
-        sink.put(&serde_json::to_vec(&elements).map_err(Error::internal)?)?;
+        sink.put(if sources.is_empty() { b"[]" } else { b"]" })?;
         let about =
             About { folder: "data", file: "validation_report.json".to_owned(), content_type: "application/json", rows: None, schema: None };
         let work = self.keep(artifact, None, sink.finish()?, about).await?;
@@ -103,6 +105,7 @@ impl Running<'_> {
         let name = descriptor::name(&request.flow_id, &artifact.pipeline_id).to_owned();
         let (folder, file) = source.path.rsplit_once('/').unwrap_or(("archive", &source.path));
         let key = format!("{}/{}/{name}/{folder}/{}/{file}", request.owner_id, request.dataset, fetched.made.md5);
+        self.scratch.charge(fetched.made.bytes)?;
         let stored = file::store(self.flows, self.file(&key, "application/octet-stream"), &fetched.made).await?;
         let schema = match source.kind() {
             SourceKind::Tabular => TableSchema::parse(&source.schema).ok(),
@@ -145,9 +148,9 @@ impl Running<'_> {
             return Ok(Ok(Work { same_as, log, ..Work::default() }));
         }
         let rows = self.rows_of(relation)?;
-        let scratch = &self.flows.scratch;
+        let scratch = &self.scratch;
         let (made, extension, content_type, rows) = match artifact.kind() {
-            ArtifactKind::Csv => (csv::write(rows, scratch).await?, "csv", "text/csv", count),
+            ArtifactKind::Csv => (csv::write(rows, &table.schema, scratch).await?, "csv", "text/csv", count),
             ArtifactKind::Json => (json::write(rows, &table.schema, u64::MAX, scratch).await?.0, "json", "application/json", count),
             ArtifactKind::Preview => {
                 let (made, written) = json::write(rows, &table.schema, PREVIEW_ROWS, scratch).await?;
@@ -186,12 +189,15 @@ impl Running<'_> {
             match &table.rows {
                 Ok(rows) => {
                     count += rows.rows();
-                    tables.push((source.name.clone(), self.rows_of(rows)?));
+                    tables.push((source.name.clone(), table.clone(), self.rows_of(rows)?));
                 }
                 Err(why) => return Ok(Err(failed(task(artifact.kind()), why))),
             }
         }
-        let made = sqlite::write(tables, &self.flows.scratch).await?;
+        let made = match sqlite::write(tables, &self.scratch).await? {
+            Ok(made) => made,
+            Err(why) => return Ok(Err(failed(task(artifact.kind()), &why))),
+        };
         let name = descriptor::name(&self.claim.request.flow_id, &artifact.pipeline_id);
         let (file, content_type) = (format!("{name}.sqlite"), "application/vnd.sqlite3");
         let about = About { folder: "data", file, content_type, rows: Some(count), schema: None };
@@ -201,8 +207,12 @@ impl Running<'_> {
 }
 
 /// What a task is called in the first line of its errors.
-fn task(kind: ArtifactKind) -> &'static str {
+pub(super) fn task(kind: ArtifactKind) -> &'static str {
     match kind {
+        ArtifactKind::Report => "validate",
+        ArtifactKind::Zip => "create_zip",
+        ArtifactKind::Copy => "load_resource",
+        ArtifactKind::Package => "create_package",
         ArtifactKind::Csv => "create_csv",
         ArtifactKind::Json => "create_json",
         ArtifactKind::Preview => "load_preview",

@@ -2,6 +2,7 @@
 //! under the flow's fence.
 
 mod archive;
+mod end;
 mod make;
 mod source;
 
@@ -14,9 +15,9 @@ use std::{
     time::Duration,
 };
 
-use madang_kit::{Error, Result, Tx, error::chain};
+use madang_kit::{Code, Error, Result, error::chain};
 use madang_lake::Relation;
-use madang_proto::pipeline::v1::{ArtifactKind, Findability, FlowArtifact, FlowEvent, FlowEventKind};
+use madang_proto::pipeline::v1::{ArtifactKind, FlowArtifact, FlowEvent, FlowEventKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tempfile::TempPath;
@@ -26,13 +27,13 @@ use super::{
     descriptor::{self, Descriptor},
     fetch::{Fetched, Missed},
     file,
-    make::sink::Sink,
-    table::read::Table,
+    make::sink::{Scratch, Sink},
+    table::{read::Table, report::Report},
 };
 use crate::store::flow::{
     self as store, End, State,
     claim::{self, Claim},
-    event, file as files, publication,
+    event, file as files,
 };
 
 /// How often a pipeline tells how far it is.
@@ -71,6 +72,15 @@ struct Work {
     log: Vec<String>,
 }
 
+/// An artifact on its way into the transaction that ends it.
+#[derive(Default)]
+struct Described {
+    end: End,
+    /// Files that wait for it.
+    kept: Vec<files::File>,
+    seen: Option<(String, String, String)>,
+}
+
 /// Works off a flow.
 pub(super) async fn run(flows: &Flows, claim: &Claim) -> Result<()> {
     let mut running = Running {
@@ -81,6 +91,8 @@ pub(super) async fn run(flows: &Flows, claim: &Claim) -> Result<()> {
         made: HashMap::new(),
         fetched: HashMap::new(),
         tables: HashMap::new(),
+        reports: HashMap::new(),
+        scratch: Scratch::new(&flows.scratch, flows.bounds.flow_bytes),
         local: HashMap::new(),
         rows: Arc::default(),
     };
@@ -109,8 +121,12 @@ struct Running<'a> {
     fetched: HashMap<String, Arc<std::result::Result<Fetched, Missed>>>,
     /// Tables by the name of their source.
     tables: HashMap<String, Arc<Table>>,
+    /// What was found in them, until the report is made.
+    reports: HashMap<String, Report>,
     /// Files of this attempt that are still on the local disk, by key.
     local: HashMap<String, TempPath>,
+    /// Where files are made, and how many bytes of them there may be.
+    scratch: Scratch,
     /// Rows of the table that is being read.
     rows: Arc<AtomicU64>,
 }
@@ -137,35 +153,6 @@ impl Running<'_> {
         self.states.get(pipeline.trim_start_matches("./")).copied().unwrap_or(State::Open)
     }
 
-    /// Ends the flow, in the transaction that ends its last pipeline: whoever hears of that end finds the files as they are to be.
-    async fn end(&self, tx: &mut Tx, success: bool) -> Result<()> {
-        let (request, now) = (&self.claim.request, self.flows.clock.now());
-        claim::finish(tx, self.claim, success, now).await?;
-        if success {
-            let private = request.findability() == Findability::Private;
-            files::set_private(tx, &request.owner_id, &request.dataset, private).await?;
-            publication::insert(tx, request, now).await?;
-        }
-        Ok(())
-    }
-
-    /// Ends a flow that has no pipelines.
-    async fn end_empty(&self) -> Result<()> {
-        let mut tx = self.flows.db.begin().await?;
-        if self.states.is_empty() && claim::hold(&mut tx, self.claim).await? {
-            self.end(&mut tx, false).await?;
-            tx.commit().await?;
-        }
-        Ok(())
-    }
-
-    /// How the flow ends with this pipeline's end; none if others are open.
-    fn outcome(&self, pipeline: &str, success: bool) -> Option<bool> {
-        let mut others = self.states.iter().filter(|(id, _)| *id != pipeline).map(|(_, state)| *state);
-        let all = others.clone().all(|state| state != State::Open);
-        all.then(|| success && others.all(|state| state == State::Succeeded))
-    }
-
     /// Makes one artifact; false if the flow is somebody else's.
     async fn artifact(&mut self, artifact: &FlowArtifact) -> Result<bool> {
         let id = artifact.pipeline_id.as_str();
@@ -182,7 +169,10 @@ impl Running<'_> {
             let making = Box::pin(self.make(artifact));
             // Beside it, not between: whoever makes may wait for the one connection that writes, or have it.
             tokio::select! {
-                worked = making => worked?,
+                worked = making => match worked {
+                    Err(full) if full.code == Code::TooLarge => Err(make::failed(make::task(artifact.kind()), &full.message)),
+                    worked => worked?,
+                },
                 lost = progress(flows, claim, id, &rows) => {
                     lost?;
                     return Ok(false);
@@ -199,37 +189,17 @@ impl Running<'_> {
     /// Ends an artifact with all that belongs to it; false if the flow is somebody else's.
     async fn finish(&mut self, artifact: &FlowArtifact, worked: std::result::Result<Work, Failed>) -> Result<bool> {
         let (id, now, request) = (artifact.pipeline_id.as_str(), self.flows.clock.now(), &self.claim.request);
-        let kind = artifact.kind();
-        let (mut end, mut kept, mut seen) = (End::default(), Vec::new(), None);
-        match worked {
-            Err(Failed(errors)) => end = End { log: errors.clone(), errors, ..End::default() },
-            Ok(work) => {
-                let resources: Vec<Value> = match kind {
-                    ArtifactKind::Package => self.resources(),
-                    _ => work.made.resource.iter().cloned().collect(),
-                };
-                let name = descriptor::package_name(request, kind);
-                let previews = if kind == ArtifactKind::Package { self.previews() } else { Vec::new() };
-                let descriptor = Descriptor::of(request, &name, &resources, &previews);
-                let base = format!("{}/{}/{}", request.owner_id, request.dataset, request.revision);
-                let key = match kind {
-                    ArtifactKind::Package => format!("{base}/datapackage.json"),
-                    _ => format!("{base}/{}/datapackage.json", descriptor::name(&request.flow_id, id)),
-                };
-                let rows = if kind == ArtifactKind::Package { Some(self.rows_of_csv()) } else { work.made.rows };
-                end.stats = descriptor.stats(&name, rows, &format!("{}{key}", request.files_url));
-                let mut sink = Sink::new(&self.flows.scratch)?;
-                sink.put(&descriptor.text)?;
-                kept.push(file::store(self.flows, self.file(&key, "application/json"), &sink.finish()?).await?);
-                kept.extend(work.file);
-                end.success = true;
-                end.made = Some(serde_json::to_string(&work.made).map_err(Error::internal)?);
-                end.same_as = work.same_as;
-                end.log = work.log;
-                seen = work.seen;
-                self.made.insert(id.to_owned(), work.made);
+        let described = match worked {
+            Ok(work) => self.described(artifact, work).await,
+            Err(Failed(errors)) => Ok(Described { end: End { log: errors.clone(), errors, ..End::default() }, ..Described::default() }),
+        };
+        let Described { mut end, kept, seen } = match described {
+            Err(full) if full.code == Code::TooLarge => {
+                let errors = vec![make::task(artifact.kind()).to_owned(), full.message];
+                Described { end: End { log: errors.clone(), errors, ..End::default() }, ..Described::default() }
             }
-        }
+            described => described?,
+        };
         let success = end.success;
         end.log.truncate(LOG_MAX);
         let mut tx = self.flows.db.begin().await?;
@@ -258,6 +228,34 @@ impl Running<'_> {
         self.states.insert(id.to_owned(), State::ended(success));
         self.flows.events.ring();
         Ok(true)
+    }
+
+    /// Writes the descriptor of an artifact that is made.
+    async fn described(&mut self, artifact: &FlowArtifact, work: Work) -> Result<Described> {
+        let (request, kind) = (&self.claim.request, artifact.kind());
+        let resources: Vec<Value> = match kind {
+            ArtifactKind::Package => self.resources(),
+            _ => work.made.resource.iter().cloned().collect(),
+        };
+        let name = descriptor::package_name(request, kind);
+        let previews = if kind == ArtifactKind::Package { self.previews() } else { Vec::new() };
+        let descriptor = Descriptor::of(request, kind, &name, &resources, &previews);
+        let key = descriptor::key(request, artifact);
+        let rows = if kind == ArtifactKind::Package { Some(self.rows_of_csv()) } else { work.made.rows };
+        let mut sink = Sink::new(&self.scratch)?;
+        sink.put(&descriptor.text)?;
+        let mut kept = vec![file::store(self.flows, self.file(&key, "application/json"), &sink.finish()?).await?];
+        kept.extend(work.file);
+        let end = End {
+            success: true,
+            stats: descriptor.stats(&name, rows, &format!("{}{key}", request.files_url)),
+            made: Some(serde_json::to_string(&work.made).map_err(Error::internal)?),
+            same_as: work.same_as,
+            log: work.log,
+            ..End::default()
+        };
+        self.made.insert(artifact.pipeline_id.clone(), work.made);
+        Ok(Described { end, kept, seen: work.seen })
     }
 
     /// A file of this flow under a key.

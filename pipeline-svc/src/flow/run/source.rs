@@ -1,10 +1,10 @@
 //! What a flow is made of: each source fetched once, each table read once, what was made before taken again.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use madang_kit::{Code, Error, Result, error::chain};
 use madang_lake::{Relation, RowStream};
-use madang_proto::pipeline::v1::{FlowArtifact, FlowSource, SourceKind};
+use madang_proto::pipeline::v1::{ArtifactKind, FlowArtifact, FlowSource, SourceKind};
 
 use super::{Made, Running, Work};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         lake_error, same, step,
         table::read::{self, Table},
     },
-    store::flow::{self as store, file as files},
+    store::flow::{self as store, State, file as files},
 };
 
 impl Running<'_> {
@@ -33,7 +33,7 @@ impl Running<'_> {
         if let Some(fetched) = self.fetched.get(&source.url) {
             return Ok(fetched.clone());
         }
-        let fetched = fetch::fetch(self.flows, self.claim, &source.url, &self.bounds).await;
+        let fetched = fetch::fetch(self.flows, self.claim, source, &self.bounds, &self.scratch).await;
         if let Err(Missed { error, .. }) = &fetched
             && error.code == Code::Internal
         {
@@ -50,7 +50,7 @@ impl Running<'_> {
             return Ok(table.clone());
         }
         let fetched = self.fetch(source).await?;
-        let table = match &*fetched {
+        let mut table = match &*fetched {
             Err(Missed { code, error }) => read::unreadable(code, &error.message),
             Ok(fetched) => {
                 let parts = (self.flows.reader.as_ref(), self.flows.flow.as_ref());
@@ -58,9 +58,25 @@ impl Running<'_> {
                 step::follow(self.flows, source, read, &self.bounds.limits()).await?
             }
         };
+        if let Ok(rows) = &table.rows
+            && let Err(full) = self.scratch.charge(rows.files.iter().map(|file| file.bytes).sum())
+        {
+            self.flows.flow.forget(rows).await.map_err(lake_error)?;
+            table.rows = Err(full.message);
+        }
+        let report = mem::take(&mut table.report);
+        if self.awaits_report() {
+            self.reports.insert(source.name.clone(), report);
+        }
         let table = Arc::new(table);
         self.tables.insert(source.name.clone(), table.clone());
         Ok(table)
+    }
+
+    /// Whether the report is still to be made: only then reports of tables are kept, which may be long.
+    fn awaits_report(&self) -> bool {
+        let mut reports = self.claim.request.artifacts.iter().filter(|artifact| artifact.kind() == ArtifactKind::Report);
+        reports.any(|artifact| self.state(&artifact.pipeline_id) == State::Open)
     }
 
     pub(super) fn rows_of(&self, relation: &Relation) -> Result<RowStream> {

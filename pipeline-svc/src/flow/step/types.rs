@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::Wrong;
 use crate::flow::{
-    Flows, lake_error,
+    Flows, aside, lake_error,
     make::value::Column as Printed,
     table::{
         cast::cast,
@@ -45,15 +45,17 @@ pub(super) async fn set(
     let columns = fields.iter().map(|field| ArrowField::new(&field.name, data_type(&field.kind), true)).collect::<Vec<_>>();
     let arrow: SchemaRef = Arc::new(ArrowSchema::new(columns));
     let wrong: Arc<Mutex<Option<Wrong>>> = Arc::default();
-    let (told, wanted, new) = (wrong.clone(), arrow.clone(), fields.clone());
-    let batches = flows.flow.rows(rows).map_err(lake_error)?.batches.map(move |batch| {
-        let batch = batch?;
-        let columns = batch.columns().iter().zip(&new).map(|(column, field)| recast(column, field));
-        match columns.collect::<Result<std::result::Result<Vec<ArrayRef>, Wrong>>>().map_err(LakeError::storage)? {
-            Ok(columns) => RecordBatch::try_new(wanted.clone(), columns).map_err(LakeError::storage),
-            Err(why) => {
-                told.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why.clone());
-                Err(LakeError::invalid(why))
+    let (told, wanted, old, new) = (wrong.clone(), arrow.clone(), Arc::new(schema.fields.clone()), Arc::new(fields.clone()));
+    let batches = flows.flow.rows(rows).map_err(lake_error)?.batches.then(move |batch| {
+        let (told, wanted, old, new) = (told.clone(), wanted.clone(), old.clone(), new.clone());
+        async move {
+            let batch = batch?;
+            match aside(move || recast(&batch, &old, &new)).await.map_err(LakeError::storage)? {
+                Ok(columns) => RecordBatch::try_new(wanted, columns).map_err(LakeError::storage),
+                Err(why) => {
+                    told.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why.clone());
+                    Err(LakeError::invalid(why))
+                }
             }
         }
     });
@@ -70,11 +72,17 @@ pub(super) async fn set(
     }
 }
 
-fn recast(column: &ArrayRef, field: &Field) -> Result<std::result::Result<ArrayRef, Wrong>> {
+/// The columns of a batch by other fields; why not, if a value is none of its new type.
+fn recast(batch: &RecordBatch, old: &[Field], new: &[Field]) -> Result<std::result::Result<Vec<ArrayRef>, Wrong>> {
+    let printed = Printed::of_fields(batch, old)?;
+    batch.columns().iter().zip(&printed).zip(new).map(|((column, printed), field)| recast_column(column, printed, field)).collect()
+}
+
+fn recast_column(column: &ArrayRef, printed: &Printed<'_>, field: &Field) -> Result<std::result::Result<ArrayRef, Wrong>> {
     if *column.data_type() == data_type(&field.kind) && field.format == "default" {
         return Ok(Ok(column.clone()));
     }
-    let (printed, mut made, mut text) = (Printed::of(column)?, Column::new(&field.kind), String::new());
+    let (mut made, mut text) = (Column::new(&field.kind), String::new());
     for row in 0..column.len() {
         if printed.is_null(row) {
             made.push(None);

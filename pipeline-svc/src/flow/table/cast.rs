@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use serde_json::Value as Json;
 
 use super::schema::{Kind, Moment};
+use crate::flow::make::value::{date_text, moment_text};
 
 /// A value of a field.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,31 @@ pub(crate) enum Value<'a> {
     Date(i32),
     /// Microseconds since 1970, on a clock without a zone.
     Moment(i64),
+}
+
+impl Value<'_> {
+    /// The same, borrowing nothing.
+    pub(crate) fn into_owned(self) -> Value<'static> {
+        match self {
+            Value::Text(text) => Value::Text(text.into_owned().into()),
+            Value::Integer(number) => Value::Integer(number),
+            Value::Number(number) => Value::Number(number),
+            Value::Boolean(value) => Value::Boolean(value),
+            Value::Date(days) => Value::Date(days),
+            Value::Moment(micros) => Value::Moment(micros),
+        }
+    }
+
+    /// A date or a moment as it is written (spec-store.md 4.5).
+    pub(crate) fn moment(&self) -> Option<String> {
+        let mut text = String::new();
+        match self {
+            Self::Date(days) => date_text(*days, &mut text),
+            Self::Moment(micros) => moment_text(*micros, &mut text),
+            _ => return None,
+        }
+        Some(text)
+    }
 }
 
 /// Digits of an integer, at most.

@@ -15,6 +15,7 @@ use madang_kit::{Error, Result};
 use madang_lake::{Error as LakeError, Flow, Limits, ROW_NUMBER, Reader, Relation, RowStream};
 use madang_proto::pipeline::v1::FlowSource;
 
+use super::super::aside;
 use super::{
     column::data_type,
     options::Options,
@@ -96,23 +97,28 @@ async fn pass(
     let casting = Arc::new(Mutex::new(Casting::new(schema, options.clone(), arrow.clone(), limits.rows)));
     let (shared, progress) = (casting.clone(), counter.clone());
     let batches = reader.records(path, &options.records, limits).filter_map(move |records| {
-        let batch = match records {
-            Ok(records) => {
+        let (shared, progress) = (shared.clone(), progress.clone());
+        async move {
+            let records = match records {
+                Ok(records) => records,
+                Err(error) => return Some(Err(error)),
+            };
+            let cast = aside(move || {
                 let mut casting = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 let batch = casting.take(&records);
                 progress.store(casting.rows, Ordering::Relaxed);
-                batch.map_err(LakeError::storage).transpose()
-            }
-            Err(error) => Some(Err(error)),
-        };
-        async move {
-            tokio::task::yield_now().await; // casting is work without a pause, and the same task prolongs the flow's lease
-            batch
+                batch
+            });
+            cast.await.map_err(LakeError::storage).transpose()
         }
     });
     let kept = flow.keep(RowStream { schema: arrow, batches: batches.boxed() }, false).await;
     let casting = std::mem::take(&mut *casting.lock().unwrap_or_else(PoisonError::into_inner));
+    let full = casting.is_full();
     let Casting { mut report, schema, failure, wide, rows, places, .. } = casting;
+    if full {
+        report.warn("Rows and values that are there twice were looked for in the first part of the table only");
+    }
     report.seconds = begun.elapsed().as_secs_f64();
     report.rows = Some(rows);
     let rows = match kept {

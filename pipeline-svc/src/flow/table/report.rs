@@ -8,11 +8,14 @@ use serde_json::{Value, json};
 const MAX_ERRORS: usize = 1_000;
 /// Characters of a value that a message shows.
 const SHOWN: usize = 200;
+/// Cells of a row that an error shows.
+const SHOWN_CELLS: usize = 50;
 
 /// What was found in one table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
     errors: Vec<Value>,
+    warnings: Vec<String>,
     pub(crate) headers: Option<Vec<String>>,
     /// Rows under the header.
     pub(crate) rows: Option<u64>,
@@ -33,10 +36,15 @@ impl Report {
         if self.is_full() {
             return;
         }
-        let cells = record.map(|record| record.cells().map(|cell| cell.map(shown)).collect::<Vec<_>>());
+        let cells = record.map(|record| record.cells().take(SHOWN_CELLS).map(|cell| cell.map(shown)).collect::<Vec<_>>());
         let mut error = json!({"code": code, "message": null, "row-number": row, "column-number": column, "row": cells});
         error["message"] = message.into();
         self.errors.push(error);
+    }
+
+    /// Adds what is no error and should be known.
+    pub(crate) fn warn(&mut self, message: &str) {
+        self.warnings.push(message.to_owned());
     }
 
     /// Whether no further error is listed.
@@ -58,7 +66,7 @@ impl Report {
             "scheme": scheme, "format": source.format, "encoding": "utf-8", "schema": "table-schema", "errors": self.errors,
         });
         json!({
-            "time": self.seconds, "valid": valid, "error-count": count, "table-count": 1, "preset": "table", "warnings": [],
+            "time": self.seconds, "valid": valid, "error-count": count, "table-count": 1, "preset": "table", "warnings": self.warnings,
             "tables": [table], "resource": source.name,
         })
     }

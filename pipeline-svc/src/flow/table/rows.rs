@@ -21,7 +21,7 @@ use super::{
     schema::{Field, TableSchema},
 };
 
-/// Rows whose hashes are kept to find those that are there twice.
+/// Hashes of rows, values and keys of a table that are kept, all together, to find those that are there twice.
 const MAX_HASHES: usize = 2_000_000;
 
 /// The state of a pass.
@@ -45,6 +45,8 @@ pub(super) struct Casting {
     pub(super) seen: HashMap<u128, u64>,
     pub(super) uniques: Vec<HashSet<u128>>,
     pub(super) keys: HashSet<u128>,
+    /// Hashes that are kept.
+    pub(super) kept: usize,
 }
 
 impl Casting {
@@ -155,9 +157,11 @@ impl Casting {
         self.places = Some(places);
         if !key.is_empty() {
             let hash = self.hash(&key);
-            if self.keys.len() < MAX_HASHES && !self.keys.insert(hash) {
+            if self.keys.contains(&hash) {
                 let message = format!("Row {number} has the same primary key as a row before it");
                 self.report.add("unique-constraint", message, Some(number), None, Some(record));
+            } else if self.has_room() {
+                self.keys.insert(hash);
             }
         }
         true
@@ -166,6 +170,9 @@ impl Casting {
     /// Cells that are too many or too few, and rows that were there before.
     fn shape(&mut self, record: &Record<'_>) {
         let number = record.number;
+        if self.report.is_full() {
+            return;
+        }
         for column in self.width + 1..=record.len() {
             let message = format!("Row {number} has an extra value in column {column}");
             self.report.add("extra-value", message, Some(number), Some(column), Some(record));
@@ -174,16 +181,26 @@ impl Casting {
             let message = format!("Row {number} has a missing value in column {column}");
             self.report.add("missing-value", message, Some(number), Some(column), Some(record));
         }
-        if self.seen.len() < MAX_HASHES && !self.report.is_full() {
-            let cells: Vec<Option<&str>> = record.cells().collect();
-            let hash = self.hash(&cells);
-            if let Some(other) = self.seen.get(&hash) {
-                let message = format!("Row {number} is duplicated to row(s) {other}");
-                self.report.add("duplicate-row", message, Some(number), None, Some(record));
-            } else {
-                self.seen.insert(hash, number);
-            }
+        let cells: Vec<Option<&str>> = record.cells().collect();
+        let hash = self.hash(&cells);
+        if let Some(other) = self.seen.get(&hash) {
+            let message = format!("Row {number} is duplicated to row(s) {other}");
+            self.report.add("duplicate-row", message, Some(number), None, Some(record));
+        } else if self.has_room() {
+            self.seen.insert(hash, number);
         }
+    }
+
+    /// Whether no further hash is kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.kept >= MAX_HASHES
+    }
+
+    /// Takes room for a hash, if there is any.
+    fn has_room(&mut self) -> bool {
+        let has_room = !self.is_full();
+        self.kept += usize::from(has_room);
+        has_room
     }
 
     /// The value of a cell; what is wrong with it is reported, and the first of it fails the table.
@@ -205,7 +222,7 @@ impl Casting {
             return None;
         };
         let is_unique = field.constraints.unique;
-        for (name, said) in field.constraints.broken(&field.kind, &field.format, text, &value) {
+        for (name, said) in field.constraints.broken(&field.kind, text, &value) {
             let shown = shown(text);
             let message = match name {
                 "enumerable" => format!(
@@ -222,12 +239,13 @@ impl Casting {
         }
         if is_unique {
             let hash = self.hash(&[Some(text)]);
-            if let Some(seen) = self.uniques.get_mut(at)
-                && seen.len() < MAX_HASHES
-                && !seen.insert(hash)
-            {
+            if self.uniques.get(at).is_some_and(|seen| seen.contains(&hash)) {
                 let message = format!("Row {number} has unique constraint violation in column {column}");
                 self.report.add("unique-constraint", message, Some(number), Some(column), Some(record));
+            } else if self.has_room()
+                && let Some(seen) = self.uniques.get_mut(at)
+            {
+                seen.insert(hash);
             }
         }
         Some(value)

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::constraint::Constraints;
+use super::constraint::{self, Constraints};
 
 /// Fields of a table.
 const MAX_FIELDS: usize = 4_096;
@@ -94,6 +94,25 @@ impl TableSchema {
         Ok(Self { fields, missing, primary_key, rest })
     }
 
+    /// What is needed to read a written table back: names, types and spellings, and nothing that judges its values.
+    pub(crate) fn unjudged(mut written: Value) -> Value {
+        if let Some(schema) = written.as_object_mut() {
+            schema.retain(|name, _| name == "fields" || name == "missingValues");
+        }
+        for field in written.get_mut("fields").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(field) = field.as_object_mut() {
+                field.shift_remove("constraints");
+            }
+        }
+        written
+    }
+
+    /// The names of a written table's fields.
+    pub(crate) fn names(written: &Value) -> Vec<&str> {
+        let fields = written.get("fields").and_then(Value::as_array).into_iter().flatten();
+        fields.filter_map(|field| field.get("name")?.as_str()).collect()
+    }
+
     /// A schema of other fields, which come from steps.
     pub(crate) fn of(fields: Vec<Field>) -> Self {
         Self { fields, missing: HashSet::from([String::new()]), ..Self::default() }
@@ -122,7 +141,7 @@ impl Field {
         let format = text("format").unwrap_or("default").to_owned();
         let kind = Kind::parse(text("type").unwrap_or("string"), &format, &descriptor).map_err(|why| format!("field \"{name}\": {why}"))?;
         let constraints = descriptor.get("constraints").cloned().unwrap_or_default();
-        let constraints = Constraints::parse(&constraints, &kind).map_err(|why| format!("field \"{name}\": {why}"))?;
+        let constraints = Constraints::parse(&constraints, &kind, &format).map_err(|why| format!("field \"{name}\": {why}"))?;
         Ok(Self { name, kind, format, constraints, descriptor })
     }
 
@@ -138,6 +157,9 @@ impl Field {
         field.insert("type".to_owned(), self.kind.name().into());
         for name in ["format", "trueValues", "falseValues", "decimalChar", "groupChar", "bareNumber", "currency"] {
             field.shift_remove(name);
+        }
+        if let Some(Value::Object(said)) = self.descriptor.get("constraints") {
+            field.insert("constraints".to_owned(), constraint::written(said, &self.kind, &self.format).into());
         }
         match &self.kind {
             Kind::Number { .. } => {
@@ -187,6 +209,19 @@ impl Kind {
             "geopoint" => Self::GeoPoint,
             other => return Err(format!("the type \"{other}\" is not known")),
         })
+    }
+
+    /// The same in the type's own spelling.
+    pub(super) fn plain(&self) -> Self {
+        match self {
+            Self::Integer { wide, .. } => Self::Integer { bare: true, wide: *wide },
+            Self::Number { .. } => Self::Number { decimal: ".".to_owned(), group: String::new(), bare: true },
+            Self::Boolean { .. } => Self::Boolean { yes: vec!["true".to_owned()], no: vec!["false".to_owned()] },
+            Self::Date(_) => Self::Date(Moment::Default),
+            Self::Time(_) => Self::Time(Moment::Default),
+            Self::DateTime(_) => Self::DateTime(Moment::Default),
+            other => other.clone(),
+        }
     }
 
     pub(crate) fn name(&self) -> &'static str {

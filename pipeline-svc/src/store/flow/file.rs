@@ -1,7 +1,7 @@
 //! Files by key. A row is there before the bytes are, and goes after them.
 
 use chrono::{DateTime, Utc};
-use madang_kit::{Db, Result, Tx};
+use madang_kit::{Db, Error, Result, Tx};
 
 /// A file.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -52,15 +52,38 @@ pub(crate) async fn find(db: &Db, key: &str) -> Result<Option<File>> {
     Ok(db.query(sqlx::AssertSqlSafe(text)).bind(key.to_owned()).opt().await?)
 }
 
-/// Those of some keys under which a file is.
-pub(crate) async fn kept(db: &Db, keys: &[String]) -> Result<Vec<String>> {
-    let wanted = serde_json::to_string(keys).unwrap_or_default();
-    let text = db.pick(
-        "SELECT key FROM flow_file WHERE state = 'kept' AND key IN (SELECT value FROM json_each($1))",
-        "SELECT key FROM flow_file WHERE state = 'kept' AND key IN (SELECT json_array_elements_text(CAST($1 AS JSON)))",
+/// Those of some keys under which a file is, one that is as private if that is said. They count as kept again now.
+pub(crate) async fn kept(db: &Db, keys: &[String], private: Option<bool>, now: DateTime<Utc>) -> Result<Vec<String>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted = serde_json::to_string(keys).map_err(Error::internal)?;
+    let mut tx = db.begin().await?;
+    let text = tx.pick(
+        "UPDATE flow_file SET since = $2 WHERE state = 'kept' AND private = COALESCE($3, private)
+             AND key IN (SELECT value FROM json_each($1)) RETURNING key",
+        "UPDATE flow_file SET since = $2 WHERE state = 'kept' AND private = COALESCE($3, private)
+             AND key IN (SELECT json_array_elements_text(CAST($1 AS JSON))) RETURNING key",
     );
-    let rows: Vec<(String,)> = db.query(text).bind(wanted).all().await?;
+    let rows: Vec<(String,)> = tx.query(text).bind(wanted).bind(now).bind(private.map(i64::from)).all().await?;
+    tx.commit().await?;
     Ok(rows.into_iter().map(|(key,)| key).collect())
+}
+
+/// Says of a kept file who may read it, and that it is kept now; false if it went.
+pub(crate) async fn keep_again(tx: &mut Tx, file: &File, now: DateTime<Utc>) -> Result<bool> {
+    let text = "UPDATE flow_file SET private = $2, since = $3 WHERE stored = $1 AND state = 'kept'";
+    Ok(tx.query(text).bind(file.stored.clone()).bind(file.private).bind(now).run().await? == 1)
+}
+
+/// Bytes of an owner's other files that are as private as one. Whoever brings files waits here for the one before him.
+pub(crate) async fn bytes_beside(tx: &mut Tx, file: &File) -> Result<i64> {
+    tx.query("UPDATE flow_counter SET value = value + 1 WHERE name = 'file'").run().await?;
+    let text = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM flow_file
+        WHERE owner_id = $1 AND state = 'kept' AND private = $2 AND key <> $3";
+    let query = tx.query(text).bind(file.owner_id.clone()).bind(file.private).bind(file.key.clone());
+    let (bytes,): (i64,) = query.one().await?;
+    Ok(bytes)
 }
 
 /// Bytes of the files that an owner has: those that everybody may read, and those that he alone may.
@@ -71,17 +94,31 @@ pub(crate) async fn bytes_of(db: &Db, owner: &str) -> Result<(i64, i64)> {
     Ok(db.query(text).bind(owner.to_owned()).one().await?)
 }
 
-/// Says of all files of a dataset whether others than its owner may read them.
-pub(crate) async fn set_private(tx: &mut Tx, owner: &str, dataset: &str, private: bool) -> Result<()> {
-    let text = "UPDATE flow_file SET private = $3 WHERE owner_id = $1 AND dataset = $2 AND private <> $3";
-    tx.query(text).bind(owner.to_owned()).bind(dataset.to_owned()).bind(i64::from(private)).run().await?;
+/// Makes all files of a dataset its owner's alone.
+pub(crate) async fn hide(tx: &mut Tx, owner: &str, dataset: &str) -> Result<()> {
+    let text = "UPDATE flow_file SET private = 1 WHERE owner_id = $1 AND dataset = $2 AND private <> 1";
+    tx.query(text).bind(owner.to_owned()).bind(dataset.to_owned()).run().await?;
     Ok(())
 }
 
-/// Lets all files of a dataset go.
-pub(crate) async fn let_go(tx: &mut Tx, owner: &str, dataset: &str, now: DateTime<Utc>) -> Result<()> {
-    let text = "UPDATE flow_file SET state = 'gone', since = $3 WHERE owner_id = $1 AND dataset = $2 AND state <> 'gone'";
-    tx.query(text).bind(owner.to_owned()).bind(dataset.to_owned()).bind(now).run().await?;
+/// Lets everybody read some of a dataset's files.
+pub(crate) async fn show(tx: &mut Tx, owner: &str, dataset: &str, keys: &[String]) -> Result<()> {
+    let keys = serde_json::to_string(keys).map_err(Error::internal)?;
+    let text = tx.pick(
+        "UPDATE flow_file SET private = 0 WHERE owner_id = $1 AND dataset = $2 AND private <> 0
+             AND key IN (SELECT value FROM json_each($3))",
+        "UPDATE flow_file SET private = 0 WHERE owner_id = $1 AND dataset = $2 AND private <> 0
+             AND key IN (SELECT json_array_elements_text(CAST($3 AS JSON)))",
+    );
+    tx.query(text).bind(owner.to_owned()).bind(dataset.to_owned()).bind(keys).run().await?;
+    Ok(())
+}
+
+/// Lets files of a dataset go: all, or those that were kept at that time or before.
+pub(crate) async fn let_go(tx: &mut Tx, owner: &str, dataset: &str, before: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<()> {
+    let text = "UPDATE flow_file SET state = 'gone', since = $3
+        WHERE owner_id = $1 AND dataset = $2 AND state <> 'gone' AND since <= COALESCE($4, since)";
+    tx.query(text).bind(owner.to_owned()).bind(dataset.to_owned()).bind(now).bind(before).run().await?;
     Ok(())
 }
 

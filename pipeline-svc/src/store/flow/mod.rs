@@ -5,9 +5,11 @@ pub(crate) mod event;
 pub(crate) mod file;
 pub(crate) mod publication;
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use madang_kit::{Db, Error, Id, Principal, Result, Tx};
-use madang_proto::pipeline::v1::{FlowEvent, FlowEventKind, StartFlowRequest};
+use madang_proto::pipeline::v1::{Findability, FlowEvent, FlowEventKind, StartFlowRequest};
 use prost::Message;
 
 /// How a pipeline stands.
@@ -66,6 +68,16 @@ pub(crate) async fn lock(tx: &mut Tx, flow: &str) -> Result<Option<(String, i64)
     let text =
         tx.pick("SELECT state, attempts FROM flow WHERE flow_id = $1", "SELECT state, attempts FROM flow WHERE flow_id = $1 FOR UPDATE");
     Ok(tx.query(text).bind(flow.to_owned()).opt().await?)
+}
+
+/// The latest of the revisions after one that succeeded: who may find it.
+pub(crate) async fn later(tx: &mut Tx, request: &StartFlowRequest) -> Result<Option<Findability>> {
+    let text = "SELECT request FROM flow WHERE owner_id = $1 AND dataset = $2 AND revision > $3 AND state = 'succeeded'
+        ORDER BY revision DESC LIMIT 1";
+    let query = tx.query(text).bind(request.owner_id.clone()).bind(request.dataset.clone()).bind(i64::from(request.revision));
+    let found: Option<(Vec<u8>,)> = query.opt().await?;
+    let read = |(bytes,): (Vec<u8>,)| StartFlowRequest::decode(bytes.as_slice()).map_err(Error::internal);
+    Ok(found.map(read).transpose()?.map(|later| later.findability()))
 }
 
 /// A pipeline that an attempt finds.
@@ -130,17 +142,40 @@ pub(crate) async fn same(db: &Db, owner: &str, dataset: &str, same_as: &str) -> 
     Ok(found.map(|(made,)| made))
 }
 
-/// Removes everything that is known of a dataset's flows but its files, which the sweep takes.
-pub(crate) async fn remove_dataset(tx: &mut Tx, owner: &str, dataset: &str, now: DateTime<Utc>) -> Result<()> {
-    let statements = [
-        "DELETE FROM flow_event WHERE flow_id IN (SELECT flow_id FROM flow WHERE owner_id = $1 AND dataset = $2)",
-        "DELETE FROM flow_publication WHERE owner_id = $1 AND dataset = $2",
-        "DELETE FROM flow_pipeline WHERE flow_id IN (SELECT flow_id FROM flow WHERE owner_id = $1 AND dataset = $2)",
-        "DELETE FROM flow WHERE owner_id = $1 AND dataset = $2",
-        "DELETE FROM flow_source WHERE owner_id = $1 AND dataset = $2",
-    ];
-    for text in statements {
-        tx.query(text).bind(owner.to_owned()).bind(dataset.to_owned()).run().await?;
+/// What is removed of a dataset.
+pub(crate) struct Removal<'a> {
+    pub(crate) owner: &'a str,
+    pub(crate) dataset: &'a str,
+    /// Later revisions stay.
+    pub(crate) through: i64,
+    /// Files that were kept after that stay, if it is said.
+    pub(crate) before: Option<DateTime<Utc>>,
+}
+
+/// Removes what is known of a dataset's flows but the bytes of its files, which the sweep takes. Gives the packages that have to be
+/// withdrawn; they are written down.
+pub(crate) async fn remove_dataset(tx: &mut Tx, removal: &Removal<'_>, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<Vec<Id>> {
+    let said = |text: &'static str| (text, removal.owner.to_owned(), removal.dataset.to_owned());
+    // First the flows: no worker writes from here on, so none adds a publication. Then a publication goes with the package's id that it has
+    // at that moment: whoever works on it finds no row any more.
+    let (text, owner, dataset) = said("UPDATE flow SET fence = fence + 1 WHERE owner_id = $1 AND dataset = $2 AND revision <= $3");
+    tx.query(text).bind(owner).bind(dataset).bind(removal.through).run().await?;
+    let (text, owner, dataset) =
+        said("DELETE FROM flow_publication WHERE owner_id = $1 AND dataset = $2 AND revision <= $3 RETURNING dataset_id");
+    let packages: Vec<(Option<String>,)> = tx.query(text).bind(owner).bind(dataset).bind(removal.through).all().await?;
+    let packages: BTreeSet<String> = packages.into_iter().filter_map(|(id,)| id).collect();
+    for id in &packages {
+        publication::withdraw(tx, id, until).await?;
     }
-    file::let_go(tx, owner, dataset, now).await
+    for text in [
+        "DELETE FROM flow_event WHERE flow_id IN (SELECT flow_id FROM flow WHERE owner_id = $1 AND dataset = $2 AND revision <= $3)",
+        "DELETE FROM flow_pipeline WHERE flow_id IN (SELECT flow_id FROM flow WHERE owner_id = $1 AND dataset = $2 AND revision <= $3)",
+        "DELETE FROM flow WHERE owner_id = $1 AND dataset = $2 AND revision <= $3",
+    ] {
+        tx.query(text).bind(removal.owner.to_owned()).bind(removal.dataset.to_owned()).bind(removal.through).run().await?;
+    }
+    let (text, owner, dataset) = said("DELETE FROM flow_source WHERE owner_id = $1 AND dataset = $2");
+    tx.query(text).bind(owner).bind(dataset).run().await?;
+    file::let_go(tx, removal.owner, removal.dataset, removal.before, now).await?;
+    packages.iter().map(|id| id.parse().map_err(Error::internal)).collect()
 }

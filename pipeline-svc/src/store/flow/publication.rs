@@ -104,3 +104,31 @@ pub(crate) async fn dataset(db: &Db, owner: &str, dataset: &str) -> Result<Optio
     let found: Option<(String,)> = db.query(text).bind(owner.to_owned()).bind(dataset.to_owned()).opt().await?;
     found.map(|(id,)| id.parse().map_err(Error::internal)).transpose()
 }
+
+/// Writes down that a package is to be withdrawn, and until when whoever still makes it may be at work.
+pub(crate) async fn withdraw(tx: &mut Tx, package: &str, until: DateTime<Utc>) -> Result<()> {
+    let text =
+        "INSERT INTO flow_withdrawal (dataset_id, until) VALUES ($1, $2) ON CONFLICT (dataset_id) DO UPDATE SET until = excluded.until";
+    tx.query(text).bind(package.to_owned()).bind(until).run().await?;
+    Ok(())
+}
+
+/// Packages that are to be withdrawn.
+pub(crate) async fn withdrawals(db: &Db) -> Result<Vec<(Id, DateTime<Utc>)>> {
+    let found: Vec<(String, DateTime<Utc>)> =
+        db.query("SELECT dataset_id, until FROM flow_withdrawal ORDER BY until LIMIT 500").all().await?;
+    found.into_iter().map(|(id, until)| Ok((id.parse().map_err(Error::internal)?, until))).collect()
+}
+
+/// Forgets that a package was to be withdrawn.
+pub(crate) async fn withdrawn(db: &Db, package: Id) -> Result<()> {
+    let mut tx = db.begin().await?;
+    tx.query("DELETE FROM flow_withdrawal WHERE dataset_id = $1").bind(package.to_string()).run().await?;
+    Ok(tx.commit().await?)
+}
+
+/// Whether a package is that of a publication.
+pub(crate) async fn is_package(db: &Db, package: Id) -> Result<bool> {
+    let text = "SELECT flow_id FROM flow_publication WHERE dataset_id = $1 LIMIT 1";
+    Ok(db.query(text).bind(package.to_string()).opt::<(String,)>().await?.is_some())
+}

@@ -116,3 +116,22 @@ async fn a_form_needs_its_permission_and_its_file() {
     })
     .await;
 }
+
+/// A file that is asked for otherwise than it is kept has to be sent again; then it is as was asked for.
+#[tokio::test]
+async fn a_file_is_as_private_as_was_asked_for_last() {
+    on_every_hub(|hub| async move {
+        let ((id, own), visitor) = (owner(&hub), hub.visitor());
+        let text = name("rows");
+        let exists = async |findability: &str| offer(&own, &id, findability, "again.csv", text.as_bytes()).await["exists"].clone();
+        let offered = offer(&own, &id, "published", "again.csv", text.as_bytes()).await;
+        send(&visitor, &offered, text.as_bytes()).await.is(204);
+        visitor.get(&path_of(&offered)).send().await.is(200);
+        assert_eq!((exists("published").await, exists("private").await), (json!(true), json!(false)));
+        let offered = offer(&own, &id, "private", "again.csv", text.as_bytes()).await;
+        send(&visitor, &offered, text.as_bytes()).await.is(204);
+        visitor.get(&path_of(&offered)).send().await.is(403);
+        assert_eq!((exists("published").await, exists("private").await), (json!(false), json!(true)));
+    })
+    .await;
+}
