@@ -137,7 +137,7 @@ async fn a_long_enumeration_is_no_burden() {
     let url = house.server.file("/t.csv", format!("a\n{rows}"));
     let begun = std::time::Instant::now();
     let story = house.run(flow("enum", 1, Findability::Private, vec![table("t", &url, "csv", &of(90_000))])).await;
-    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < std::time::Duration::from_mins(1), "{:?}", begun.elapsed());
     let end = &story.ends[&format!("{OWNER}/enum/1/t_csv")];
     assert!(end.errors[1].contains("does not conform to the given enumeration") && end.errors[1].len() < 500, "{:?}", end.errors);
     let story = house.run(flow("enum", 2, Findability::Private, vec![table("t", &url, "csv", &of(100_001))])).await;
