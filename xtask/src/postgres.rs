@@ -96,7 +96,7 @@ impl Server {
         let settings = [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=", // none: the path of a temporary folder can be too long for a socket
-            "max_connections=200",
+            "max_connections=500",
         ];
         for setting in settings.iter().chain(more) {
             server.args(["-c", setting]);
