@@ -46,6 +46,7 @@ pub(super) fn open(path: &Path, scratch: &Path) -> Result<File> {
 /// The same for a file whose encoding somebody named, by its name on the web.
 pub(super) fn open_as(path: &Path, label: &str, scratch: &Path) -> Result<File> {
     let encoding = Encoding::for_label(label.as_bytes()).ok_or_else(|| Error::invalid(format!("the encoding '{label}' is not known")))?;
+    let refusal = format!("the file is no {} text", encoding.name());
     if encoding == UTF_8 || encoding == UTF_16LE || encoding == UTF_16BE {
         let mut file = File::open(path).map_err(storage)?;
         let mut mark = Vec::with_capacity(3);
@@ -56,9 +57,14 @@ pub(super) fn open_as(path: &Path, label: &str, scratch: &Path) -> Result<File> 
             _ => 0,
         };
         at(&mut file, start)?;
-        return transcode(file, encoding, &format!("the file is no {} text", encoding.name()), scratch);
+        if encoding != UTF_8 {
+            return transcode(file, encoding, &refusal, scratch);
+        }
+        let fits = is_utf8(&mut file)?;
+        at(&mut file, start)?;
+        return if fits { Ok(file) } else { Err(Error::invalid(refusal)) };
     }
-    transcode(File::open(path).map_err(storage)?, encoding, &format!("the file is no {} text", encoding.name()), scratch)
+    transcode(File::open(path).map_err(storage)?, encoding, &refusal, scratch)
 }
 
 fn at(file: &mut File, start: u64) -> Result<()> {
@@ -95,12 +101,18 @@ fn transcode(mut from: File, encoding: &'static Encoding, refusal: &str, scratch
     let mut text = vec![0; decoder.max_utf8_buffer_length_without_replacement(PIECE).unwrap_or(PIECE * 4)];
     loop {
         let read = from.read(&mut piece).map_err(storage)?;
-        let (result, taken, written) = decoder.decode_to_utf8_without_replacement(&piece[..read], &mut text, read == 0);
-        if result != DecoderResult::InputEmpty || taken != read {
-            return Err(Error::invalid(refusal));
+        let mut rest = &piece[..read];
+        loop {
+            let (result, taken, written) = decoder.decode_to_utf8_without_replacement(rest, &mut text, read == 0);
+            refuse_nul(&text[..written])?;
+            to.write_all(&text[..written]).map_err(storage)?;
+            rest = &rest[taken..];
+            match result {
+                DecoderResult::InputEmpty => break,
+                DecoderResult::OutputFull => {} // a character that the last piece cut in two may need more room
+                DecoderResult::Malformed(..) => return Err(Error::invalid(refusal)),
+            }
         }
-        refuse_nul(&text[..written])?;
-        to.write_all(&text[..written]).map_err(storage)?;
         if read == 0 {
             at(&mut to, 0)?;
             return Ok(to);
@@ -110,4 +122,36 @@ fn transcode(mut from: File, encoding: &'static Encoding, refusal: &str, scratch
 
 fn refuse_nul(bytes: &[u8]) -> Result<()> {
     if bytes.contains(&0) { Err(Error::invalid("the file contains NUL bytes, so it isn't delimited text")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Characters of one to four bytes, so that every place in one is cut by the end of some piece.
+    #[test]
+    fn pieces_may_cut_characters_anywhere() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rows.csv");
+        for ahead in 0..4 {
+            let wanted = format!("{}{}", "x".repeat(ahead), "한강,é,🌊,a\n".repeat(3 * PIECE / 16));
+            let without_waves = wanted.replace('🌊', "가").replace('é', "e");
+            let utf_16 = wanted.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+            let (korean, ..) = EUC_KR.encode(&without_waves);
+            for (label, bytes, wanted) in [
+                ("utf-8", wanted.as_bytes(), &wanted),
+                ("utf-16le", utf_16.as_slice(), &wanted),
+                ("euc-kr", korean.as_ref(), &without_waves),
+            ] {
+                std::fs::write(&path, bytes).expect("writes");
+                let mut read = String::new();
+                open_as(&path, label, folder.path()).expect(label).read_to_string(&mut read).expect("UTF-8");
+                assert!(read == *wanted, "{label}, {ahead} ahead");
+            }
+            std::fs::write(&path, &wanted.as_bytes()[..wanted.len() - 3]).expect("writes");
+            assert!(open_as(&path, "utf-8", folder.path()).is_ok(), "nothing is cut in two");
+            std::fs::write(&path, &wanted.as_bytes()[..wanted.len() - 4]).expect("writes");
+            assert!(open_as(&path, "utf-8", folder.path()).is_err(), "a character that is cut at the end");
+        }
+    }
 }
