@@ -275,6 +275,7 @@ print(f"compose: no secret in its text; {len(keys)} key files, each with one pri
 
 # --- metrics ---
 
+requests.get(BASE + "/madang/v1/whoami")  # counters are there from the first request on
 metrics = set(re.findall(r"^([a-z_]+)", requests.get(BASE + "/metrics").text, re.M))
 dashboard = json.loads((ROOT / "deploy/dashboards/madang.json").read_text())
 expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
