@@ -38,7 +38,7 @@ const TOKEN_BYTES: usize = 16 << 10;
 /// Characters of a parameter's value.
 const VALUE_CHARS: usize = 500;
 /// The parameter that is the customer's own id of the respondent.
-const UID: &str = "uid";
+pub(crate) const UID: &str = "uid";
 /// What a token is bound to.
 const TOKEN: &str = "sheet";
 

@@ -4,6 +4,7 @@ use aws_lc_rs::rand;
 use madang_kit::{
     Context, Error, Id, Principal, Result,
     audit::{self, Record},
+    hex,
 };
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
@@ -102,11 +103,7 @@ pub(crate) fn space_text(id: Id) -> String {
 
 /// The Spec Store's user id: MD5 of the e-mail in lower case (spec-store.md 1.6).
 pub(crate) fn owner_id(email: &str) -> String {
-    let mut text = String::with_capacity(32);
-    for byte in Md5::digest(email.to_lowercase()) {
-        text.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
-    }
-    text
+    hex(&Md5::digest(email.to_lowercase()))
 }
 
 fn person(id: Id, credentials: &Credentials, password_hash: String, now: chrono::DateTime<chrono::Utc>) -> User {

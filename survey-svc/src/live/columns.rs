@@ -14,13 +14,12 @@ use serde_json::{Map, Value, json};
 use crate::{
     cells::{self, Column, Part},
     export::spelled,
+    sheet::UID,
     store::sheet::Sheet,
 };
 
 /// The unique key of the table.
 pub(crate) const KEY: &str = "answerSheetId";
-/// The parameter that says who somebody is.
-const UID: &str = "uid";
 /// Columns of a table of the DataStore.
 const MOST: usize = 1_600;
 /// Bytes of a column's name there.
