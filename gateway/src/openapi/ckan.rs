@@ -17,7 +17,7 @@ pub(super) fn operations() -> Vec<Operation> {
     let beside = beside.into_iter().map(|(path, summary)| Operation::ckan("CKAN", "get", path, summary).gives(map()));
     let bytes = || json!({"type": "string", "contentMediaType": "application/octet-stream"});
     let file = |path, summary| {
-        let file = Operation::ckan("CKAN files", "get", path, summary).gives_types(&[("*/*", bytes())]);
+        let file = Operation::ckan("CKAN files", "get", path, summary).refuses_in_words().gives_types(&[("*/*", bytes())]);
         let file = file.also(206, "The part that Range names.").also(302, "The file is elsewhere.");
         file.also(304, "The caller has it.").also(416, "The file has no such bytes.")
     };
@@ -53,7 +53,7 @@ pub(super) fn operations() -> Vec<Operation> {
 
 /// A whole table as a file.
 fn dump() -> Operation {
-    let operation = Operation::ckan("CKAN", "get", "/datastore/dump/{id}", "A whole table as CSV, TSV, JSON or XML");
+    let operation = Operation::ckan("CKAN", "get", "/datastore/dump/{id}", "A whole table as CSV, TSV, JSON or XML").refuses_in_words();
     let parameters = [
         ("format", "csv, tsv, json or xml"),
         ("bom", "Whether a mark for UTF-8 comes first"),
@@ -89,7 +89,7 @@ fn body(action: &Action) -> Value {
 pub(super) fn schemas() -> Vec<(String, Value)> {
     let refused = json!({
         "type": "object",
-        "required": ["help", "success", "error"],
+        "required": ["success", "error"], // `help` is an action's
         "properties": {"help": text(), "success": {"const": false}, "error": {"type": "object", "required": ["__type"]}},
     });
     let success = json!({

@@ -165,6 +165,11 @@ impl Operation {
         Self { refusals, security, family: 'K', ..Self::new(group, method, path, summary) }
     }
 
+    /// Refusals of files are plain words, unless a table is refused.
+    pub(super) fn refuses_in_words(self) -> Self {
+        Self { family: 'W', ..self }
+    }
+
     /// One of the Spec Store, which a token or a signature opens.
     pub(super) fn spec_store(group: &'static str, method: &'static str, path: &str, summary: &'static str) -> Self {
         let mut refusals = OF_SPECS.to_vec();
@@ -356,9 +361,14 @@ impl Operation {
         let page = |about: &str| json!({"description": about, "content": contents(&[("text/html", schema::text())])});
         let pages = PAGE_REFUSALS.iter().map(|(status, about)| (format!("P{status}"), page(about)));
         let ckan = CKAN_REFUSALS.iter().map(|(status, about)| (format!("K{status}"), ckan(about)));
+        let words = |about: &str| {
+            let types = [("text/plain", schema::text()), ("application/json", schema::named("CkanRefusal"))];
+            json!({"description": about, "content": contents(&types)})
+        };
+        let words = CKAN_REFUSALS.iter().map(|(status, about)| (format!("W{status}"), words(about)));
         let ours = REFUSALS.iter().map(|(status, about)| (format!("R{status}"), shape(about)));
         let flow = FLOW_REFUSALS.iter().map(|(status, about)| (format!("F{status}"), flow(about)));
-        ours.chain(flow).chain(ckan).chain(spec).chain(space).chain(pages).collect()
+        ours.chain(flow).chain(ckan).chain(words).chain(spec).chain(space).chain(pages).collect()
     }
 }
 
